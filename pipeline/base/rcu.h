@@ -1,0 +1,33 @@
+/* rcu: how a query reads what another thread replaces.
+ *
+ * WHAT   The one place that knows liburcu (flavour qsbr). A reader thread registers, goes offline
+ *        around its poll, and between two polls reads published pointers freely. A writer replaces a
+ *        pointer and hands the old object to rcu_defer(); it never waits for readers.
+ *
+ *          reader:  rcu_thread_start();  loop { rcu_offline(); poll; rcu_online(); p = rcu_read(&ptr); … }
+ *          writer:  old = rcu_swap(&ptr, new);  rcu_defer(&old->rcu, old_free);
+ *
+ * WHO    A registered thread is a reader while online. rcu_defer and rcu_swap: any registered thread.
+ *        Deferred functions run on a thread of their own, one after another.
+ * FAILS  Never.
+ */
+#ifndef WEIR_BASE_RCU_H
+#define WEIR_BASE_RCU_H
+
+#include <stdatomic.h>
+
+struct rcu_item {                       /* embed in what is deferred */
+    _Alignas(8) unsigned char room[48]; /* a struct rcu_head and a function pointer; checked in rcu.c */
+};
+
+void rcu_thread_start(void);
+void rcu_thread_stop(void);
+void rcu_offline(void);
+void rcu_online(void);
+void rcu_defer(struct rcu_item *item, void (*fn)(struct rcu_item *item));
+void rcu_barrier_all(void);             /* waits for every deferred call so far: shutdown and tests only */
+
+#define rcu_read(ptr)       atomic_load_explicit((ptr), memory_order_acquire)
+#define rcu_swap(ptr, next) atomic_exchange_explicit((ptr), (next), memory_order_acq_rel)
+
+#endif

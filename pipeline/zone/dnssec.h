@@ -1,0 +1,65 @@
+/* dnssec: keys, signatures and what they cover.
+ *
+ * WHAT   The arithmetic of DNSSEC over our own data shapes: key tags, DNSKEY rdata to public key, the octets a
+ *        signature covers, verifying them. OpenSSL lives here. No policy: validate and sign decide.
+ * WHO    A dnssec_key may be used by many threads at once; a dnssec_scratch belongs to one thread.
+ * UNITS  times are seconds since 1970 mod 2^32, compared by RFC 1982 (RFC 4034 3.1.5).
+ * FAILS  verify: DNSSEC_VALID, DNSSEC_BOGUS or DNSSEC_UNSUPPORTED; never anything in between.
+ * COST   one digest input an rrset, one public key operation a signature.
+ * SPEC   RFC 4034 3.1.8.1, 6, appendix B; RFC 5702; RFC 6605; RFC 8080; RFC 3110 (RSA key format).
+ */
+#ifndef WEIR_ZONE_DNSSEC_H
+#define WEIR_ZONE_DNSSEC_H
+
+#include "pipeline/zone/node.h"
+#include "pipeline/zone/name.h"
+
+enum dnssec_algorithm {
+    ALG_RSASHA1 = 5, ALG_RSASHA1_NSEC3 = 7, ALG_RSASHA256 = 8, ALG_RSASHA512 = 10,
+    ALG_ECDSAP256 = 13, ALG_ECDSAP384 = 14, ALG_ED25519 = 15, ALG_ED448 = 16,
+};
+enum { DNSKEY_ZONE = 0x0100, DNSKEY_SEP = 0x0001, DNSKEY_REVOKE = 0x0080 };
+
+bool dnssec_supported(uint8_t algorithm);
+const char *dnssec_algorithm_text(uint8_t algorithm);      /* "ECDSAP256SHA256"; "ALG99" is not needed: "unknown" */
+uint16_t dnssec_key_tag(const uint8_t *dnskey_rdata, size_t len);
+
+struct dnssec_key;                     /* a public key ready to verify */
+struct dnssec_key_info {
+    uint16_t flags, tag;
+    uint8_t protocol, algorithm;
+    unsigned bits;
+};
+/* -E_FORMAT: the key's octets are wrong (why says how); -E_UNSUPPORTED: algorithm. */
+int dnssec_key_open(const uint8_t *dnskey_rdata, size_t len, struct dnssec_key **out, struct why *why) MUST_CHECK;
+void dnssec_key_close(struct dnssec_key **key);
+const struct dnssec_key_info *dnssec_key_info(const struct dnssec_key *key);
+
+struct rrsig {                         /* a view of RRSIG rdata */
+    uint16_t covered, tag;
+    uint8_t algorithm, labels;
+    uint32_t original_ttl, expiration, inception;
+    const uint8_t *signer;             /* name, uncompressed */
+    const uint8_t *signature;
+    uint16_t signature_len;
+    uint16_t head_len;                 /* rdata octets before the signature */
+};
+bool rrsig_parse(const uint8_t *rdata, size_t len, struct rrsig *out);
+
+struct dnssec_scratch;
+struct dnssec_scratch *dnssec_scratch_new(void);
+void dnssec_scratch_free(struct dnssec_scratch **scratch);
+
+enum dnssec_result { DNSSEC_VALID, DNSSEC_BOGUS, DNSSEC_UNSUPPORTED };
+/* Does this signature over this rrset at this owner verify under this key? Only the mathematics and the labels
+ * field (wildcards); times, signer and key flags are the caller's. */
+enum dnssec_result dnssec_verify(struct dnssec_scratch *scratch, const struct dnssec_key *key, const uint8_t *owner,
+                                 const struct rrset *set, const uint8_t *rrsig_rdata, size_t rrsig_len);
+/* The octets that are signed: borrowed from scratch until its next use. NULL: labels field larger than the owner's. */
+const uint8_t *dnssec_input(struct dnssec_scratch *scratch, const uint8_t *owner, const struct rrset *set,
+                            const struct rrsig *sig, const uint8_t *rrsig_rdata, size_t *len);
+
+/* NSEC3 hash (RFC 5155 5), SHA-1. */
+void dnssec_nsec3_hash(const uint8_t *name, uint16_t iterations, const uint8_t *salt, size_t salt_len, uint8_t out[20]);
+
+#endif
