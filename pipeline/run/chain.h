@@ -1,0 +1,90 @@
+/* chain: a zone's stages in a row, and what comes out of them.
+ *
+ *        input ─▶ stage 0 ─▶ stage 1 ─▶ … ─▶ served
+ *                   │ state     │ state            all of one chain run = a candidate; accepted = a version
+ *
+ * WHAT   chain_run() takes an input through every stage and gives a candidate with findings and a verdict. It
+ *        changes nothing that exists: dropping the candidate leaves no trace. A candidate that is accepted becomes
+ *        the version; it holds input, each changing stage's output, every stage's state, and what is served.
+ *        REJECT and RETRY end the run at that stage (what follows would judge bad data); HOLD does not, so a later
+ *        yes publishes at once.
+ * WHO    One run per zone at a time (the zone table sees to it), any thread.
+ * OWNS   chain: refcounted, immutable, made by config. version: refcounted; readers get it under RCU.
+ * COST   what the stages cost on the delta; O(1) beside.
+ */
+#ifndef WEIR_RUN_CHAIN_H
+#define WEIR_RUN_CHAIN_H
+
+#include "pipeline/base/rcu.h"
+#include "pipeline/run/finding.h"
+
+struct chain_stage {
+    const struct stage_type *type;
+    void *conf;                          /* parsed options, or NULL */
+    bool observe;                        /* reports and never decides */
+    enum verdict *verdicts;              /* policy per finding code; NULL = defaults */
+};
+struct chain {
+    _Atomic uint32_t refs;
+    size_t keep_findings;
+    unsigned n;
+    struct chain_stage stage[];
+};
+struct chain *chain_new(unsigned n, size_t keep_findings);  /* stages zeroed, to be filled; one reference */
+struct chain *chain_ref(const struct chain *c);
+void chain_unref(struct chain *c);                          /* NULL allowed; releases confs and policies */
+bool chain_changes_records(const struct chain *c);
+/* Same stages, options and policy? Then a reload need not judge the zone again. */
+bool chain_same(const struct chain *a, const struct chain *b);
+
+struct stage_state;                      /* refcounted: versions share it while a stage leaves it alone */
+struct stage_result {
+    struct snapshot *out;                /* what the next stage sees; a check stage passes its input on */
+    struct stage_state *state;
+    time_t wake_at;                      /* 0: never */
+    uint64_t visited;
+};
+struct version {
+    _Atomic uint32_t refs;
+    struct rcu_item rcu;
+    struct chain *chain;
+    struct snapshot *input;
+    struct snapshot *served;             /* the last stage's output */
+    struct soa soa;                      /* of served */
+    time_t accepted_at;                  /* 0: a candidate */
+    char origin[96];                     /* "127.0.0.1@53", a file name, a capture */
+    struct findings *findings;
+    unsigned n;
+    struct stage_result result[];
+};
+struct version *version_ref(const struct version *v);
+void version_unref(struct version *v);                     /* NULL allowed */
+
+struct candidate {
+    enum verdict verdict;
+    struct version *version;             /* NULL when verdict is RETRY or REJECT */
+    struct changeset *changes;           /* served before → served after; NULL when version is */
+    struct findings *findings;
+    int stage;                           /* that gave the verdict, or -1 */
+    uint32_t serial;                     /* of the input */
+    bool has_serial;
+    double seconds;                      /* wall time of the run, for status and log */
+    time_t at;
+    char origin[96];
+};
+struct chain_input {
+    const struct snapshot *snapshot;
+    const struct snapshot *since;        /* what `changes` leads from; NULL: from nothing */
+    const struct changeset *changes;     /* NULL: the chain makes it itself when it needs it */
+    const char *origin;
+    bool woken;                          /* same input again because a stage's wake_at came */
+};
+/* prev: the accepted version, or NULL. If it was made by another chain, everything is judged anew. */
+struct candidate *chain_run(const struct chain *chain, const struct version *prev, const struct chain_input *input,
+                            time_t now, struct par *par);
+void candidate_free(struct candidate **c);
+/* Takes the version out of a complete candidate. */
+struct version *candidate_take(struct candidate *c);
+time_t version_wake_at(const struct version *v);           /* earliest of its stages, 0: never */
+
+#endif

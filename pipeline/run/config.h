@@ -1,0 +1,79 @@
+/* config: what the operator wrote.
+ *
+ * WHAT   Reads a libconfig file into one immutable, checked object. Every option is a row in a table (option.h), so
+ *        that help, defaults and errors agree. Unknown keys, bad values and impossible combinations are refused
+ *        with file, line, word, value and what was expected. Templates (`template = "name"`) are resolved.
+ * WHO    Immutable after config_read; any thread; refcounted.
+ * OWNS   config_ref/unref. All strings and structs belong to the config.
+ * SPEC   design.md section 8.
+ */
+#ifndef WEIR_RUN_CONFIG_H
+#define WEIR_RUN_CONFIG_H
+
+#include "pipeline/run/address.h"
+#include "pipeline/run/chain.h"
+
+struct server_conf {
+    size_t nlisten;
+    struct address *listen;
+    int64_t threads;                     /* query threads, 1.. ; default 2 */
+    int64_t workers;                     /* chain workers; 0 = one a core */
+    char *state;                         /* folder, made if missing */
+    char *control;                       /* path of the control socket; NULL: none */
+    char *user;                          /* switch to it after binding; NULL: stay */
+    char *identity;                      /* id.server / hostname.bind; NULL: refused */
+    char *version;                       /* version.bind / version.server; NULL: refused */
+    char *capture;                       /* folder for captures of what comes in; NULL: none */
+    int64_t capture_max_bytes;           /* a file of it */
+    int log_level;                       /* enum log_level */
+    int64_t udp_size;                    /* EDNS, 1232 */
+    int64_t tcp_clients;                 /* connections in all */
+    int64_t tcp_per_client;              /* a host (v6: /64) */
+    int64_t tcp_idle_s;                  /* without a query */
+    int64_t tcp_slow_s;                  /* a write makes no progress for so long: closed */
+    int64_t tcp_pipeline;                /* queries in flight a connection */
+    int64_t transfers_in, transfers_in_per_primary;
+    int64_t transfers_out, transfers_out_per_client;
+    int64_t transfer_out_max_s;          /* a transfer out holds a version's memory no longer than this */
+};
+
+struct remote_conf {
+    char *name;
+    struct address address;
+    struct address source;               /* len 0: the system's choice */
+};
+
+struct zone_conf {
+    uint8_t name[NAME_MAX_OCTETS];
+    char text[NAME_TEXT_MAX];
+    size_t nprimaries;
+    const struct remote_conf **primaries;/* ordered */
+    char *file;                          /* instead of primaries; NULL otherwise; resolved against the config's folder */
+    size_t nnotify;
+    const struct remote_conf **notify;
+    struct acl allow_transfer, allow_notify;
+    struct chain *chain;                 /* may be empty (n == 0): what comes in is served */
+    char *mode;                          /* "pre-signed" …, or NULL for a chain of its own */
+    int64_t max_records, max_bytes;      /* of a transfer in */
+    int64_t max_time_s, min_rate;        /* octets a second, averaged over 10 s */
+    int64_t refresh_min_s, refresh_max_s, retry_min_s, retry_max_s; /* clamp the SOA's timers */
+    int64_t expire_max_s;                /* 0: the SOA's */
+    int64_t keep_findings;
+    int64_t notify_retries, notify_timeout_s;  /* RFC 1996 3.6: 5 tries, 60 s */
+};
+
+struct config {
+    _Atomic uint32_t refs;
+    char *path;
+    struct server_conf server;
+    size_t nremotes;
+    struct remote_conf *remotes;
+    size_t nzones;
+    struct zone_conf *zones;             /* in name order, no two of one name */
+};
+int config_read(const char *path, struct config **out, struct why *why) MUST_CHECK;
+struct config *config_ref(const struct config *c);
+void config_unref(struct config *c);
+const struct zone_conf *config_zone(const struct config *c, const uint8_t *name);  /* exact; NULL */
+
+#endif
