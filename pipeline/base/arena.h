@@ -1,9 +1,10 @@
 /* arena: memory that dies together.
  *
  * WHAT   A bump allocator for one message or one chain run. Nothing is freed piecemeal.
- * WHO    One thread at a time; arena_shared() is for par_map bodies.
+ * WHO    One thread at a time: par_map bodies take one arena a worker index.
  * OWNS   arena_reset() keeps the first chunk for reuse, arena_free() drops all.
- * COST   O(1) an allocation; at most one chunk (64 KiB, or the request) is wasted.
+ * COST   O(1) an allocation; of each 64 KiB chunk less than a quarter is wasted. A request above 16 KiB
+ *        gets memory of its own size.
  */
 #ifndef WEIR_BASE_ARENA_H
 #define WEIR_BASE_ARENA_H

@@ -1,7 +1,8 @@
 /* log: one line an event, for a person at 3 a.m. and for grep.
  *
- * WHAT   A line is: time, level, a sentence in plain words, then key=value pairs. Values with blanks
- *        or control octets are quoted and escaped by the logger, so remote text cannot forge a line.
+ * WHAT   A line is: time, level, a sentence in plain words, then key=value pairs. Values with blanks,
+ *        quotes, '=', control or non-ASCII octets are quoted and escaped by the logger, so remote text
+ *        cannot forge a line. A line longer than 4096 octets is cut and ends with cut=1.
  *
  *          log_warn("transfer refused", LOG_KV("zone", LOG_S(zone)), LOG_KV("serial", LOG_U(n)));
  *          2026-11-24T05:45:49Z warn transfer refused zone=example. serial=7
@@ -51,12 +52,12 @@ void log_line(enum log_level level, const char *sentence, const struct log_pair 
 #define log_error(...)  LOG_AT(LOG_ERROR, __VA_ARGS__)
 
 void log_open(enum log_level least, int fd); /* default: LOG_INFO to stderr; call before threads start */
-int log_level_from_text(const char *s, enum log_level *out);
+int log_level_from_text(const char *s, enum log_level *out); /* -E_FORMAT: not a level */
 
 /* A limiter for one place: `static struct log_gate gate; if (log_gate_open(&gate, 10)) log_warn(...)`.
  * *skipped (if not NULL) = how many were kept back since the last line. */
 struct log_gate {
-    _Atomic int64_t last_s;
+    _Atomic int64_t last_ms; /* monotonic; 0: never */
     _Atomic uint64_t skipped;
 };
 bool log_gate_open(struct log_gate *gate, int every_s, uint64_t *skipped);
