@@ -1,0 +1,55 @@
+/* answer: query octets in, reply octets out.
+ *
+ * WHAT   A pure function: no sockets, no clock, no allocation. It reads the zone table (an RCU reader calls it) and
+ *        writes into the caller's buffer. What it cannot finish itself (a transfer, a NOTIFY that counts) it names
+ *        in the result, for udp and tcp to act on.
+ *        Exact, NODATA, NXDOMAIN, referral with glue, wildcard, CNAME and DNAME chains inside the zone, DS at the cut,
+ *        empty non-terminals; with DO: RRSIG and NSEC/NSEC3 proofs as they were transferred.
+ * WHO    Any online RCU reader. `work` belongs to one thread.
+ * FAILS  Never: what is malformed gets FORMERR or silence (ANSWER_DROP: not a query, shorter than a header).
+ * COST   one zone look-up, one descent a name; memory copies of the reply.
+ * SPEC   RFC 1034 4.3.2, RFC 2308, RFC 4035 3.1, RFC 4592, RFC 6672, RFC 6891, RFC 8020, RFC 8482 (ANY), RFC 8914,
+ *        RFC 9619 (QDCOUNT).
+ */
+#ifndef WEIR_NET_ANSWER_H
+#define WEIR_NET_ANSWER_H
+
+#include "pipeline/run/zone_table.h"
+#include "pipeline/zone/message.h"
+
+struct answer_work {                 /* per thread scratch */
+    struct msg_writer writer;
+    struct trie_key key;
+    struct trie_iter iter;
+};
+struct answer_query {
+    const struct zone_table *zones;
+    const struct server_conf *conf;  /* identity, version, udp_size */
+    const struct address *peer;
+    bool tcp;
+    const uint8_t *msg;
+    size_t len;
+};
+enum answer_kind {
+    ANSWER_DROP,                     /* send nothing */
+    ANSWER_REPLY,                    /* reply_len octets are in the buffer */
+    ANSWER_TRANSFER,                 /* TCP, AXFR (or IXFR answered in full): allowed; stream `zone`'s version */
+};
+struct answer_result {
+    enum answer_kind kind;
+    size_t reply_len;
+    unsigned rcode;
+    bool truncated;
+    struct zone *zone;               /* that the question fell in, or NULL; borrowed under RCU */
+    bool notify;                     /* a NOTIFY from an allowed source: tell xfrin (the reply is ready) */
+    bool has_serial;
+    uint32_t serial;                 /* the hint in a NOTIFY */
+    uint16_t id, qtype;              /* of a transfer */
+    const uint8_t *qname;            /* as asked, case kept; borrowed from work */
+    bool edns;                       /* the query had OPT */
+};
+void answer_work_init(struct answer_work *work);
+void answer(struct answer_work *work, const struct answer_query *query, uint8_t *reply, size_t cap,
+            struct answer_result *result);
+
+#endif

@@ -1,0 +1,21 @@
+/* notify: telling secondaries that there is something new.
+ *
+ * WHAT   After a version is accepted, one NOTIFY (with the new SOA) to each of the zone's `notify` remotes; retried with
+ *        doubling time-outs until answered or given up; a newer version replaces what is outstanding.
+ * WHO    The control loop.
+ * SPEC   RFC 1996 3.6 (60 s, 5 tries), 3.7, 4.2 (after the version is published), 4.7.
+ */
+#ifndef WEIR_NET_NOTIFY_H
+#define WEIR_NET_NOTIFY_H
+
+#include "pipeline/net/server.h"
+
+struct json;
+
+struct notify *notify_new(struct server *server);
+void notify_free(struct notify **n);
+void notify_zone(struct notify *n, struct zone *zone);       /* its current version */
+void notify_drop(struct notify *n, struct zone *zone);       /* forget what is outstanding */
+void notify_json(struct notify *n, struct zone *zone, struct json *json); /* per secondary: array into the open object */
+
+#endif

@@ -1,0 +1,60 @@
+/* server: the daemon's parts, put together once.
+ *
+ *          query threads (server.threads) ── each: one loop, UDP + TCP sockets (SO_REUSEPORT), answer(), AXFR out
+ *          control loop (the main thread) ── xfrin, NOTIFY out, control socket, signals, timers
+ *          worker pool (server.workers)   ── chains, signatures, freeing
+ *
+ * WHO    server_start … server_stop on the main thread. `config` is RCU.
+ * FAILS  server_start: -E_CONF / -E_IO with a why that names address, path or user; nothing is left running.
+ */
+#ifndef WEIR_NET_SERVER_H
+#define WEIR_NET_SERVER_H
+
+#include "pipeline/net/loop.h"
+#include "pipeline/run/zone_table.h"
+
+struct udp;
+struct tcp;
+struct tcp_limits;
+struct xfrin;
+struct notify;
+struct control;
+struct capture;
+
+struct query_counters {             /* one per query thread, written by it alone, read by anyone */
+    _Atomic uint64_t udp_queries, udp_replies, udp_dropped, udp_truncated;
+    _Atomic uint64_t tcp_queries, tcp_connections, tcp_refused, tcp_timeouts;
+    _Atomic uint64_t rcode[16];
+    _Atomic uint64_t transfers, transfers_failed, transfer_messages, transfer_bytes;
+};
+struct query_thread {
+    struct server *server;
+    struct loop *loop;
+    struct udp *udp;
+    struct tcp *tcp;
+    struct query_counters counters;
+};
+struct server {
+    struct config *_Atomic config;
+    char *config_path;
+    struct pool *pool;
+    struct zone_table *zones;
+    struct loop *control_loop;
+    unsigned nquery;
+    struct query_thread *query;
+    struct tcp_limits *tcp_limits;
+    struct xfrin *xfrin;
+    struct notify *notify;
+    struct control *control;
+    struct capture *capture;        /* NULL: not wanted */
+    time_t started_at;
+    uint64_t reloads, reloads_failed;
+};
+/* Opens sockets, drops privileges, applies the configuration, starts threads. */
+int server_start(struct server **out, struct config *config, struct why *why) MUST_CHECK;
+void server_run(struct server *server);            /* the control loop, until SIGTERM or SIGINT */
+void server_stop(struct server **server);          /* orderly: no new work, transfers out cut, threads joined */
+/* Reads the configuration again; on error the old one stays. On the control loop. */
+int server_reload(struct server *server, struct why *why) MUST_CHECK;
+
+#endif
