@@ -1,8 +1,10 @@
 /* json: writes JSON, so that every --json says what it means.
  *
  * WHAT   A streaming writer into a growing buffer: commas, quoting and UTF-8 repair are its business.
- *        key == NULL inside an array or at the top.
- * OWNS   json_text() is borrowed until json_free().
+ *        key == NULL inside an array or at the top. Octets that are not UTF-8 become U+FFFD. Compact, no
+ *        newline at the end. Up to 63 levels deep.
+ * OWNS   json_text() is borrowed until the next call.
+ * FAILS  Never; unbalanced use is a bug (ASSERT).
  */
 #ifndef WEIR_BASE_JSON_H
 #define WEIR_BASE_JSON_H
@@ -22,7 +24,7 @@ void json_end(struct json *json);                       /* of the innermost obje
 void json_string(struct json *json, const char *key, const char *value); /* value NULL: null */
 void json_uint(struct json *json, const char *key, uint64_t value);
 void json_int(struct json *json, const char *key, int64_t value);
-void json_real(struct json *json, const char *key, double value);
+void json_real(struct json *json, const char *key, double value); /* NaN, infinite: null */
 void json_bool(struct json *json, const char *key, bool value);
 
 #endif
