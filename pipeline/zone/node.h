@@ -9,7 +9,8 @@
  *        by the type it covers (`covered`; 0 for all other types).
  * WHO    Any thread may read, ref and unref.
  * OWNS   node_ref/unref. Views (struct rrset) borrow from the node.
- * UNITS  at most 65,535 records a set and 2^31 octets a node; node_builder_add refuses more.
+ * UNITS  at most 65,535 records and 2^31 octets a node; node_builder_add refuses more. Duplicates count until they
+ *        are sorted out, which is promised up to 49,151 records.
  * COST   find an rrset: a scan of a few heads. build: n log n in the records of the name. One allocation.
  */
 #ifndef WEIR_ZONE_NODE_H
@@ -88,7 +89,8 @@ struct node_builder;
 struct node_builder *node_builder_new(void);
 void node_builder_free(struct node_builder **b);
 void node_builder_begin(struct node_builder *b, const uint8_t *owner);
-/* All rrsets of an existing node, except those for which skip(ctx, set) is true (skip may be NULL). */
+/* All rrsets of an existing node, except those for which skip(ctx, set) is true (skip may be NULL). That one node's
+ * records fit is known; who adds several nodes or sets here answers for the bounds (seal asserts them). */
 void node_builder_add_node(struct node_builder *b, const struct node *node,
                            bool (*skip)(void *ctx, const struct rrset *set), void *ctx);
 void node_builder_add_rrset(struct node_builder *b, const struct rrset *set);
@@ -96,7 +98,8 @@ void node_builder_add_rrset(struct node_builder *b, const struct rrset *set);
 int node_builder_add(struct node_builder *b, uint16_t type, uint32_t ttl, const uint8_t *rdata, uint16_t len) MUST_CHECK;
 /* Takes out one record (compared in canonical form, TTL ignored). False: it was not there. */
 bool node_builder_remove(struct node_builder *b, uint16_t type, const uint8_t *rdata, uint16_t len);
-/* The node, one reference for the caller; NULL when no record was added. Begins anew afterwards. */
+/* The node, one reference for the caller; NULL when no record was added. The builder is empty afterwards,
+ * for the same owner until node_builder_begin. */
 struct node *node_builder_seal(struct node_builder *b);
 
 #endif
