@@ -1,0 +1,77 @@
+/* trace: tells what changed, rrset by rrset.
+ *
+ * Every difference between the last accepted version and the one asked about becomes a note. The
+ * stage itself writes nowhere: the core logs the notes and keeps them with the version, so `weir
+ * status ZONE --findings` shows them too. A first version would be one note a record; it is
+ * summarised in a single one.
+ */
+#include "pipeline/stage.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+enum { TRACE_LOADED, TRACE_ADDED, TRACE_REMOVED, TRACE_CHANGED };
+
+static const struct finding_type trace_findings[] = {
+    [TRACE_LOADED] =
+        {"loaded", STAGE_PASS, "first version: {n0} names, {n1} records",
+         "The zone had no version before, so there is nothing to compare with. No action needed."},
+    [TRACE_ADDED] = {"added", STAGE_PASS, "{n0} records added{text}, TTL {n1}",
+                     "An rrset that was not in the version before. No action needed."},
+    [TRACE_REMOVED] = {"removed", STAGE_PASS, "{n0} records removed{text}, TTL {n1}",
+                       "An rrset of the version before that is gone. No action needed."},
+    [TRACE_CHANGED] =
+        {"changed", STAGE_PASS, "{n0} records became {n1}{text}",
+         "An rrset whose records or TTL differ from the version before. No action needed."},
+    {NULL, STAGE_PASS, NULL, NULL},
+};
+
+/* " (covers MX)" for signatures, " (TTL 60 became 300)" where it did, and nothing else. */
+static const char *trace_words(char *out, size_t cap, const struct rrset *was,
+                               const struct rrset *now)
+{
+    const struct rrset *set = now ? now : was;
+    size_t n = 0;
+    out[0] = '\0';
+    if (set->covered) {
+        char type[RRTYPE_TEXT_MAX];
+        n = (size_t)snprintf(out, cap, " (covers %s)", rrtype_print(set->covered, type));
+    }
+    if (was && now && was->ttl != now->ttl)
+        snprintf(out + n, cap - n, " (TTL %" PRIu32 " became %" PRIu32 ")", was->ttl, now->ttl);
+    return out;
+}
+
+static void trace_rrset(void *ctx, const uint8_t *owner, const struct rrset *was,
+                        const struct rrset *now)
+{
+    struct findings *findings = ctx;
+    char words[128];
+    trace_words(words, sizeof(words), was, now);
+    if (!was)
+        finding_add(findings, TRACE_ADDED, owner, now->type, now->count, now->ttl, words);
+    else if (!now)
+        finding_add(findings, TRACE_REMOVED, owner, was->type, was->count, was->ttl, words);
+    else
+        finding_add(findings, TRACE_CHANGED, owner, now->type, was->count, now->count, words);
+}
+
+static void trace_run(struct stage_run *run)
+{
+    if (!run->prev) {
+        finding_add(run->findings, TRACE_LOADED, NULL, 0, (int64_t)run->next->names,
+                    (int64_t)run->next->records, NULL);
+        return;
+    }
+    for (size_t i = 0; i < run->delta->n; i++)
+        change_rrsets(&run->delta->change[i], trace_rrset, run->findings);
+    run->visited = run->delta->n;
+}
+
+const struct stage_type stage_trace = {
+    .name = "trace",
+    .summary = "notes every rrset that changed",
+    .flags = STAGE_CHECK_ONLY,
+    .findings = trace_findings,
+    .run = trace_run,
+};
