@@ -82,7 +82,7 @@ struct stage_run {                /* lives for one call */
     struct par *par;              /* for par_map; may be NULL */
     struct edit *out;             /* opens as the last accepted output; NULL for a check-only stage */
     struct findings *findings;
-    void *next_state;             /* set by the stage, or left NULL */
+    void *next_state;             /* starts as `state`: leave it to keep that, or set a new one, or NULL */
     time_t wake_at;               /* set by the stage: call again then; 0 = no need */
     uint64_t visited;             /* counted by the stage: nodes looked at (law 7) */
 };

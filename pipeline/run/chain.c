@@ -1,0 +1,388 @@
+/* chain: one run, stage after stage.
+ *
+ * A run owns nothing that exists: it reads the accepted version, opens edits on the families of the
+ * changing stages' last outputs, and puts all it makes into a fresh struct version. Whatever the
+ * verdict, the way back is to drop that struct: references fall, snapshots die, families reap.
+ * Hence there is no undo code.
+ *
+ * What a stage sees as `prev` is what the stage before it gave out at the last accepted run, by the
+ * same chain. A version made by another chain (the operator changed the configuration) is no base
+ * for stage states or deltas, so everything is judged from nothing; only the difference that goes
+ * out to secondaries is still made against what was served.
+ */
+#include "pipeline/run/chain.h"
+
+#include "pipeline/run/option.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct stage_state {
+    _Atomic uint32_t refs;
+    const struct stage_type *type;
+    void *state;
+};
+
+/* What the chain itself finds. */
+enum { CORE_NO_SOA, CORE_OUTPUT_NO_SOA, CORE_OUTPUT };
+static const struct finding_type core_findings[] = {
+    [CORE_NO_SOA] = {"no-soa", STAGE_REJECT, "the zone has no SOA record at its apex",
+                     "Every zone starts with one SOA record at its apex. The input is not a zone."},
+    [CORE_OUTPUT_NO_SOA] =
+        {"output-no-soa", STAGE_REJECT, "stage {text} took the SOA record away",
+         "A stage of the chain removed the SOA record. Look at its configuration."},
+    [CORE_OUTPUT] =
+        {"output", STAGE_REJECT, "what a stage made cannot be put together: {text}",
+         "A stage of the chain produced more than a zone can hold. Look at its configuration."},
+    {NULL, STAGE_PASS, NULL, NULL},
+};
+static const struct stage_type core_type = {.name = "chain",
+                                            .summary = "the chain itself",
+                                            .flags = STAGE_CHECK_ONLY,
+                                            .findings = core_findings};
+
+struct chain *chain_new(unsigned n, size_t keep_findings)
+{
+    struct chain *c = mem_zalloc(sizeof *c + n * sizeof c->stage[0]);
+    c->refs = 1;
+    c->n = n;
+    c->keep_findings = keep_findings;
+    return c;
+}
+
+struct chain *chain_ref(const struct chain *c)
+{
+    struct chain *kept = (struct chain *)(uintptr_t)c;
+    atomic_fetch_add_explicit(&kept->refs, 1, memory_order_relaxed);
+    return kept;
+}
+
+void chain_unref(struct chain *c)
+{
+    if (!c || atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    for (unsigned i = 0; i < c->n; i++) {
+        struct chain_stage *s = &c->stage[i];
+        if (s->conf && s->type->conf_close)
+            s->type->conf_close(s->conf);
+        if (s->conf)
+            option_conf_free(s->type->options, &s->conf);
+        mem_free(&s->verdicts);
+    }
+    mem_free(&c);
+}
+
+bool chain_changes_records(const struct chain *c)
+{
+    for (unsigned i = 0; i < c->n; i++)
+        if (!(c->stage[i].type->flags & STAGE_CHECK_ONLY))
+            return true;
+    return false;
+}
+
+static bool option_same(const struct option *o, const void *a, const void *b)
+{
+    const char *pa = (const char *)a + o->offset, *pb = (const char *)b + o->offset;
+    switch (o->kind) {
+    case OPTION_BOOL:
+        return *(const bool *)pa == *(const bool *)pb;
+    case OPTION_ENUM:
+        return *(const int *)pa == *(const int *)pb;
+    case OPTION_STRING: {
+        const char *sa = *(char *const *)pa, *sb = *(char *const *)pb;
+        return sa && sb ? strcmp(sa, sb) == 0 : sa == sb;
+    }
+    case OPTION_LIST: {
+        const struct option_list *la = (const void *)pa, *lb = (const void *)pb;
+        if (la->n != lb->n)
+            return false;
+        for (size_t i = 0; i < la->n; i++)
+            if (strcmp(la->text[i], lb->text[i]) != 0)
+                return false;
+        return true;
+    }
+    case OPTION_INT:
+    case OPTION_SECONDS:
+    case OPTION_BYTES:
+        return *(const int64_t *)pa == *(const int64_t *)pb;
+    }
+    UNREACHABLE();
+}
+
+static enum verdict stage_policy(const struct chain_stage *s, unsigned code)
+{
+    return s->verdicts ? s->verdicts[code] : s->type->findings[code].verdict;
+}
+
+static bool chain_stage_same(const struct chain_stage *a, const struct chain_stage *b)
+{
+    if (a->type != b->type || a->observe != b->observe)
+        return false;
+    for (unsigned i = 0; a->type->findings && a->type->findings[i].code; i++)
+        if (stage_policy(a, i) != stage_policy(b, i))
+            return false;
+    for (const struct option *o = a->type->options; o && o->name; o++)
+        if (!option_same(o, a->conf, b->conf))
+            return false;
+    return true;
+}
+
+bool chain_same(const struct chain *a, const struct chain *b)
+{
+    if (a->n != b->n || a->keep_findings != b->keep_findings)
+        return false;
+    for (unsigned i = 0; i < a->n; i++)
+        if (!chain_stage_same(&a->stage[i], &b->stage[i]))
+            return false;
+    return true;
+}
+
+static void stage_state_unref(struct stage_state *s)
+{
+    if (!s || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    if (s->type->state_free)
+        s->type->state_free(s->state);
+    mem_free(&s);
+}
+
+struct version *version_ref(const struct version *v)
+{
+    struct version *kept = (struct version *)(uintptr_t)v;
+    atomic_fetch_add_explicit(&kept->refs, 1, memory_order_relaxed);
+    return kept;
+}
+
+void version_unref(struct version *v)
+{
+    if (!v || atomic_fetch_sub_explicit(&v->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    for (unsigned i = 0; i < v->n; i++) {
+        snapshot_unref(v->result[i].out);
+        stage_state_unref(v->result[i].state);
+    }
+    snapshot_unref(v->served);
+    snapshot_unref(v->input);
+    findings_unref(v->findings);
+    chain_unref(v->chain);
+    mem_free(&v);
+}
+
+time_t version_wake_at(const struct version *v)
+{
+    time_t first = 0;
+    for (unsigned i = 0; i < v->n; i++)
+        if (v->result[i].wake_at && (!first || v->result[i].wake_at < first))
+            first = v->result[i].wake_at;
+    return first;
+}
+
+void candidate_free(struct candidate **c)
+{
+    if (!*c)
+        return;
+    version_unref((*c)->version);
+    changeset_unref((*c)->changes);
+    findings_unref((*c)->findings);
+    mem_free(c);
+}
+
+struct version *candidate_take(struct candidate *c)
+{
+    ASSERT(c->version);
+    struct version *v = c->version;
+    c->version = NULL;
+    return v;
+}
+
+/* One run's moving parts: what the next stage sees. */
+struct run {
+    const struct chain *chain;
+    const struct version *base; /* the accepted version if it is of this chain, else NULL */
+    struct version *made;
+    struct findings *findings;
+    struct arena *scratch;
+    const struct snapshot *prev; /* what the next stage saw last time; borrowed */
+    struct snapshot *next;       /* what it sees now; held */
+    struct changeset *delta;     /* held */
+};
+
+static struct edit *stage_edit_open(const struct run *r, unsigned i)
+{
+    const struct snapshot *last = r->base ? r->base->result[i].out : NULL;
+    if (last)
+        return edit_open(last->family, last, last);
+    struct family *family = family_new(snapshot_apex_name(r->next));
+    struct edit *e = edit_open(family, NULL, NULL);
+    family_unref(family);
+    return e;
+}
+
+static void core_finding(struct run *r, unsigned code, const char *text)
+{
+    findings_stage(r->findings, &core_type, NULL, false);
+    finding_add(r->findings, code, NULL, RR_SOA, 0, 0, text);
+}
+
+/* Seals what a changing stage made and moves the run on to it. */
+static bool stage_edit_close(struct run *r, unsigned i, struct edit **out)
+{
+    struct snapshot *made;
+    struct changeset *delta;
+    struct why why;
+    struct soa soa;
+    if (edit_seal(out, &made, &delta, &why)) {
+        core_finding(r, CORE_OUTPUT, why.text);
+        return false;
+    }
+    r->made->result[i].out = made;
+    r->prev = r->base ? r->base->result[i].out : NULL;
+    snapshot_unref(r->next);
+    r->next = snapshot_ref(made);
+    changeset_unref(r->delta);
+    r->delta = delta;
+    if (!snapshot_soa(made, &soa)) {
+        core_finding(r, CORE_OUTPUT_NO_SOA, r->chain->stage[i].type->name);
+        return false;
+    }
+    return true;
+}
+
+static void stage_keep_state(struct run *r, unsigned i, void *state, const struct stage_state *last)
+{
+    if (!state)
+        return;
+    struct stage_state *kept;
+    if (last && last->state == state) {
+        kept = (struct stage_state *)(uintptr_t)last;
+        atomic_fetch_add_explicit(&kept->refs, 1, memory_order_relaxed);
+    } else {
+        kept = mem_zalloc(sizeof *kept);
+        kept->refs = 1;
+        kept->type = r->chain->stage[i].type;
+        kept->state = state;
+    }
+    r->made->result[i].state = kept;
+}
+
+/* Runs stage i. False: the run ends here. */
+static bool stage_run_one(struct run *r, unsigned i, const struct chain_input *input, time_t now,
+                          struct par *par)
+{
+    const struct chain_stage *s = &r->chain->stage[i];
+    const struct stage_result *last = r->base ? &r->base->result[i] : NULL;
+    bool changes = !(s->type->flags & STAGE_CHECK_ONLY);
+    struct edit *out = changes ? stage_edit_open(r, i) : NULL;
+    void *state = last && last->state ? last->state->state : NULL;
+    struct stage_run call = {
+        .conf = s->conf,
+        .state = state,
+        .prev = r->prev,
+        .next = r->next,
+        .delta = r->delta,
+        .now = now,
+        .woken = input->woken,
+        .scratch = r->scratch,
+        .par = par,
+        .out = out,
+        .findings = r->findings,
+        .next_state = state,
+    };
+    findings_stage(r->findings, s->type, s->verdicts, s->observe);
+    s->type->run(&call);
+    arena_reset(r->scratch);
+    stage_keep_state(r, i, call.next_state, last ? last->state : NULL);
+    r->made->result[i].wake_at = call.wake_at;
+    r->made->result[i].visited = call.visited;
+    if (findings_stage_verdict(r->findings) >= STAGE_RETRY) {
+        edit_abort(&out);
+        return false;
+    }
+    if (changes)
+        return stage_edit_close(r, i, &out);
+    r->made->result[i].out = snapshot_ref(r->next);
+    return true;
+}
+
+static struct changeset *input_delta(const struct version *base, const struct chain_input *input)
+{
+    const struct snapshot *prev = base ? base->input : NULL;
+    if (input->changes && input->since == prev)
+        return changeset_ref(input->changes);
+    return changeset_between(prev, input->snapshot);
+}
+
+static int run_stages(struct run *r, const struct chain_input *input, time_t now, struct par *par)
+{
+    struct soa soa;
+    if (!snapshot_soa(input->snapshot, &soa)) {
+        core_finding(r, CORE_NO_SOA, NULL);
+        return 0;
+    }
+    for (unsigned i = 0; i < r->chain->n; i++)
+        if (!stage_run_one(r, i, input, now, par))
+            return (int)i;
+    return -1;
+}
+
+static double seconds_since(const struct timespec *began)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)(t.tv_sec - began->tv_sec) + (double)(t.tv_nsec - began->tv_nsec) / 1e9;
+}
+
+static struct version *version_new(const struct chain *chain, const struct chain_input *input)
+{
+    struct version *v = mem_zalloc(sizeof *v + chain->n * sizeof v->result[0]);
+    v->refs = 1;
+    v->chain = chain_ref(chain);
+    v->n = chain->n;
+    v->input = snapshot_ref(input->snapshot);
+    snprintf(v->origin, sizeof v->origin, "%s", input->origin ? input->origin : "");
+    return v;
+}
+
+struct candidate *chain_run(const struct chain *chain, const struct version *prev,
+                            const struct chain_input *input, time_t now, struct par *par)
+{
+    struct timespec began;
+    clock_gettime(CLOCK_MONOTONIC, &began);
+    const struct version *base = prev && prev->chain == chain ? prev : NULL;
+    struct run r = {
+        .chain = chain,
+        .base = base,
+        .made = version_new(chain, input),
+        .findings = findings_new(chain->keep_findings),
+        .scratch = arena_new(),
+        .prev = base ? base->input : NULL,
+        .next = snapshot_ref(input->snapshot),
+        .delta = input_delta(base, input),
+    };
+    struct candidate *c = mem_zalloc(sizeof *c);
+    struct soa soa;
+    c->has_serial = snapshot_soa(input->snapshot, &soa);
+    c->serial = c->has_serial ? soa.serial : 0;
+    snprintf(c->origin, sizeof c->origin, "%s", r.made->origin);
+
+    c->stage = run_stages(&r, input, now, par);
+    findings_close(r.findings);
+    c->verdict = r.findings->verdict;
+    c->findings = r.findings;
+    if (c->verdict < STAGE_RETRY) {
+        r.made->served = r.next;
+        r.made->findings = findings_ref(r.findings);
+        snapshot_soa(r.next, &r.made->soa);
+        c->version = r.made;
+        c->changes =
+            prev && !base ? changeset_between(prev->served, r.next) : changeset_ref(r.delta);
+    } else {
+        snapshot_unref(r.next);
+        version_unref(r.made);
+    }
+    changeset_unref(r.delta);
+    arena_free(&r.scratch);
+    c->seconds = seconds_since(&began);
+    c->at = now;
+    return c;
+}

@@ -1,0 +1,583 @@
+/* zone_run: from input to published version.
+ *
+ *        pending input ──▶ chain_run ──▶ verdict ─┬─ pass ───▶ zone_accept: the pointer swap
+ *        (a newer one replaces it)                ├─ hold ───▶ parked: approve publishes it, a
+ * newer input replaces it └─ retry, reject ▶ on record, with findings; the version stays
+ *
+ * The version pointer changes under the zone's lock and in one function only, zone_accept. Query
+ * threads read it under RCU; everybody else takes a reference under the lock. The version that was
+ * replaced is dropped by rcu_defer, when no query can still read it.
+ */
+#include "pipeline/run/zone_run.h"
+
+#include "pipeline/base/log.h"
+#include "pipeline/base/pool.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { LOGGED_FINDINGS = 10 };
+
+struct pending {
+    struct snapshot *input, *since;
+    struct changeset *changes;
+    bool woken;
+    char origin[96];
+};
+
+struct zone_run {
+    struct job job; /* first: the pool hands it back */
+    struct zone *zone;
+    struct zone_shared *shared;
+    struct chain *chain; /* in force; kept over reloads that do not change it */
+    bool queued, retired;
+    bool approve; /* the operator wants the held candidate */
+    bool has_pending;
+    struct pending pending;
+};
+
+void zone_shared_init(struct zone_shared *s, struct pool *pool)
+{
+    *s = (struct zone_shared){.pool = pool};
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_cond_init(&s->idle, NULL);
+}
+
+void zone_shared_fini(struct zone_shared *s)
+{
+    pthread_mutex_destroy(&s->lock);
+    pthread_cond_destroy(&s->idle);
+}
+
+static void shared_enter(struct zone_shared *s)
+{
+    pthread_mutex_lock(&s->lock);
+    s->busy++;
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void shared_leave(struct zone_shared *s)
+{
+    pthread_mutex_lock(&s->lock);
+    ASSERT(s->busy > 0);
+    if (--s->busy == 0)
+        pthread_cond_broadcast(&s->idle);
+    pthread_mutex_unlock(&s->lock);
+}
+
+void zone_shared_drain(struct zone_shared *s)
+{
+    pthread_mutex_lock(&s->lock);
+    while (s->busy)
+        pthread_cond_wait(&s->idle, &s->lock);
+    pthread_mutex_unlock(&s->lock);
+}
+
+static time_t shared_now(const struct zone_shared *s)
+{
+    return s->clock ? s->clock(s->clock_ctx) : time(NULL);
+}
+
+static void pending_clear(struct pending *p)
+{
+    snapshot_unref(p->input);
+    snapshot_unref(p->since);
+    changeset_unref(p->changes);
+    *p = (struct pending){0};
+}
+
+static void config_release(struct rcu_item *item)
+{
+    struct zone_config *c =
+        (struct zone_config *)(void *)((char *)item - offsetof(struct zone_config, rcu));
+    config_unref(c->config);
+    mem_free(&c);
+}
+
+static struct zone_config *config_hold(struct config *config, const struct zone_conf *conf)
+{
+    struct zone_config *c = mem_zalloc(sizeof *c);
+    c->config = config_ref(config);
+    c->zone = conf;
+    return c;
+}
+
+/* The last reference to a snapshot fell on a thread that has better things to do. The job holds the
+ * family alone: a version may outlive its zone. */
+struct reap {
+    struct job job; /* first: the pool hands it back */
+    struct zone_shared *shared;
+    struct family *family;
+};
+
+static void reap_job(struct job *job)
+{
+    struct reap *reap = (struct reap *)(void *)job;
+    struct zone_shared *shared = reap->shared;
+    family_reap(reap->family);
+    family_unref(reap->family);
+    mem_free(&reap);
+    shared_leave(shared);
+}
+
+static void reap_hand_over(void *ctx, struct family *family)
+{
+    struct reap *reap = mem_zalloc(sizeof *reap);
+    reap->job.run = reap_job;
+    reap->shared = ctx;
+    reap->family = family_ref(family);
+    shared_enter(reap->shared);
+    pool_submit(reap->shared->pool, &reap->job);
+}
+
+static void zone_job(struct job *job);
+
+struct zone *zone_new(struct zone_shared *shared, struct config *config,
+                      const struct zone_conf *conf)
+{
+    struct zone *z = mem_zalloc(sizeof *z);
+    z->refs = 1;
+    name_copy(z->name, conf->name);
+    snprintf(z->text, sizeof z->text, "%s", conf->text);
+    z->family = family_new(z->name);
+    pthread_mutex_init(&z->lock, NULL);
+    atomic_store(&z->config, config_hold(config, conf));
+    z->run = mem_zalloc(sizeof *z->run);
+    z->run->job.run = zone_job;
+    z->run->zone = z;
+    z->run->shared = shared;
+    z->run->chain = chain_ref(conf->chain);
+    family_set_hand_over(z->family, reap_hand_over, shared);
+    return z;
+}
+
+struct zone *zone_ref(struct zone *z)
+{
+    atomic_fetch_add_explicit(&z->refs, 1, memory_order_relaxed);
+    return z;
+}
+
+void zone_unref(struct zone *z)
+{
+    if (!z || atomic_fetch_sub_explicit(&z->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    pending_clear(&z->run->pending);
+    candidate_free(&z->refused);
+    candidate_free(&z->held);
+    version_unref(atomic_load(&z->version));
+    config_release(&atomic_load(&z->config)->rcu);
+    chain_unref(z->run->chain);
+    family_unref(z->family);
+    pthread_mutex_destroy(&z->lock);
+    mem_free(&z->run);
+    mem_free(&z);
+}
+
+struct version *zone_version(struct zone *z)
+{
+    pthread_mutex_lock(&z->lock);
+    struct version *v = atomic_load(&z->version);
+    if (v)
+        version_ref(v);
+    pthread_mutex_unlock(&z->lock);
+    return v;
+}
+
+/* With the lock held. True: the caller submits the job after letting go of the lock. */
+static bool run_queue(struct zone_run *run)
+{
+    if (run->queued || run->retired)
+        return false;
+    run->queued = true;
+    zone_ref(run->zone);
+    shared_enter(run->shared);
+    return true;
+}
+
+static void run_submit(struct zone *z, struct pending *p)
+{
+    pthread_mutex_lock(&z->lock);
+    bool submit = false;
+    struct pending replaced = {0};
+    if (!z->run->retired && !(p->woken && z->run->has_pending)) {
+        replaced = z->run->pending;
+        z->run->pending = *p;
+        z->run->has_pending = true;
+        submit = run_queue(z->run);
+        *p = (struct pending){0};
+    }
+    pthread_mutex_unlock(&z->lock);
+    pending_clear(&replaced);
+    pending_clear(p);
+    if (submit)
+        pool_submit(z->run->shared->pool, &z->run->job);
+}
+
+void zone_submit(struct zone *z, const struct snapshot *input, const struct snapshot *since,
+                 const struct changeset *changes, const char *origin)
+{
+    struct pending p = {
+        .input = snapshot_ref(input),
+        .since = since ? snapshot_ref(since) : NULL,
+        .changes = changes ? changeset_ref(changes) : NULL,
+    };
+    snprintf(p.origin, sizeof p.origin, "%s", origin);
+    run_submit(z, &p);
+}
+
+static void run_again(struct zone *z)
+{
+    struct version *v = zone_version(z);
+    if (!v)
+        return;
+    struct pending p = {
+        .input = snapshot_ref(v->input), .since = snapshot_ref(v->input), .woken = true};
+    snprintf(p.origin, sizeof p.origin, "%s", v->origin);
+    version_unref(v);
+    run_submit(z, &p);
+}
+
+void zone_wake(struct zone *z)
+{
+    run_again(z);
+}
+
+time_t zone_wake_at(struct zone *z)
+{
+    struct version *v = zone_version(z);
+    time_t at = v ? version_wake_at(v) : 0;
+    version_unref(v);
+    return at;
+}
+
+void zone_configure(struct zone *z, struct config *config, const struct zone_conf *conf)
+{
+    struct zone_config *old = rcu_swap(&z->config, config_hold(config, conf));
+    rcu_defer(&old->rcu, config_release);
+    pthread_mutex_lock(&z->lock);
+    struct chain *gone = NULL;
+    if (!chain_same(z->run->chain, conf->chain)) {
+        gone = z->run->chain;
+        z->run->chain = chain_ref(conf->chain);
+    }
+    pthread_mutex_unlock(&z->lock);
+    if (gone) {
+        chain_unref(gone);
+        run_again(z);
+    }
+}
+
+void zone_retire(struct zone *z)
+{
+    pthread_mutex_lock(&z->lock);
+    struct pending p = z->run->pending;
+    z->run->pending = (struct pending){0};
+    z->run->has_pending = false;
+    z->run->approve = false;
+    z->run->retired = true;
+    pthread_mutex_unlock(&z->lock);
+    pending_clear(&p);
+}
+
+/* ---- outcomes
+ * ------------------------------------------------------------------------------------------- */
+
+static void log_findings(const struct zone *z, const struct candidate *c, enum log_level level,
+                         enum verdict least)
+{
+    size_t shown = 0, wanted = 0;
+    for (int v = STAGE_REJECT; v >= (int)least; v--)
+        for (size_t i = 0; i < c->findings->n; i++) {
+            const struct finding *f = &c->findings->list[i];
+            if (f->verdict != (enum verdict)v || wanted++ >= LOGGED_FINDINGS)
+                continue;
+            char code[128];
+            snprintf(code, sizeof code, "%s.%s", f->stage->name, f->type->code);
+            char *text = finding_print(f);
+            log_line(level, "finding",
+                     (const struct log_pair[]){LOG_KV("zone", LOG_S(z->text)),
+                                               LOG_KV("serial", LOG_U(c->serial)),
+                                               LOG_KV("code", LOG_S(code)),
+                                               LOG_KV("verdict", LOG_S(verdict_text(f->verdict))),
+                                               LOG_KV("what", LOG_S(text)),
+                                               {0}});
+            mem_free(&text);
+            shown++;
+        }
+    size_t all = 0;
+    for (int v = STAGE_REJECT; v >= (int)least; v--)
+        all += c->findings->by_verdict[v];
+    if (all > shown)
+        log_line(level, "more findings are kept for `weir status ZONE --findings`",
+                 (const struct log_pair[]){LOG_KV("zone", LOG_S(z->text)),
+                                           LOG_KV("serial", LOG_U(c->serial)),
+                                           LOG_KV("more", LOG_U(all - shown)),
+                                           {0}});
+}
+
+static void drop_version(struct rcu_item *item)
+{
+    version_unref((struct version *)(void *)((char *)item - offsetof(struct version, rcu)));
+}
+
+/* The one place where a version becomes visible. What must be durable is made so before the swap.
+ */
+static void zone_accept(struct zone *z, struct candidate **cp, time_t now, bool woken)
+{
+    struct candidate *c = *cp;
+    size_t changed = c->changes->n;
+    struct version *v = candidate_take(c);
+    v->accepted_at = now;
+
+    pthread_mutex_lock(&z->lock);
+    struct candidate *refused = NULL, *held = z->held;
+    z->held = NULL;
+    if (!woken) { /* a wake-up says nothing about a newer input that was refused */
+        refused = z->refused;
+        z->refused = NULL;
+        atomic_store(&z->has_refused, false);
+    }
+    struct version *old = rcu_swap(&z->version, v);
+    pthread_mutex_unlock(&z->lock);
+
+    atomic_fetch_add(&z->counters.accepted, 1);
+    log_info("version accepted", LOG_KV("zone", LOG_S(z->text)),
+             LOG_KV("serial", LOG_U(v->soa.serial)), LOG_KV("from", LOG_S(v->origin)),
+             LOG_KV("names", LOG_U(v->served->names)), LOG_KV("records", LOG_U(v->served->records)),
+             LOG_KV("changed_names", LOG_U(changed)),
+             LOG_KV("notes", LOG_U(c->findings->by_verdict[STAGE_PASS])),
+             LOG_KV("chain_s", LOG_F(c->seconds)));
+    log_findings(z, c, LOG_INFO, STAGE_PASS);
+    if (old)
+        rcu_defer(&old->rcu, drop_version);
+    candidate_free(&refused);
+    candidate_free(cp);
+    if (!held)
+        return;
+    if (woken) {
+        /* It was made beside the version that was just replaced: judge it beside the new one. */
+        zone_submit(z, held->version->input, NULL, NULL, held->origin);
+    } else {
+        log_notice("held version is superseded", LOG_KV("zone", LOG_S(z->text)),
+                   LOG_KV("serial", LOG_U(held->serial)), LOG_KV("by", LOG_U(v->soa.serial)));
+    }
+    candidate_free(&held);
+}
+
+static void zone_hold(struct zone *z, struct candidate **cp)
+{
+    struct candidate *c = *cp;
+    log_warn(
+        "version held: it waits for `weir approve` or `weir discard`; the last good version stays",
+        LOG_KV("zone", LOG_S(z->text)), LOG_KV("serial", LOG_U(c->serial)),
+        LOG_KV("from", LOG_S(c->origin)),
+        LOG_KV("findings", LOG_U(c->findings->by_verdict[STAGE_HOLD])));
+    log_findings(z, c, LOG_WARN, STAGE_HOLD);
+    atomic_fetch_add(&z->counters.held, 1);
+    pthread_mutex_lock(&z->lock);
+    struct candidate *before = z->held;
+    z->held = c;
+    pthread_mutex_unlock(&z->lock);
+    *cp = NULL;
+    candidate_free(&before);
+}
+
+static void zone_refuse(struct zone *z, struct candidate **cp)
+{
+    struct candidate *c = *cp;
+    struct version *v = zone_version(z);
+    bool retry = c->verdict == STAGE_RETRY;
+    const char *say = v ? (retry ? "version cannot be judged now: the last good version stays, it "
+                                   "will be tried again"
+                                 : "version refused: the last good version stays")
+                        : (retry ? "version cannot be judged now: there is none to serve yet, it "
+                                   "will be tried again"
+                                 : "version refused: there is none to serve yet");
+    log_line(
+        LOG_WARN, say,
+        (const struct log_pair[]){LOG_KV("zone", LOG_S(z->text)),
+                                  LOG_KV("serial", LOG_U(c->serial)),
+                                  LOG_KV("from", LOG_S(c->origin)),
+                                  LOG_KV("findings", LOG_U(c->findings->by_verdict[c->verdict])),
+                                  LOG_KV("serving", v ? LOG_U(v->soa.serial) : LOG_S("none")),
+                                  LOG_KV("chain_s", LOG_F(c->seconds)),
+                                  {0}});
+    log_findings(z, c, LOG_WARN, STAGE_HOLD);
+    version_unref(v);
+    atomic_fetch_add(retry ? &z->counters.retried : &z->counters.refused, 1);
+    pthread_mutex_lock(&z->lock);
+    struct candidate *before = z->refused;
+    z->refused = c;
+    atomic_store(&z->has_refused, true);
+    pthread_mutex_unlock(&z->lock);
+    *cp = NULL;
+    candidate_free(&before);
+}
+
+static enum zone_outcome settle(struct zone *z, struct candidate **c, time_t now, bool woken)
+{
+    switch ((*c)->verdict) {
+    case STAGE_PASS:
+        zone_accept(z, c, now, woken);
+        return ZONE_ACCEPTED;
+    case STAGE_HOLD:
+        zone_hold(z, c);
+        return ZONE_HELD;
+    case STAGE_RETRY:
+        zone_refuse(z, c);
+        return ZONE_RETRY;
+    case STAGE_REJECT:
+        zone_refuse(z, c);
+        return ZONE_REFUSED;
+    }
+    UNREACHABLE();
+}
+
+/* The input is what is served already: whatever was refused or held meanwhile is no longer what the
+ * primary has. */
+static void zone_unchanged(struct zone *z)
+{
+    atomic_fetch_add(&z->counters.unchanged, 1);
+    pthread_mutex_lock(&z->lock);
+    struct candidate *refused = z->refused, *held = z->held;
+    z->refused = z->held = NULL;
+    atomic_store(&z->has_refused, false);
+    pthread_mutex_unlock(&z->lock);
+    candidate_free(&refused);
+    candidate_free(&held);
+}
+
+static void tell(struct zone_run *run, enum zone_outcome outcome, uint32_t serial)
+{
+    struct zone_event event = {.zone = run->zone, .outcome = outcome, .serial = serial};
+    if (run->shared->listen)
+        run->shared->listen(run->shared->listen_ctx, &event);
+}
+
+static void run_input(struct zone_run *run, struct pending *p, struct chain *chain,
+                      struct version *prev)
+{
+    struct zone *z = run->zone;
+    time_t now = shared_now(run->shared);
+    if (prev && prev->chain == chain && !p->woken) {
+        if (!p->changes || p->since != prev->input) {
+            changeset_unref(p->changes);
+            p->changes = changeset_between(prev->input, p->input);
+            snapshot_unref(p->since);
+            p->since = snapshot_ref(prev->input);
+        }
+        if (p->changes->n == 0) {
+            zone_unchanged(z);
+            tell(run, ZONE_UNCHANGED, prev->soa.serial);
+            return;
+        }
+    }
+    struct chain_input input = {.snapshot = p->input,
+                                .since = p->since,
+                                .changes = p->changes,
+                                .origin = p->origin,
+                                .woken = p->woken};
+    struct candidate *c = chain_run(chain, prev, &input, now, pool_par(run->shared->pool));
+    uint32_t serial = c->serial;
+    tell(run, settle(z, &c, now, p->woken), serial);
+}
+
+static void run_approval(struct zone_run *run)
+{
+    struct zone *z = run->zone;
+    pthread_mutex_lock(&z->lock);
+    struct candidate *c = z->held;
+    z->held = NULL;
+    pthread_mutex_unlock(&z->lock);
+    if (!c)
+        return;
+    uint32_t serial = c->serial;
+    log_notice("held version approved by the operator", LOG_KV("zone", LOG_S(z->text)),
+               LOG_KV("serial", LOG_U(serial)));
+    zone_accept(z, &c, shared_now(run->shared), false);
+    tell(run, ZONE_ACCEPTED, serial);
+}
+
+static void zone_job(struct job *job)
+{
+    struct zone_run *run = (struct zone_run *)(void *)job;
+    struct zone *z = run->zone;
+    struct zone_shared *shared = run->shared;
+
+    pthread_mutex_lock(&z->lock);
+    bool approve = run->approve && !run->retired, input = !approve && run->has_pending;
+    run->approve = false;
+    struct pending p = {0};
+    if (input) {
+        p = run->pending;
+        run->pending = (struct pending){0};
+        run->has_pending = false;
+    }
+    struct chain *chain = chain_ref(run->chain);
+    struct version *prev = atomic_load(&z->version);
+    if (prev)
+        version_ref(prev);
+    pthread_mutex_unlock(&z->lock);
+
+    if (approve)
+        run_approval(run);
+    if (input)
+        run_input(run, &p, chain, prev);
+    pending_clear(&p);
+    version_unref(prev);
+    chain_unref(chain);
+
+    pthread_mutex_lock(&z->lock);
+    bool more = !run->retired && (run->has_pending || run->approve);
+    run->queued = more;
+    pthread_mutex_unlock(&z->lock);
+    if (more) {
+        pool_submit(shared->pool, &run->job);
+        return;
+    }
+    zone_unref(z);
+    shared_leave(shared);
+}
+
+/* ---- the operator's word
+ * -------------------------------------------------------------------------------- */
+
+static int held_check(const struct zone *z, const uint32_t *serial, struct why *why)
+{
+    if (!z->held)
+        return why_set(why, -E_NOENT, "zone %s has no held version", z->text);
+    if (serial && *serial != z->held->serial)
+        return why_set(why, -E_MISMATCH, "zone %s: the held version has serial %u, not %u", z->text,
+                       z->held->serial, *serial);
+    return 0;
+}
+
+int zone_approve(struct zone *z, const uint32_t *serial, struct why *why)
+{
+    pthread_mutex_lock(&z->lock);
+    int err = held_check(z, serial, why);
+    bool submit = false;
+    if (!err) {
+        z->run->approve = true;
+        submit = run_queue(z->run);
+    }
+    pthread_mutex_unlock(&z->lock);
+    if (submit)
+        pool_submit(z->run->shared->pool, &z->run->job);
+    return err;
+}
+
+int zone_discard(struct zone *z, const uint32_t *serial, struct why *why)
+{
+    pthread_mutex_lock(&z->lock);
+    int err = held_check(z, serial, why);
+    struct candidate *c = NULL;
+    if (!err) {
+        c = z->held;
+        z->held = NULL;
+        z->run->approve = false;
+    }
+    pthread_mutex_unlock(&z->lock);
+    candidate_free(&c);
+    return err;
+}

@@ -1,0 +1,30 @@
+/* zone_run: one zone's way from input to version. Private to the zone table.
+ *
+ * WHAT   Each zone has at most one job on the pool. The job takes what is pending (an input, a wake-up, an operator's
+ *        approval), one thing at a time, and submits itself again while there is more, so that zones take turns.
+ * WHO    zone_new, zone_configure, zone_retire: the thread that applies configurations.
+ */
+#ifndef WEIR_RUN_ZONE_RUN_H
+#define WEIR_RUN_ZONE_RUN_H
+
+#include "pipeline/run/zone_table.h"
+
+struct zone_shared {                     /* what all zones of a table have in common */
+    struct pool *pool;
+    void (*listen)(void *ctx, const struct zone_event *event);
+    void *listen_ctx;
+    time_t (*clock)(void *ctx);
+    void *clock_ctx;
+    pthread_mutex_t lock;                /* for busy */
+    pthread_cond_t idle;
+    size_t busy;                         /* jobs queued or going on */
+};
+void zone_shared_init(struct zone_shared *s, struct pool *pool);
+void zone_shared_fini(struct zone_shared *s);
+void zone_shared_drain(struct zone_shared *s);
+
+struct zone *zone_new(struct zone_shared *shared, struct config *config, const struct zone_conf *conf);
+void zone_configure(struct zone *z, struct config *config, const struct zone_conf *conf);
+void zone_retire(struct zone *z);        /* no longer in the table: pending work is forgotten, nothing more is accepted */
+
+#endif
