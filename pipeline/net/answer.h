@@ -7,6 +7,7 @@
  *        empty non-terminals; with DO: RRSIG and NSEC/NSEC3 proofs as they were transferred.
  * WHO    Any online RCU reader. `work` belongs to one thread.
  * FAILS  Never: what is malformed gets FORMERR or silence (ANSWER_DROP: not a query, shorter than a header).
+ * UNITS  cap is at least ANSWER_CAP_MIN octets; over TCP 65,535.
  * COST   one zone look-up, one descent a name; memory copies of the reply.
  * SPEC   RFC 1034 4.3.2, RFC 2308, RFC 4035 3.1, RFC 4592, RFC 6672, RFC 6891, RFC 8020, RFC 8482 (ANY), RFC 8914,
  *        RFC 9619 (QDCOUNT).
@@ -17,10 +18,14 @@
 #include "pipeline/run/zone_table.h"
 #include "pipeline/zone/message.h"
 
+enum { ANSWER_CAP_MIN = 512 };
+enum { ANSWER_CHAIN_MAX = 16 };      /* CNAMEs and DNAMEs followed for one query; what is left the client asks again */
+
 struct answer_work {                 /* per thread scratch */
     struct msg_writer writer;
-    struct trie_key key;
-    struct trie_iter iter;
+    struct snapshot_iter iter;
+    uint8_t qname[NAME_MAX_OCTETS];
+    uint8_t made[ANSWER_CHAIN_MAX + 1][NAME_MAX_OCTETS]; /* names that DNAMEs led to */
 };
 struct answer_query {
     const struct zone_table *zones;
@@ -33,7 +38,8 @@ struct answer_query {
 enum answer_kind {
     ANSWER_DROP,                     /* send nothing */
     ANSWER_REPLY,                    /* reply_len octets are in the buffer */
-    ANSWER_TRANSFER,                 /* TCP, AXFR (or IXFR answered in full): allowed; stream `zone`'s version */
+    ANSWER_TRANSFER,                 /* TCP, AXFR (or IXFR answered in full): allowed; stream `zone`'s version. The
+                                        buffer holds a SERVFAIL of reply_len octets, for when it cannot be started */
 };
 struct answer_result {
     enum answer_kind kind;
