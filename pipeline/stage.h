@@ -49,7 +49,8 @@ struct option {
     const char *name;             /* NULL ends the table */
     enum option_kind kind;
     size_t offset;                /* offsetof(struct my_conf, field) */
-    const char *fallback;         /* default, written as in a configuration file; NULL: zero/unset */
+    const char *fallback;         /* default, as in a configuration file but without quotes; a LIST's words between
+                                   * commas; NULL: zero/unset */
     int64_t min, max;             /* INT, SECONDS, BYTES */
     const char *const *words;     /* ENUM: NULL-terminated */
     const char *help;             /* one sentence */
@@ -101,7 +102,8 @@ struct stage_type {
     const struct option *options; /* NULL or NULL-terminated */
     const struct finding_type *findings;
     /* All may be NULL but run. conf_check sees the parsed conf and the zone's apex; it refuses with a why. It may
-     * also derive fields in conf that conf_close releases. */
+     * also derive fields in conf that conf_close releases; conf_close must also cope with a conf that conf_check
+     * refused or never saw (derived fields zero). */
     int (*conf_check)(void *conf, const uint8_t *apex, struct why *why);
     void (*conf_close)(void *conf);
     void (*run)(struct stage_run *run);

@@ -3,7 +3,7 @@
  * WHAT   Reads a libconfig file into one immutable, checked object. Every option is a row in a table (option.h), so
  *        that help, defaults and errors agree. Unknown keys, bad values and impossible combinations are refused
  *        with file, line, word, value and what was expected. Templates (`template = "name"`) are resolved.
- * WHO    Immutable after config_read; any thread; refcounted.
+ * WHO    Immutable after config_load; any thread; refcounted.
  * OWNS   config_ref/unref. All strings and structs belong to the config.
  * SPEC   design.md section 8.
  */
@@ -71,7 +71,10 @@ struct config {
     size_t nzones;
     struct zone_conf *zones;             /* in name order, no two of one name */
 };
-int config_read(const char *path, struct config **out, struct why *why) MUST_CHECK;
+/* -E_IO: the file cannot be read; -E_CONF: "FILE:LINE: word = value: expected …". (Not config_read: libconfig has that.) */
+int config_load(const char *path, struct config **out, struct why *why) MUST_CHECK;
+/* The same from text; `path` is what errors name and what relative paths start from. */
+int config_parse(const char *text, size_t len, const char *path, struct config **out, struct why *why) MUST_CHECK;
 struct config *config_ref(const struct config *c);
 void config_unref(struct config *c);
 const struct zone_conf *config_zone(const struct config *c, const uint8_t *name);  /* exact; NULL */
