@@ -44,7 +44,8 @@ struct msg_reader {
     size_t len, pos;
     uint16_t id, flags, count[4];
     unsigned section, index;       /* the record that comes next */
-    size_t owner_at;               /* private: where the last owner's octets lie, pointers followed */
+    size_t owner_at;               /* private: where the last owner's octets lie, pointers followed; 0: unknown */
+    uint8_t owner_len;             /* private: 0 before the first record */
     uint8_t owner[NAME_MAX_OCTETS];
     uint8_t rdata[MSG_MAX];
 };
@@ -58,29 +59,36 @@ static inline unsigned msg_rcode(uint16_t flags)
 }
 /* Reads the header. -E_FORMAT when shorter than 12 octets. The message is borrowed. */
 int msg_open(struct msg_reader *r, const uint8_t *msg, size_t len, struct why *why) MUST_CHECK;
-/* One question; call count[0] times before msg_next. */
+/* One question; call at most count[0] times, before msg_next: further calls are -E_FORMAT. */
 int msg_question(struct msg_reader *r, uint8_t name[NAME_MAX_OCTETS], uint16_t *type, uint16_t *class, struct why *why) MUST_CHECK;
 /* The next record of answer, authority, additional. 1: rr is filled; 0: the end (octets left over are -E_FORMAT); < 0 malformed.
- * Questions not read yet are stepped over. OPT and TSIG come as they are (rdata unchecked). */
+ * Questions not read yet are stepped over. OPT, TSIG and classes other than IN come as they are (rdata unchecked).
+ * A TTL with its top bit set is 0 (RFC 2181 8); OPT's is left alone. After an error the reader is dead. */
 int msg_next(struct msg_reader *r, struct rr *rr, struct why *why) MUST_CHECK;
 
 struct edns {                      /* of a query */
     bool present, dnssec_ok, bad;  /* bad: two OPTs, owner not the root, options that do not parse: FORMERR */
     uint8_t version;
     uint16_t udp_size;
+    unsigned rcode;                /* its upper eight bits, in place: 16 for BADVERS */
 };
+/* Takes in an OPT record that msg_next gave; call for each, from a zeroed struct. */
+void msg_edns(struct edns *edns, const struct rr *opt);
 
-/* Compression: a table of places where a suffix of a name lies in the message (offset < 16,384). */
-enum { MSG_TABLE = 1024 };
+/* Compression: a table of places where a suffix of a name lies in the message (offset < 16,384). Case is kept: only
+ * octet-equal suffixes are shared (RFC 5936 3.4). Past 16 KiB only what lies before serves, so messages of 16 KiB
+ * compress best. */
+enum { MSG_TABLE = 1024, MSG_NAMES_MAX = 768 };
 struct msg_writer {
     uint8_t *msg;
     size_t cap, len;               /* cap may be lowered or raised between records */
     uint16_t count[4];
     unsigned section;
     uint32_t generation;           /* private: table slots of older generations are empty */
-    const uint8_t *last_owner;     /* private: identity of the last owner and where it lies */
-    uint16_t last_owner_at;
-    struct { uint32_t generation; uint32_t hash; uint16_t at; } table[MSG_TABLE];
+    uint16_t last_owner_at;        /* private: where the last owner lies, 0: nowhere within reach */
+    uint16_t names;                /* private: suffixes in the table, in order of entry: */
+    uint16_t entered[MSG_NAMES_MAX];
+    struct msg_slot { uint32_t generation; uint32_t hash; uint16_t at; } table[MSG_TABLE];
 };
 /* Once a writer's life (clears the table), then msg_begin for every message. */
 void msg_writer_init(struct msg_writer *w);
@@ -93,15 +101,22 @@ bool msg_put_rr(struct msg_writer *w, unsigned section, const uint8_t *owner, ui
 /* A whole rrset of records in class IN, all or nothing; owner may differ from the node's (wildcards, question case). */
 struct rrset;
 bool msg_put_rrset(struct msg_writer *w, unsigned section, const uint8_t *owner, const struct rrset *set);
-bool msg_put_opt(struct msg_writer *w, uint16_t udp_size, unsigned ext_rcode, bool dnssec_ok, const uint8_t *options, uint16_t len);
+/* rcode: the whole 12 bits; the upper eight go in here, the lower four are in the flags of msg_begin. */
+bool msg_put_opt(struct msg_writer *w, uint16_t udp_size, unsigned rcode, bool dnssec_ok, const uint8_t *options, uint16_t len);
 /* Where the message stands, and back to it (names entered since are forgotten). */
 struct msg_mark {
     size_t len;
     uint16_t count[4];
+    uint16_t names;
     unsigned section;
 };
 struct msg_mark msg_mark(const struct msg_writer *w);
 void msg_rewind(struct msg_writer *w, const struct msg_mark *mark);
+/* Sets flags in the header later on (TC). */
+static inline void msg_add_flags(struct msg_writer *w, uint16_t flags)
+{
+    put_u16(w->msg + 2, get_u16(w->msg + 2) | flags);
+}
 /* Writes header counts; returns the length. */
 size_t msg_end(struct msg_writer *w);
 

@@ -20,7 +20,7 @@
 
 #include <string.h>
 
-enum { LABEL_MAX = 63, POINTER = 0xc0 };
+enum { LABEL_MAX = 63, POINTER = 0xc0, JUMPS_MAX = 256 };
 
 _Static_assert(2 * (NAME_MAX_OCTETS - 1) <= TRIE_KEY_MAX, "the longest name has a key");
 
@@ -246,6 +246,7 @@ int name_unpack(const uint8_t *msg, size_t msg_len, size_t *pos, uint8_t out[NAM
                 struct why *why)
 {
     size_t at = *pos, began = at, after = 0, n = 0;
+    unsigned jumps = 0;
     for (;;) {
         if (at >= msg_len)
             return why_set(why, -E_FORMAT, "name runs past the end at octet %zu", at);
@@ -254,6 +255,8 @@ int name_unpack(const uint8_t *msg, size_t msg_len, size_t *pos, uint8_t out[NAM
             int target = pointer_target(msg, msg_len, at, began, why);
             if (target < 0)
                 return target;
+            if (++jumps > JUMPS_MAX)
+                return why_set(why, -E_FORMAT, "too many compression pointers at octet %zu", *pos);
             if (!after)
                 after = at + 2;
             at = began = (size_t)target;

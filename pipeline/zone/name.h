@@ -51,8 +51,9 @@ int name_valid(const uint8_t *p, size_t n);
 
 /* Reads a possibly compressed name at *pos of a message. Writes it to out, advances *pos behind it, and
  * returns its length; or -E_FORMAT with why: "compression loop", "forward pointer", "name over 255
- * octets", "reserved label type", "runs past the end". A pointer must point before the place where the
- * name (or the jump target it came from) began, so there is no loop. COST O(255). */
+ * octets", "reserved label type", "runs past the end", "too many compression pointers". A pointer must point before the
+ * place where the name (or the jump target it came from) began, so there is no loop; at most 256 are followed.
+ * COST O(255). */
 int name_unpack(const uint8_t *msg, size_t msg_len, size_t *pos, uint8_t out[NAME_MAX_OCTETS], struct why *why);
 
 /* Master-file text. print: always terminated, always with the final dot, odd octets as \DDD. */
