@@ -25,7 +25,7 @@
 #include "pipeline/base/assert.h"
 #include "pipeline/base/errors.h"
 
-enum { LINE_MAX_BYTES = 4096, CUT_ROOM = sizeof "\" cut=1\n" };
+enum { LINE_MAX_BYTES = 4096, CUT_ROOM = sizeof "\" cut=1\n" - 1 };
 
 struct line {
     size_t len;

@@ -17,6 +17,7 @@
 #include "pipeline/base/rcu.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -32,19 +33,12 @@
 #endif
 #endif
 #if defined(__SANITIZE_THREAD__) || defined(RCU_SHOWS_ORDER)
-static _Atomic uint64_t order_before, order_after; /* of a grace period */
-#define order_give(counter) ((void)atomic_fetch_add_explicit(&(counter), 1, memory_order_release))
-#define order_take(counter) ((void)atomic_load_explicit(&(counter), memory_order_acquire))
-
-/* liburcu's own malloc and free, in a barrier, look like races for the same reason. */
-const char *__tsan_default_suppressions(void);
-const char *__tsan_default_suppressions(void)
-{
-    return "called_from_lib:liburcu-qsbr.so\n";
-}
+static _Atomic uint64_t order;
+#define order_give() ((void)atomic_fetch_add_explicit(&order, 1, memory_order_release))
+#define order_take() ((void)atomic_load_explicit(&order, memory_order_acquire))
 #else
-#define order_give(counter) ((void)0)
-#define order_take(counter) ((void)0)
+#define order_give() ((void)0)
+#define order_take() ((void)0)
 #endif
 
 struct deferred {
@@ -94,7 +88,7 @@ void rcu_thread_start(void)
 void rcu_thread_stop(void)
 {
     ASSERT(state != RCU_OUTSIDE && !runs_deferred);
-    order_give(order_before);
+    order_give();
     urcu_qsbr_unregister_thread();
     pthread_setspecific(stop_forgotten, NULL);
     state = RCU_OUTSIDE;
@@ -103,7 +97,7 @@ void rcu_thread_stop(void)
 void rcu_offline(void)
 {
     ASSERT(state == RCU_ONLINE);
-    order_give(order_before);
+    order_give();
     urcu_qsbr_thread_offline();
     state = RCU_OFFLINE;
 }
@@ -130,12 +124,11 @@ static void deferred_thread_create(void)
 static void item_run(struct rcu_head *head)
 {
     struct deferred *deferred = (struct deferred *)head;
-    order_take(order_before);
+    order_take();
     state = RCU_ONLINE; /* liburcu registered this thread */
     runs_deferred = true;
     deferred->fn((struct rcu_item *)deferred); /* may free the item */
     ASSERT(state == RCU_ONLINE);
-    order_give(order_after);
 }
 
 void rcu_defer(struct rcu_item *item, void (*fn)(struct rcu_item *item))
@@ -145,7 +138,7 @@ void rcu_defer(struct rcu_item *item, void (*fn)(struct rcu_item *item))
     pthread_once(&created, deferred_thread_create);
     struct deferred *deferred = (struct deferred *)item;
     deferred->fn = fn;
-    order_give(order_before);
+    order_give();
     /* liburcu finds its queue inside a read section of its own, which an offline thread cannot
      * have. */
     bool offline = state == RCU_OFFLINE;
@@ -158,16 +151,36 @@ void rcu_defer(struct rcu_item *item, void (*fn)(struct rcu_item *item))
         atomic_fetch_add(&deferred_again, 1);
 }
 
-/* One barrier covers what was deferred before it. What those functions deferred in turn is in the
- * counter when the barrier returns, since all of them run on one thread; then it takes another. */
+struct barrier {
+    struct rcu_item rcu;
+    sem_t reached;
+};
+
+static void barrier_reach(struct rcu_item *item)
+{
+    struct barrier *barrier = (struct barrier *)item;
+    sem_post(&barrier->reached);
+}
+
+/* Items run in the order in which they were deferred, on one thread, so one more item is a barrier
+ * for all before it. What those defer in turn was counted by the time it runs; then it takes
+ * another. */
 void rcu_barrier_all(void)
 {
     ASSERT(state != RCU_OUTSIDE && !runs_deferred);
-    order_give(order_before);
+    bool online = state == RCU_ONLINE;
+    if (online)
+        rcu_offline();
+    struct barrier barrier;
+    sem_init(&barrier.reached, 0, 0);
     uint64_t seen;
     do {
         seen = atomic_load(&deferred_again);
-        urcu_qsbr_barrier();
-        order_take(order_after);
+        rcu_defer(&barrier.rcu, barrier_reach);
+        while (sem_wait(&barrier.reached) != 0)
+            ; /* EINTR */
     } while (atomic_load(&deferred_again) != seen);
+    sem_destroy(&barrier.reached);
+    if (online)
+        rcu_online();
 }
