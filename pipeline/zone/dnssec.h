@@ -5,7 +5,8 @@
  * WHO    A dnssec_key may be used by many threads at once; a dnssec_scratch belongs to one thread.
  * UNITS  times are seconds since 1970 mod 2^32, compared by RFC 1982 (RFC 4034 3.1.5).
  * FAILS  verify: DNSSEC_VALID, DNSSEC_BOGUS or DNSSEC_UNSUPPORTED; never anything in between.
- * COST   one digest input an rrset, one public key operation a signature.
+ * COST   one digest input an rrset, one public key operation a signature. One scratch keeps OpenSSL's contexts of the
+ *        last DNSSEC_SCRATCH_KEYS keys, so a signature costs no allocation of ours.
  * SPEC   RFC 4034 3.1.8.1, 6, appendix B; RFC 5702; RFC 6605; RFC 8080; RFC 3110 (RSA key format).
  */
 #ifndef WEIR_ZONE_DNSSEC_H
@@ -34,6 +35,9 @@ struct dnssec_key_info {
 int dnssec_key_open(const uint8_t *dnskey_rdata, size_t len, struct dnssec_key **out, struct why *why) MUST_CHECK;
 void dnssec_key_close(struct dnssec_key **key);
 const struct dnssec_key_info *dnssec_key_info(const struct dnssec_key *key);
+/* Says how many signatures are going to be verified by this key, before it is shared between threads. Where
+ * that pays, a table is made once (P-256: 20 ms, 150 kB) that makes dnssec_verify_batch four times as fast. */
+void dnssec_key_expect(struct dnssec_key *key, size_t signatures);
 
 struct rrsig {                         /* a view of RRSIG rdata */
     uint16_t covered, tag;
@@ -46,16 +50,33 @@ struct rrsig {                         /* a view of RRSIG rdata */
 };
 bool rrsig_parse(const uint8_t *rdata, size_t len, struct rrsig *out);
 
+enum { DNSSEC_SCRATCH_KEYS = 16 };
 struct dnssec_scratch;
 struct dnssec_scratch *dnssec_scratch_new(void);
 void dnssec_scratch_free(struct dnssec_scratch **scratch);
 
 enum dnssec_result { DNSSEC_VALID, DNSSEC_BOGUS, DNSSEC_UNSUPPORTED };
-/* Does this signature over this rrset at this owner verify under this key? Only the mathematics and the labels
- * field (wildcards); times, signer and key flags are the caller's. */
+/* Does this signature over this rrset at this owner verify under this key? Only the mathematics, that algorithm and
+ * type covered fit, and the labels field; times, signer and key flags are the caller's. A labels field smaller than
+ * the owner's count is a wildcard's signature: valid here, as it is in an answer; a zone must not hold one. */
 enum dnssec_result dnssec_verify(struct dnssec_scratch *scratch, const struct dnssec_key *key, const uint8_t *owner,
                                  const struct rrset *set, const uint8_t *rrsig_rdata, size_t rrsig_len);
-/* The octets that are signed: borrowed from scratch until its next use. NULL: labels field larger than the owner's. */
+/* Many at once, keys and algorithms mixed; the same results as one by one. Best in hundreds. */
+struct dnssec_job {
+    const struct dnssec_key *key;
+    const uint8_t *owner;
+    struct rrset set;
+    const uint8_t *rrsig;
+    uint16_t rrsig_len;
+    enum dnssec_result result;         /* the answer */
+};
+void dnssec_verify_batch(struct dnssec_scratch *scratch, struct dnssec_job *jobs, size_t n);
+/* What both stand on: a signature as it is in an RRSIG over octets that are ready. */
+enum dnssec_result dnssec_verify_octets(struct dnssec_scratch *scratch, const struct dnssec_key *key,
+                                        const uint8_t *octets, size_t len, const uint8_t *signature,
+                                        size_t signature_len);
+/* The octets that are signed: borrowed from scratch until its next use. NULL: labels field larger than the owner's
+ * (the leftmost "*" does not count, RFC 4034 3.1.3). */
 const uint8_t *dnssec_input(struct dnssec_scratch *scratch, const uint8_t *owner, const struct rrset *set,
                             const struct rrsig *sig, const uint8_t *rrsig_rdata, size_t *len);
 

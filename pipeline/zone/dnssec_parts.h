@@ -1,0 +1,91 @@
+/* dnssec_parts: what the files of dnssec share; nobody else includes this.
+ *
+ * WHAT   The table of algorithms, the inside of a key and of a scratch, and the P-256 tables.
+ */
+#ifndef WEIR_ZONE_DNSSEC_PARTS_H
+#define WEIR_ZONE_DNSSEC_PARTS_H
+
+#include "pipeline/zone/dnssec.h"
+
+#include <openssl/evp.h>
+
+enum algorithm_family { FAMILY_RSA, FAMILY_ECDSA, FAMILY_EDDSA };
+enum digest_id {
+    DIGEST_SHA1,
+    DIGEST_SHA256,
+    DIGEST_SHA384,
+    DIGEST_SHA512,
+    DIGEST_COUNT,
+    DIGEST_NONE
+};
+
+enum { DIGEST_MAX_OCTETS = 64, EC_FIELD_MAX_OCTETS = 48 };
+
+struct algorithm {
+    uint8_t code;
+    enum algorithm_family family;
+    enum digest_id digest;
+    uint16_t min_bits; /* RSA: of the modulus; else of the curve */
+    uint16_t key_len;  /* octets of the public key; RSA: 0 */
+    const char *mnemonic;
+    const char *group;    /* OpenSSL's name of the curve or key type */
+    const uint8_t *order; /* ECDSA: of the group, half a key long */
+};
+const struct algorithm *algorithm_get(uint8_t code); /* NULL: not supported */
+
+struct p256_tables;
+struct dnssec_key {
+    struct dnssec_key_info info;
+    const struct algorithm *algorithm;
+    EVP_PKEY *pkey;
+    uint64_t serial; /* never used twice, so a scratch can tell a new key at an old address */
+    uint16_t signature_len;
+    uint8_t point[64]; /* P-256: the public key, x and y */
+    struct p256_tables *tables;
+};
+
+struct verify_slot {
+    uint64_t serial; /* 0: free */
+    EVP_PKEY_CTX *ctx;
+};
+struct p256_batch;
+struct dnssec_scratch {
+    uint8_t *input;
+    size_t input_cap;
+    EVP_MD *digest[DIGEST_COUNT];
+    EVP_MD_CTX *hash;
+    EVP_MD_CTX *eddsa;
+    struct verify_slot slot[DNSSEC_SCRATCH_KEYS];
+    unsigned next_slot;
+    struct p256_batch *p256; /* made at first use */
+};
+
+/* Everything before the public key operation: parses the RRSIG, checks algorithm, type covered,
+ * lengths and labels, and makes the signed octets. VALID means "go on": *octets and *sig are set.
+ */
+enum dnssec_result dnssec_prepare(struct dnssec_scratch *scratch, const struct dnssec_key *key,
+                                  const uint8_t *owner, const struct rrset *set,
+                                  const uint8_t *rrsig_rdata, size_t rrsig_len, struct rrsig *sig,
+                                  const uint8_t **octets, size_t *len);
+/* False: OpenSSL could not. out has room for DIGEST_MAX_OCTETS. */
+bool dnssec_digest(struct dnssec_scratch *scratch, enum digest_id id, const uint8_t *octets,
+                   size_t len, uint8_t *out);
+/* RSA and ECDSA, over a digest. */
+enum dnssec_result dnssec_verify_digest(struct dnssec_scratch *scratch,
+                                        const struct dnssec_key *key, const uint8_t *digest,
+                                        const uint8_t *signature, size_t signature_len);
+
+/* P-256 with a table for the key. NULL where OpenSSL lacks the means; then EVP serves. */
+enum { P256_OCTETS = 32, P256_BATCH = 256, P256_TABLES_PAY_AT = 1000 };
+struct p256_tables *p256_tables_new(const uint8_t point[64]);
+void p256_tables_free(struct p256_tables **tables);
+struct p256_batch *p256_batch_new(void);
+void p256_batch_free(struct p256_batch **batch);
+/* Collects; false: full, or r or s out of range (then it is not in). */
+bool p256_batch_add(struct p256_batch *batch, const struct p256_tables *tables,
+                    const uint8_t digest[P256_OCTETS], const uint8_t signature[64]);
+/* Verifies what was collected, in order of adding, and empties the batch. False means "not shown to
+ * be valid". */
+void p256_batch_run(struct p256_batch *batch, bool valid[P256_BATCH]);
+
+#endif
