@@ -1,7 +1,7 @@
 /* A bump allocator over chunks of 64 KiB.
  *
- *      full ──> [hdr|#########] ─> [hdr|########-] ─> …        the head of the list has the free
- * room large ─> [hdr|################################]          one request each
+ *      full ──> [hdr|#########----] ─> [hdr|#############] ─> …   the head has the free room
+ *      large ─> [hdr|###################] ─> …                    one request each
  *
  * A request above a quarter of a chunk gets a chunk of its own on the second list, and the head of
  * the first stays in use; so what is left over when a chunk is left for good is less than a

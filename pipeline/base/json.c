@@ -77,11 +77,13 @@ static void put_control(struct json *json, unsigned char c)
 {
     static const char *const known[0x20] = {
         ['\b'] = "\\b", ['\t'] = "\\t", ['\n'] = "\\n", ['\f'] = "\\f", ['\r'] = "\\r"};
-    char hex[8];
-    if (known[c])
+    if (known[c]) {
         put(json, known[c], 2);
-    else
-        put(json, hex, (size_t)snprintf(hex, sizeof hex, "\\u%04x", c));
+        return;
+    }
+    char hex[8];
+    int n = snprintf(hex, sizeof hex, "\\u%04x", c);
+    put(json, hex, (size_t)n);
 }
 
 static void put_quoted(struct json *json, const char *s)

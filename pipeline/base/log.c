@@ -16,9 +16,9 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <stdatomic.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -56,7 +56,7 @@ static void line_text(struct line *line, const char *s)
 
 static void line_octet(struct line *line, unsigned char c, bool quoted)
 {
-    char hex[8];
+    static const char digits[] = "0123456789abcdef";
     if (quoted && (c == '"' || c == '\\'))
         line_put(line, (char[]){'\\', (char)c}, 2);
     else if (c >= 0x20 && c < 0x7f)
@@ -68,7 +68,7 @@ static void line_octet(struct line *line, unsigned char c, bool quoted)
     else if (c == '\t')
         line_put(line, "\\t", 2);
     else
-        line_put(line, hex, (size_t)snprintf(hex, sizeof hex, "\\x%02x", c));
+        line_put(line, (char[]){'\\', 'x', digits[c >> 4], digits[c & 15]}, 4);
 }
 
 static bool stands_bare(const char *s)
@@ -95,10 +95,9 @@ static void line_string(struct line *line, const char *s)
         bool open = !line->cut;
         for (; *s && !line->cut; s++)
             line_octet(line, (unsigned char)*s, true);
+        line_put(line, "\"", 1);
         if (open && line->cut)
             line->text[line->len++] = '"'; /* CUT_ROOM has it */
-        else
-            line_put(line, "\"", 1);
     }
 }
 
@@ -141,6 +140,7 @@ static void line_head(struct line *line, enum log_level level, const char *sente
 
 static void line_pair(struct line *line, const struct log_pair *pair)
 {
+    size_t before = line->len;
     line_put(line, " ", 1);
     for (const char *k = pair->key; *k; k++) {
         bool plain = (*k >= 'a' && *k <= 'z') || (*k >= 'A' && *k <= 'Z') ||
@@ -148,7 +148,10 @@ static void line_pair(struct line *line, const struct log_pair *pair)
         line_put(line, plain ? k : "_", 1);
     }
     line_put(line, "=", 1);
-    line_value(line, &pair->value);
+    if (line->cut)
+        line->len = before; /* half a key tells nothing */
+    else
+        line_value(line, &pair->value);
 }
 
 void log_line(enum log_level level, const char *sentence, const struct log_pair *pairs)

@@ -12,8 +12,8 @@
  * ThreadSanitizer sees the loads and stores of instrumented code only. Debian's liburcu is not, so
  * TSan takes a reader's last look at an object and the free() after the grace period for a race.
  * Under TSan one counter carries the order that liburcu guarantees: whoever ends a read section or
- * defers adds to it (release), item_run() reads it (acquire), and the same the other way for a
- * barrier. Only real uses after a read section are left to report. */
+ * defers adds to it (release), item_run() reads it (acquire). Only real uses after a read section
+ * are left to report. */
 #include "pipeline/base/rcu.h"
 
 #include <pthread.h>

@@ -1,10 +1,15 @@
 /* suite: the main() of a Check program with one test case.
  *
- *          int main(void) { struct suite s = suite_open("arena"); suite_add(s, test_x); …; return
- * suite_run(s); }
+ *          int main(void)
+ *          {
+ *              struct suite s = suite_open("arena");
+ *              suite_add(s, test_x);
+ *              return suite_run(s);
+ *          }
  *
  * WHAT   Each test runs in a process of its own (CK_FORK). suite_add_abort expects SIGABRT, which
- * is how an ASSERT ends. suite_run gives the exit code: 0 when all passed.
+ *        is how an ASSERT ends; its words and trace are kept off the terminal. suite_run gives the
+ *        exit code: 0 when all passed.
  */
 #ifndef WEIR_TESTS_SUITE_H
 #define WEIR_TESTS_SUITE_H

@@ -110,13 +110,13 @@ START_TEST(readers_and_writers)
 }
 END_TEST
 
-static sem_t is_online, may_leave;
+static sem_t is_ready, may_leave;
 
 static void *holding_reader(void *arg)
 {
     (void)arg;
     rcu_thread_start();
-    sem_post(&is_online);
+    sem_post(&is_ready);
     sem_wait(&may_leave);
     ASSERT(atomic_load(&freed) == 0); /* deferred while we were online */
     rcu_thread_stop();
@@ -126,12 +126,12 @@ static void *holding_reader(void *arg)
 START_TEST(online_reader_holds_back)
 {
     pthread_t reader;
-    sem_init(&is_online, 0, 0);
+    sem_init(&is_ready, 0, 0);
     sem_init(&may_leave, 0, 0);
     rcu_thread_start();
     rcu_offline();
     pthread_create(&reader, NULL, holding_reader, NULL);
-    sem_wait(&is_online);
+    sem_wait(&is_ready);
     rcu_defer(&object_new(1)->rcu, object_free);
     for (int i = 0; i < 2000; i++) {
         sched_yield();
@@ -140,6 +140,35 @@ START_TEST(online_reader_holds_back)
     sem_post(&may_leave);
     rcu_barrier_all();
     ck_assert_uint_eq(atomic_load(&freed), 1);
+    pthread_join(reader, NULL);
+    rcu_thread_stop();
+}
+END_TEST
+
+static void *sleeping_reader(void *arg)
+{
+    (void)arg;
+    rcu_thread_start();
+    rcu_offline();
+    sem_post(&is_ready);
+    sem_wait(&may_leave);
+    rcu_thread_stop();
+    return NULL;
+}
+
+/* The reader sleeps until the barrier is through: it would hang if an offline thread counted. */
+START_TEST(offline_reader_holds_nothing)
+{
+    pthread_t reader;
+    sem_init(&is_ready, 0, 0);
+    sem_init(&may_leave, 0, 0);
+    rcu_thread_start();
+    pthread_create(&reader, NULL, sleeping_reader, NULL);
+    sem_wait(&is_ready);
+    rcu_defer(&object_new(1)->rcu, object_free);
+    rcu_barrier_all();
+    ck_assert_uint_eq(atomic_load(&freed), 1);
+    sem_post(&may_leave);
     pthread_join(reader, NULL);
     rcu_thread_stop();
 }
@@ -292,6 +321,7 @@ int main(void)
     struct suite s = suite_open("rcu");
     suite_add(s, readers_and_writers);
     suite_add(s, online_reader_holds_back);
+    suite_add(s, offline_reader_holds_nothing);
     suite_add(s, barrier_covers_chains);
     suite_add(s, states);
     suite_add_abort(s, outside_stop);
