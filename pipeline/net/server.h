@@ -27,6 +27,10 @@ struct query_counters {             /* one per query thread, written by it alone
     _Atomic uint64_t rcode[16];
     _Atomic uint64_t transfers, transfers_failed, transfer_messages, transfer_bytes;
 };
+static inline void counter_add(_Atomic uint64_t *counter, uint64_t n) /* by the one thread that writes it */
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n, memory_order_relaxed);
+}
 struct query_thread {
     struct server *server;
     struct loop *loop;

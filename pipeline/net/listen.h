@@ -1,0 +1,17 @@
+/* listen: the sockets that queries come in on.
+ *
+ * WHAT   Bound, non-blocking, close-on-exec; SO_REUSEPORT, so that every query thread has its own
+ * and the kernel spreads the clients; IPv6 sockets take IPv6 only. UDP: fragments are made and
+ * taken as the path wants, no path MTU that an ICMP message claims is believed (RFC 9715 discusses
+ * the attacks). FAILS  -E_IO with a why that names protocol, address and reason.
+ */
+#ifndef WEIR_NET_LISTEN_H
+#define WEIR_NET_LISTEN_H
+
+#include "pipeline/run/address.h"
+
+int listen_udp(const struct address *at, int *fd, struct why *why) MUST_CHECK;
+int listen_tcp(const struct address *at, int *fd, struct why *why) MUST_CHECK;
+bool listen_is_wildcard(const struct address *at); /* 0.0.0.0 or :: */
+
+#endif
