@@ -112,6 +112,7 @@ void zone_table_free(struct zone_table **tp)
         return;
     zone_table_drain(t);
     index_free(atomic_load(&t->index));
+    zone_table_drain(t); /* what the zones left to be freed */
     zone_shared_fini(&t->shared);
     mem_free(tp);
 }

@@ -1,0 +1,129 @@
+/* weir check: is the configuration right; would this zone file pass? */
+#include "pipeline/command.h"
+
+#include "pipeline/base/json.h"
+#include "pipeline/zone/text.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <unistd.h>
+
+struct check {
+    const char *config_path, *zone;
+    time_t at;
+    bool json;
+};
+
+static int check_files(const struct check *o, const struct zone_conf *zone, int n, char **files,
+                       struct why *why)
+{
+    struct pool *pool = pool_new(
+        (unsigned)(sysconf(_SC_NPROCESSORS_ONLN) > 1 ? sysconf(_SC_NPROCESSORS_ONLN) - 1 : 0));
+    struct judge *j = judge_new(zone, pool);
+    struct json *json = o->json ? json_new() : NULL;
+    int code = EXIT_YES;
+    if (json)
+        json_array(json, NULL);
+    for (int i = 0; i < n && code != EXIT_CANNOT; i++) {
+        struct edit *e =
+            edit_open(judge_family(j), NULL, judge_version(j) ? judge_version(j)->input : NULL);
+        edit_limit(e, &(struct edit_limits){(size_t)zone->max_records, (size_t)zone->max_bytes});
+        struct snapshot *s = NULL;
+        int err = text_read(files[i], e, zone->name, why);
+        if (err)
+            edit_abort(&e);
+        else
+            err = edit_seal(&e, &s, NULL, why);
+        if (err) {
+            code = EXIT_CANNOT;
+            break;
+        }
+        if (json)
+            json_object(json, NULL);
+        struct judge_report r = judge_input(j, s, files[i], o->at, json ? NULL : stdout, json);
+        if (json)
+            json_end(json);
+        if (r.verdict != STAGE_PASS)
+            code = EXIT_NO;
+        snapshot_unref(s);
+    }
+    if (json) {
+        json_end(json);
+        if (code != EXIT_CANNOT)
+            printf("%s\n", json_text(json, NULL));
+        json_free(&json);
+    }
+    judge_free(&j);
+    pool_free(&pool);
+    return code;
+}
+
+static int check_zone(const struct check *o, const struct config *config, int n, char **files,
+                      struct why *why)
+{
+    uint8_t name[NAME_MAX_OCTETS];
+    if (name_parse(o->zone, name, why) < 0)
+        return EXIT_CANNOT;
+    const struct zone_conf *zone = config_zone(config, name);
+    if (!zone) {
+        why_set(why, -E_NOENT, "%s: zone %s is not in it", config->path, o->zone);
+        return EXIT_CANNOT;
+    }
+    return check_files(o, zone, n, files, why);
+}
+
+static int check(int argc, char **argv)
+{
+    static const struct option long_options[] = {{"zone", required_argument, NULL, 'z'},
+                                                 {"at", required_argument, NULL, 't'},
+                                                 {"json", no_argument, NULL, 'j'},
+                                                 {NULL, 0, NULL, 0}};
+    struct check o = {.at = time(NULL)};
+    struct why why;
+    int c;
+    while ((c = getopt_long(argc, argv, "c:", long_options, NULL)) != -1) {
+        switch (c) {
+        case 'c':
+            o.config_path = optarg;
+            break;
+        case 'z':
+            o.zone = optarg;
+            break;
+        case 'j':
+            o.json = true;
+            break;
+        case 't':
+            if (text_time(optarg, &o.at))
+                return command_usage(&command_check,
+                                     "--at %s: expected YYYYMMDDHHMMSS (UTC) or seconds since 1970",
+                                     optarg);
+            break;
+        default:
+            return command_usage(&command_check, "that is not an option");
+        }
+    }
+    if ((o.zone != NULL) != (optind < argc))
+        return command_usage(&command_check, "--zone and a zone file go together");
+    struct config *config;
+    if (config_read(command_config_path(o.config_path), &config, &why))
+        return command_fail("check", &why);
+    int code = EXIT_YES;
+    if (o.zone) {
+        rcu_thread_start();
+        code = check_zone(&o, config, argc - optind, argv + optind, &why);
+        rcu_thread_stop();
+        if (code == EXIT_CANNOT)
+            command_fail("check", &why);
+    } else {
+        printf("%s: good: %zu zones, %zu remotes\n", config->path, config->nzones,
+               config->nremotes);
+    }
+    config_unref(config);
+    return code;
+}
+
+const struct command_type command_check = {"check",
+                                           "[-c FILE] [--zone ZONE [--at TIME] [--json] ZONEFILE…]",
+                                           "check the configuration, or run a zone's chain over "
+                                           "zone files: exit 0 pass, 1 refused or held, 2 cannot",
+                                           check};

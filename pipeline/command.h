@@ -1,0 +1,48 @@
+/* command: the subcommands of `weir`, one file each (pipeline/cmd_*.c).
+ *
+ * WHAT   A row of main.c's table; run() gets the words from the subcommand's name on and returns the exit code.
+ *        Exit codes: 0 all well; 1 the answer is no (findings, refused, an error reply); 2 it could not be done
+ *        (bad arguments, files, configuration).
+ */
+#ifndef WEIR_COMMAND_H
+#define WEIR_COMMAND_H
+
+#include "pipeline/run/config.h"
+
+#include <stdio.h>
+#include <time.h>
+
+enum { EXIT_YES = 0, EXIT_NO = 1, EXIT_CANNOT = 2 };
+
+struct command_type {
+    const char *name, *args, *summary;
+    int (*run)(int argc, char **argv);
+};
+extern const struct command_type command_serve, command_check, command_replay, command_stages;
+/* status, retransfer, notify, reload, approve, discard: words for a running weir. */
+int command_ask(int argc, char **argv);
+
+/* "weir CMD: message" and the usage line on stderr; returns EXIT_CANNOT. */
+int command_usage(const struct command_type *type, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+int command_fail(const char *name, const struct why *why);     /* "weir NAME: why"; EXIT_CANNOT */
+/* The path of -c, or of the environment's WEIR_CONF, or weir.conf's usual place. */
+const char *command_config_path(const char *given);
+
+/* Judging offline, for check and replay: one zone, versions in the order they come, no sockets. */
+struct judge;
+struct judge_report {                /* of one input */
+    enum verdict verdict;
+    size_t findings;
+    bool unchanged;
+};
+struct json;
+struct judge *judge_new(const struct zone_conf *zone, struct pool *pool);
+void judge_free(struct judge **j);
+struct family *judge_family(struct judge *j);
+const struct version *judge_version(const struct judge *j);      /* the last that passed, or NULL; borrowed */
+/* Runs the chain over an input (borrowed) and writes the verdict and findings, as text to out or into the open JSON
+ * object (out NULL). What passes becomes the version the next one is compared with. */
+struct judge_report judge_input(struct judge *j, const struct snapshot *input, const char *origin, time_t at, FILE *out,
+                                struct json *json);
+
+#endif

@@ -1,0 +1,388 @@
+/* status: one zone on a line, one zone in full, everything as JSON.
+ *
+ * The states a zone can be in, as an operator thinks of them:
+ *   serving   a version is served and nothing newer is in question
+ *   refused   a newer version was refused; the last good one is served (or none: see "serves")
+ *   held      a newer version waits for the operator
+ *   expired   the primaries were silent for longer than SOA expire: SERVFAIL
+ *   waiting   nothing has come in yet: SERVFAIL
+ */
+#include "pipeline/net/status.h"
+
+#include "pipeline/base/json.h"
+#include "pipeline/net/notify.h"
+#include "pipeline/net/xfrin.h"
+#include "pipeline/zone/message.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { AGO_MAX = 32 };
+
+struct out {
+    FILE *file;
+    char *text;
+    size_t len;
+};
+
+static void out_open(struct out *o)
+{
+    o->file = open_memstream(&o->text, &o->len);
+    ASSERT(o->file);
+}
+
+static char *out_close(struct out *o)
+{
+    fclose(o->file);
+    return o->text;
+}
+
+/* "3m12s", "2d4h": the two largest units. */
+static char *span_print(int64_t s, char out[AGO_MAX])
+{
+    static const struct {
+        int64_t s;
+        char unit;
+    } unit[] = {{86400, 'd'}, {3600, 'h'}, {60, 'm'}, {1, 's'}};
+    if (s < 0)
+        s = 0;
+    unsigned i = 0;
+    while (i < 3 && s < unit[i].s)
+        i++;
+    int64_t rest = i < 3 ? s % unit[i].s / unit[i + 1].s : 0;
+    if (rest)
+        snprintf(out, AGO_MAX, "%" PRId64 "%c%" PRId64 "%c", s / unit[i].s, unit[i].unit, rest,
+                 unit[i + 1].unit);
+    else
+        snprintf(out, AGO_MAX, "%" PRId64 "%c", s / unit[i].s, unit[i].unit);
+    return out;
+}
+
+static char *ago(time_t at, char out[AGO_MAX])
+{
+    return span_print((int64_t)(time(NULL) - at), out);
+}
+
+static const char *zone_state(const struct zone *z, const struct version *v)
+{
+    if (atomic_load(&z->expired))
+        return "expired";
+    if (z->held)
+        return "held";
+    if (z->refused)
+        return "refused";
+    return v ? "serving" : "waiting";
+}
+
+static void zone_line(FILE *f, struct zone *z, int width)
+{
+    char a[AGO_MAX];
+    struct version *v = zone_version(z);
+    pthread_mutex_lock(&z->lock);
+    fprintf(f, "%-*s  %-8s", width, z->text, zone_state(z, v));
+    if (v)
+        fprintf(f, "  serial %-10u  %9zu records  accepted %s ago from %s", v->soa.serial,
+                v->served->records, ago(v->accepted_at, a), v->origin);
+    else
+        fprintf(f, "  serves nothing");
+    if (z->refused)
+        fprintf(f, "; serial %u refused %s ago: %zu findings", z->refused->serial,
+                ago(z->refused->at, a), z->refused->findings->total);
+    if (z->held)
+        fprintf(f, "; serial %u held since %s", z->held->serial, ago(z->held->at, a));
+    if (z->last_error[0])
+        fprintf(f, "; %s ago: %s", ago(z->last_error_at, a), z->last_error);
+    pthread_mutex_unlock(&z->lock);
+    fputc('\n', f);
+    version_unref(v);
+}
+
+struct query_totals {
+    uint64_t udp, tcp, dropped, truncated, connections, refused, timeouts, transfers, rcode[16];
+};
+
+static struct query_totals query_totals(const struct server *s)
+{
+    struct query_totals t = {0};
+    for (unsigned i = 0; i < s->nquery; i++) {
+        const struct query_counters *c = &s->query[i].counters;
+        t.udp += atomic_load(&c->udp_queries);
+        t.tcp += atomic_load(&c->tcp_queries);
+        t.dropped += atomic_load(&c->udp_dropped);
+        t.truncated += atomic_load(&c->udp_truncated);
+        t.connections += atomic_load(&c->tcp_connections);
+        t.refused += atomic_load(&c->tcp_refused);
+        t.timeouts += atomic_load(&c->tcp_timeouts);
+        t.transfers += atomic_load(&c->transfers);
+        for (int r = 0; r < 16; r++)
+            t.rcode[r] += atomic_load(&c->rcode[r]);
+    }
+    return t;
+}
+
+static void server_line(FILE *f, const struct server *s, size_t nzones)
+{
+    char a[AGO_MAX];
+    struct query_totals t = query_totals(s);
+    fprintf(f,
+            "weir: up %s, %zu zones, %" PRIu64 " UDP and %" PRIu64 " TCP queries, %" PRIu64
+            " transfers out, %" PRIu64 " reloads (%" PRIu64 " failed)\n",
+            ago(s->started_at, a), nzones, t.udp, t.tcp, t.transfers, s->reloads,
+            s->reloads_failed);
+}
+
+/* ---- JSON
+ * -----------------------------------------------------------------------------------------------
+ */
+
+static void findings_json(struct json *j, const char *key, const struct findings *f)
+{
+    json_array(j, key);
+    for (size_t i = 0; i < f->n; i++) {
+        json_object(j, NULL);
+        finding_json(&f->list[i], j);
+        json_end(j);
+    }
+    json_end(j);
+}
+
+static void candidate_json(struct json *j, const char *key, const struct candidate *c,
+                           bool findings)
+{
+    if (!c)
+        return;
+    json_object(j, key);
+    json_uint(j, "serial", c->serial);
+    json_string(j, "verdict", verdict_text(c->verdict));
+    json_int(j, "at", c->at);
+    json_string(j, "from", c->origin);
+    json_real(j, "chain_seconds", c->seconds);
+    json_uint(j, "findings_total", c->findings->total);
+    if (findings)
+        findings_json(j, "findings", c->findings);
+    json_end(j);
+}
+
+static void version_json(struct json *j, const struct version *v, bool findings)
+{
+    struct soa soa;
+    json_uint(j, "serial", v->soa.serial);
+    if (snapshot_soa(v->input, &soa))
+        json_uint(j, "input_serial", soa.serial);
+    json_uint(j, "records", v->served->records);
+    json_uint(j, "names", v->served->names);
+    json_uint(j, "bytes", v->served->bytes);
+    json_int(j, "accepted_at", v->accepted_at);
+    json_string(j, "from", v->origin);
+    json_uint(j, "notes", v->findings->total);
+    if (findings)
+        findings_json(j, "findings", v->findings);
+}
+
+static void counters_json(struct json *j, const struct zone_counters *c)
+{
+    const struct {
+        const char *name;
+        const _Atomic uint64_t *value;
+    } row[] = {
+        {"accepted", &c->accepted},
+        {"refused", &c->refused},
+        {"held", &c->held},
+        {"retried", &c->retried},
+        {"unchanged", &c->unchanged},
+        {"transfers_ok", &c->transfers_ok},
+        {"transfers_failed", &c->transfers_failed},
+        {"checks_ok", &c->checks_ok},
+        {"checks_failed", &c->checks_failed},
+        {"notify_in", &c->notify_in},
+        {"notify_in_refused", &c->notify_in_refused},
+        {"notify_out", &c->notify_out},
+        {"notify_out_failed", &c->notify_out_failed},
+        {"transfers_out", &c->transfers_out},
+        {"transfers_out_refused", &c->transfers_out_refused},
+        {"transfers_out_failed", &c->transfers_out_failed},
+    };
+    json_object(j, "counters");
+    for (size_t i = 0; i < sizeof row / sizeof row[0]; i++)
+        json_uint(j, row[i].name, atomic_load(row[i].value));
+    json_end(j);
+}
+
+static void zone_json(struct server *s, struct zone *z, bool findings, struct json *j)
+{
+    struct version *v = zone_version(z);
+    json_string(j, "zone", z->text);
+    pthread_mutex_lock(&z->lock);
+    json_string(j, "state", zone_state(z, v));
+    json_bool(j, "served", v && !atomic_load(&z->expired));
+    candidate_json(j, "refused", z->refused, findings);
+    candidate_json(j, "held", z->held, findings);
+    if (z->checked_at)
+        json_int(j, "checked_at", z->checked_at);
+    if (z->check_at)
+        json_int(j, "check_at", z->check_at);
+    if (z->expires_at)
+        json_int(j, "expires_at", z->expires_at);
+    if (z->last_error[0]) {
+        json_string(j, "last_error", z->last_error);
+        json_int(j, "last_error_at", z->last_error_at);
+    }
+    pthread_mutex_unlock(&z->lock);
+    if (v)
+        version_json(j, v, findings);
+    counters_json(j, &z->counters);
+    xfrin_json(s->xfrin, z, j);
+    notify_json(s->notify, z, j);
+    version_unref(v);
+}
+
+static void server_json(const struct server *s, struct json *j)
+{
+    struct query_totals t = query_totals(s);
+    json_int(j, "started_at", s->started_at);
+    json_uint(j, "query_threads", s->nquery);
+    json_uint(j, "workers", pool_threads(s->pool));
+    json_uint(j, "reloads", s->reloads);
+    json_uint(j, "reloads_failed", s->reloads_failed);
+    json_object(j, "queries");
+    json_uint(j, "udp", t.udp);
+    json_uint(j, "tcp", t.tcp);
+    json_uint(j, "udp_dropped", t.dropped);
+    json_uint(j, "udp_truncated", t.truncated);
+    json_uint(j, "tcp_connections", t.connections);
+    json_uint(j, "tcp_refused", t.refused);
+    json_uint(j, "tcp_timeouts", t.timeouts);
+    json_uint(j, "transfers_out", t.transfers);
+    json_object(j, "rcodes");
+    for (unsigned r = 0; r < 16; r++)
+        if (t.rcode[r])
+            json_uint(j, rcode_text(r), t.rcode[r]);
+    json_end(j);
+    json_end(j);
+}
+
+static char *json_close(struct json *j)
+{
+    size_t len;
+    json_end(j);
+    const char *text = json_text(j, &len);
+    char *copy = mem_printf("%s\n", text);
+    json_free(&j);
+    return copy;
+}
+
+/* ---- the two views
+ * -------------------------------------------------------------------------------------- */
+
+char *status_all(struct server *s, bool json)
+{
+    size_t n;
+    struct zone **zones = zone_table_list(s->zones, &n);
+    char *text;
+    if (json) {
+        struct json *j = json_new();
+        json_object(j, NULL);
+        server_json(s, j);
+        json_array(j, "zones");
+        for (size_t i = 0; i < n; i++) {
+            json_object(j, NULL);
+            zone_json(s, zones[i], false, j);
+            json_end(j);
+        }
+        json_end(j);
+        text = json_close(j);
+    } else {
+        struct out o;
+        int width = 4;
+        out_open(&o);
+        server_line(o.file, s, n);
+        for (size_t i = 0; i < n; i++)
+            if ((int)strlen(zones[i]->text) > width && strlen(zones[i]->text) < 60)
+                width = (int)strlen(zones[i]->text);
+        for (size_t i = 0; i < n; i++)
+            zone_line(o.file, zones[i], width);
+        text = out_close(&o);
+    }
+    for (size_t i = 0; i < n; i++)
+        zone_unref(zones[i]);
+    mem_free(&zones);
+    return text;
+}
+
+static void findings_text(FILE *f, const struct findings *list)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        const struct finding *x = &list->list[i];
+        char *what = finding_print(x);
+        fprintf(f, "  %-6s  %s.%s%s  %s\n", verdict_text(x->observed ? x->would : x->verdict),
+                x->stage->name, x->type->code, x->observed ? " (observed)" : "", what);
+        mem_free(&what);
+    }
+    if (list->total > list->n)
+        fprintf(f, "  … and %zu more\n", list->total - list->n);
+}
+
+static void candidate_text(FILE *f, const char *what, const struct candidate *c, bool findings)
+{
+    char a[AGO_MAX];
+    if (!c)
+        return;
+    fprintf(f, "%s: serial %u from %s, %s ago, %zu findings\n", what, c->serial, c->origin,
+            ago(c->at, a), c->findings->total);
+    if (findings)
+        findings_text(f, c->findings);
+}
+
+static void timers_text(FILE *f, const struct zone *z)
+{
+    char a[AGO_MAX];
+    time_t now = time(NULL);
+    if (z->checked_at)
+        fprintf(f, "checked: %s ago\n", ago(z->checked_at, a));
+    if (z->check_at)
+        fprintf(f, "next check: %s%s\n", z->check_at > now ? "in " : "",
+                z->check_at > now ? span_print(z->check_at - now, a) : "now");
+    if (z->expires_at)
+        fprintf(f, "expires: %s%s\n", z->expires_at > now ? "in " : "has expired ",
+                span_print(labs(z->expires_at - now), a));
+    if (z->last_error[0])
+        fprintf(f, "last error: %s ago: %s\n", ago(z->last_error_at, a), z->last_error);
+}
+
+char *status_zone(struct server *s, struct zone *z, bool findings, bool json)
+{
+    if (json) {
+        struct json *j = json_new();
+        json_object(j, NULL);
+        zone_json(s, z, findings, j);
+        return json_close(j);
+    }
+    struct out o;
+    char a[AGO_MAX];
+    out_open(&o);
+    struct version *v = zone_version(z);
+    char *doing = xfrin_doing(s->xfrin, z);
+    pthread_mutex_lock(&z->lock);
+    fprintf(o.file, "zone: %s\nstate: %s\n", z->text, zone_state(z, v));
+    if (v)
+        fprintf(o.file, "serves: serial %u, %zu records at %zu names, accepted %s ago from %s\n",
+                v->soa.serial, v->served->records, v->served->names, ago(v->accepted_at, a),
+                v->origin);
+    else
+        fprintf(o.file, "serves: nothing (SERVFAIL)\n");
+    candidate_text(o.file, "refused", z->refused, findings);
+    candidate_text(o.file, "held", z->held, findings);
+    timers_text(o.file, z);
+    pthread_mutex_unlock(&z->lock);
+    fprintf(o.file, "doing: %s\n", doing);
+    if (v && findings && v->findings->total) {
+        fprintf(o.file, "notes on the version that is served:\n");
+        findings_text(o.file, v->findings);
+    }
+    mem_free(&doing);
+    version_unref(v);
+    return out_close(&o);
+}

@@ -1,0 +1,16 @@
+/* status: what `weir status` shows, as text for people and JSON for programs.
+ *
+ * WHO    The control loop.
+ * OWNS   The texts are the caller's to free.
+ */
+#ifndef WEIR_NET_STATUS_H
+#define WEIR_NET_STATUS_H
+
+#include "pipeline/net/server.h"
+
+/* All zones, a line each, under a line about the server. */
+char *status_all(struct server *server, bool json);
+/* One zone in full; findings of the last refused, held and accepted version when asked for. */
+char *status_zone(struct server *server, struct zone *zone, bool findings, bool json);
+
+#endif
