@@ -24,7 +24,7 @@ int command_ask(int argc, char **argv)
         break;
     }
     struct config *config;
-    if (config_read(command_config_path(path), &config, &why))
+    if (config_load(command_config_path(path), &config, &why))
         return command_fail(argv[0], &why);
     int code;
     if (!config->server.control)

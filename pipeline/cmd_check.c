@@ -4,7 +4,6 @@
 #include "pipeline/base/json.h"
 #include "pipeline/zone/text.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -74,43 +73,29 @@ static int check_zone(const struct check *o, const struct config *config, int n,
 
 static int check(int argc, char **argv)
 {
-    static const struct option long_options[] = {{"zone", required_argument, NULL, 'z'},
-                                                 {"at", required_argument, NULL, 't'},
-                                                 {"json", no_argument, NULL, 'j'},
-                                                 {NULL, 0, NULL, 0}};
     struct check o = {.at = time(NULL)};
+    const char *at = NULL;
+    const struct command_option options[] = {{"-c", &o.config_path, NULL},
+                                             {"--zone", &o.zone, NULL},
+                                             {"--at", &at, NULL},
+                                             {"--json", NULL, &o.json},
+                                             {NULL, NULL, NULL}};
     struct why why;
-    int c;
-    while ((c = getopt_long(argc, argv, "c:", long_options, NULL)) != -1) {
-        switch (c) {
-        case 'c':
-            o.config_path = optarg;
-            break;
-        case 'z':
-            o.zone = optarg;
-            break;
-        case 'j':
-            o.json = true;
-            break;
-        case 't':
-            if (text_time(optarg, &o.at))
-                return command_usage(&command_check,
-                                     "--at %s: expected YYYYMMDDHHMMSS (UTC) or seconds since 1970",
-                                     optarg);
-            break;
-        default:
-            return command_usage(&command_check, "that is not an option");
-        }
-    }
-    if ((o.zone != NULL) != (optind < argc))
+    int err = command_options(&command_check, &argc, argv, options);
+    if (err)
+        return err;
+    if (at && text_time(at, &o.at))
+        return command_usage(&command_check,
+                             "--at %s: expected YYYYMMDDHHMMSS (UTC) or seconds since 1970", at);
+    if ((o.zone != NULL) != (argc > 1))
         return command_usage(&command_check, "--zone and a zone file go together");
     struct config *config;
-    if (config_read(command_config_path(o.config_path), &config, &why))
+    if (config_load(command_config_path(o.config_path), &config, &why))
         return command_fail("check", &why);
     int code = EXIT_YES;
     if (o.zone) {
         rcu_thread_start();
-        code = check_zone(&o, config, argc - optind, argv + optind, &why);
+        code = check_zone(&o, config, argc - 1, argv + 1, &why);
         rcu_thread_stop();
         if (code == EXIT_CANNOT)
             command_fail("check", &why);

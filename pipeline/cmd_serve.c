@@ -4,28 +4,25 @@
 #include "pipeline/base/log.h"
 #include "pipeline/net/server.h"
 
-#include <getopt.h>
 #include <unistd.h>
 
 static int serve(int argc, char **argv)
 {
     const char *path = NULL;
-    int c;
-    while ((c = getopt(argc, argv, "c:")) != -1) {
-        if (c != 'c')
-            return command_usage(&command_serve, "that is not an option");
-        path = optarg;
-    }
-    if (optind < argc)
-        return command_usage(&command_serve, "unexpected word \"%s\"", argv[optind]);
+    const struct command_option options[] = {{"-c", &path, NULL}, {NULL, NULL, NULL}};
+    int err = command_options(&command_serve, &argc, argv, options);
+    if (err)
+        return err;
+    if (argc > 1)
+        return command_usage(&command_serve, "unexpected word \"%s\"", argv[1]);
 
     struct why why;
     struct config *config;
-    if (config_read(command_config_path(path), &config, &why))
+    if (config_load(command_config_path(path), &config, &why))
         return command_fail("serve", &why);
     log_open((enum log_level)config->server.log_level, STDERR_FILENO);
     struct server *server;
-    int err = server_start(&server, config, &why);
+    err = server_start(&server, config, &why);
     config_unref(config);
     if (err)
         return command_fail("serve", &why);

@@ -4,24 +4,19 @@
 #include "pipeline/base/json.h"
 #include "pipeline/run/registry.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 static int stages(int argc, char **argv)
 {
-    static const struct option long_options[] = {{"json", no_argument, NULL, 'j'},
-                                                 {NULL, 0, NULL, 0}};
     bool json = false;
-    int c;
-    while ((c = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-        if (c != 'j')
-            return command_usage(&command_stages, "that is not an option");
-        json = true;
-    }
-    const char *name = optind < argc ? argv[optind] : NULL;
-    if (optind + 1 < argc)
-        return command_usage(&command_stages, "unexpected word \"%s\"", argv[optind + 1]);
+    const struct command_option options[] = {{"--json", NULL, &json}, {NULL, NULL, NULL}};
+    int err = command_options(&command_stages, &argc, argv, options);
+    if (err)
+        return err;
+    const char *name = argc > 1 ? argv[1] : NULL;
+    if (argc > 2)
+        return command_usage(&command_stages, "unexpected word \"%s\"", argv[2]);
     if (json) {
         struct json *j = json_new();
         registry_json(j);

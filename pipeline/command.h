@@ -25,6 +25,15 @@ int command_ask(int argc, char **argv);
 /* "weir CMD: message" and the usage line on stderr; returns EXIT_CANNOT. */
 int command_usage(const struct command_type *type, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int command_fail(const char *name, const struct why *why);     /* "weir NAME: why"; EXIT_CANNOT */
+/* Reads options from argv (from argv[1] on) and takes them out, so that argv keeps the words; argv[0] stays. An option is "-c" or
+ * "--zone"; one with value == NULL is a flag. 0, or EXIT_CANNOT after saying what is wrong. (getopt's own header has a
+ * struct option, and so have stages.) */
+struct command_option {
+    const char *name;            /* NULL ends the list */
+    const char **value;
+    bool *flag;
+};
+int command_options(const struct command_type *type, int *argc, char **argv, const struct command_option *options);
 /* The path of -c, or of the environment's WEIR_CONF, or weir.conf's usual place. */
 const char *command_config_path(const char *given);
 

@@ -47,6 +47,40 @@ int command_fail(const char *name, const struct why *why)
     return EXIT_CANNOT;
 }
 
+static const struct command_option *option_of(const struct command_option *options,
+                                              const char *word)
+{
+    for (const struct command_option *o = options; o->name; o++)
+        if (!strcmp(o->name, word))
+            return o;
+    return NULL;
+}
+
+int command_options(const struct command_type *type, int *argc, char **argv,
+                    const struct command_option *options)
+{
+    int kept = 1;
+    for (int i = 1; i < *argc; i++) {
+        if (argv[i][0] != '-' || !argv[i][1]) {
+            argv[kept++] = argv[i];
+            continue;
+        }
+        const struct command_option *o = option_of(options, argv[i]);
+        if (!o)
+            return command_usage(type, "there is no option \"%s\"", argv[i]);
+        if (o->flag) {
+            *o->flag = true;
+            continue;
+        }
+        if (++i == *argc)
+            return command_usage(type, "option %s needs a value", o->name);
+        *o->value = argv[i];
+    }
+    argv[kept] = NULL;
+    *argc = kept;
+    return 0;
+}
+
 const char *command_config_path(const char *given)
 {
     const char *env = getenv("WEIR_CONF");

@@ -297,7 +297,7 @@ int server_reload(struct server *s, struct why *why)
 {
     struct config *config;
     systemd_tell("RELOADING=1");
-    int err = config_read(s->config_path, &config, why);
+    int err = config_load(s->config_path, &config, why);
     if (err) {
         s->reloads_failed++;
         log_error("reload refused: the configuration in force stays",
