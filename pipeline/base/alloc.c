@@ -54,6 +54,14 @@ void *mem_resize(void *p, size_t bytes)
     return q;
 }
 
+void *mem_aligned(size_t align, size_t bytes)
+{
+    void *p;
+    if (posix_memalign(&p, align, bytes ? bytes : 1) != 0)
+        out_of_memory(bytes);
+    return p;
+}
+
 void *mem_dup(const void *p, size_t bytes)
 {
     void *q = mem_alloc(bytes);

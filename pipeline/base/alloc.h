@@ -15,6 +15,7 @@ void *mem_alloc(size_t bytes) ALLOC_RETURNS;                /* uninitialised */
 void *mem_zalloc(size_t bytes) ALLOC_RETURNS;               /* zeroed */
 void *mem_array(size_t n, size_t size) ALLOC_RETURNS;       /* zeroed; overflow aborts */
 void *mem_resize(void *p, size_t bytes) __attribute__((returns_nonnull, warn_unused_result));
+void *mem_aligned(size_t align, size_t bytes) ALLOC_RETURNS; /* a power of two; uninitialised */
 void *mem_dup(const void *p, size_t bytes) ALLOC_RETURNS;
 char *mem_strdup(const char *s) ALLOC_RETURNS;
 char *mem_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2), returns_nonnull));

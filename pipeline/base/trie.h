@@ -77,13 +77,16 @@ void *trie_put(struct trie *trie, const struct trie_key *key, void *leaf) __attr
 /* Removes; the leaf's reference passes to the caller. NULL: it was not there, and nothing was copied. */
 void *trie_remove(struct trie *trie, const struct trie_key *key) __attribute__((warn_unused_result));
 
-/* One descent, everything an answer needs. `ancestors` gets every leaf whose key is a prefix of `key`,
- * shortest first, the exact match included as the last (at most `max` are stored; names have <= 128).
- * For name keys: a leaf's key is a prefix of another's exactly when the name is at or above the other. */
+/* One descent, everything an answer needs: every leaf whose key is a prefix of `key`, shortest first, the
+ * exact match included as the last. Here keys must be made of words, each of one or more digits that are not 0
+ * and then one 0 (name keys are: a word is a label, a name has at most 127); then a leaf's key is a prefix of
+ * another's exactly when its name is at or above the other. */
 struct trie_path {
     unsigned n;
     const void *leaf[128];
     bool exact;                  /* leaf[n - 1] has this very key */
+    uint16_t common;             /* digits that `key` shares with the key nearest to it: the most that any shares;
+                                    key->len: it is there, or others lie below it */
 };
 void trie_find_path(const struct trie *trie, const struct trie_key *key, struct trie_path *out);
 
