@@ -22,7 +22,7 @@
 
 enum {
     RECORDS_MAX = 65535,
-    NODE_BYTES_MAX = 0x7fffffff,
+    NODE_BYTES_MAX = 1 << 28,
     INSERTION_MAX = 12, /* below this many, insertion sort is the faster one */
     TAIL_MAX = 256,     /* a removal looks through this many; a longer tail is merged first */
 };

@@ -9,7 +9,7 @@
  *        by the type it covers (`covered`; 0 for all other types).
  * WHO    Any thread may read, ref and unref.
  * OWNS   node_ref/unref. Views (struct rrset) borrow from the node.
- * UNITS  at most 65,535 records and 2^31 octets a node; node_builder_add refuses more. Duplicates count until they
+ * UNITS  at most 65,535 records and 2^28 octets a node; node_builder_add refuses more. Duplicates count until they
  *        are sorted out, which is promised up to 49,151 records.
  * COST   find an rrset: a scan of a few heads. build: n log n in the records of the name. One allocation.
  */

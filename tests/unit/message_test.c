@@ -1,5 +1,6 @@
 /* message: what the writer puts, the reader and ldns give back; what is malformed is refused with
  * its place. */
+#include <stdbool.h> /* before ldns, which makes a bool of its own otherwise */
 #include <ldns/ldns.h>
 #include <stdlib.h>
 #include <string.h>
