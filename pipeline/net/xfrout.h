@@ -1,10 +1,12 @@
 /* xfrout: one transfer out, message by message.
  *
- * WHAT   SOA, every record of one pinned version in canonical order of owners (occluded ones too), SOA. Messages are filled
- *        up to the buffer (16 to 64 KiB), names compressed against octet-equal names only, so case is kept.
- * WHO    One thread at a time. Holds a reference on the version until the end or xfrout_free.
+ * WHAT   SOA, every record of one pinned version in canonical order of owners (occluded ones too), SOA. A message is
+ *        filled up to XFROUT_FILL octets, or to one record if that is larger; names are compressed against octet-equal
+ *        names only, so case is kept. The first message has the question (and OPT, if the query had it).
+ * WHO    One thread at a time. Holds a reference on the version until xfrout_free.
+ * FAILS  -E_LIMIT: a record that fits no message (it came in under a shorter owner); the transfer cannot go on.
  * COST   linear in what is sent.
- * SPEC   RFC 5936 2.2, 3.4; RFC 1995 4 (an IXFR answered in AXFR form).
+ * SPEC   RFC 5936 2.2, 3.4, 3.5; RFC 1995 4 (an IXFR answered in AXFR form); RFC 6891 6.1.1.
  */
 #ifndef WEIR_NET_XFROUT_H
 #define WEIR_NET_XFROUT_H
@@ -12,11 +14,19 @@
 #include "pipeline/run/chain.h"
 #include "pipeline/zone/message.h"
 
+/* Where messages end. Past offset 16,383 a name cannot be pointed to, so a longer message repeats owners in full:
+ * measured on a signed TLD zone, see tests/bench/xfrout_bench.c. */
+enum { XFROUT_FILL = 16384 };
+
 struct xfrout;
+/* The version must have an SOA (a served one has). qname is as asked: it is echoed with its case. */
 struct xfrout *xfrout_new(const struct version *version, uint16_t id, const uint8_t *qname, uint16_t qtype, bool edns);
-void xfrout_free(struct xfrout **x);
-/* The next message into buf (no length prefix); 0: there are no more. w is the thread's writer. */
-size_t xfrout_next(struct xfrout *x, struct msg_writer *w, uint8_t *buf, size_t cap);
+void xfrout_free(struct xfrout **x);                /* NULL inside allowed */
+/* Where a message ends instead of XFROUT_FILL, for benches and tests. */
+void xfrout_fill(struct xfrout *x, size_t octets);
+/* The next message into buf (no length prefix): its length; 0: there are no more. w is the thread's writer. With cap < MSG_MAX
+ * a record may fail that would have fitted. */
+int xfrout_next(struct xfrout *x, struct msg_writer *w, uint8_t *buf, size_t cap, struct why *why) MUST_CHECK;
 
 struct xfrout_stats {
     size_t messages, records, bytes;

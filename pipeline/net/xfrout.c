@@ -1,0 +1,184 @@
+/* A transfer out is a place in a version: which node, which rrset of it, which record.
+ *
+ *   OPEN ── SOA ──▶ NODES ── every record but the SOA, in the order of the trie ──▶ CLOSE ── SOA
+ * ──▶ DONE
+ *
+ * Each call writes one message: it begins an empty one, puts records until one does not fit, and
+ * ends it there; the place then stands on the record that did not fit. A message is filled to
+ * `fill`; only a record that is larger than that alone gets the whole buffer.
+ *
+ * All records of an owner are put with the same pointer (the node's own name), by which the writer
+ * knows without comparing that it has this name already. Nothing else is remembered between
+ * messages, so a transfer costs its version's reference and a cursor.
+ *
+ * The question goes into the first message only (RFC 5936 2.2.2). If a record alone fits no
+ * message, it may have come in below a pointer to the question; so it is tried with the question
+ * put before it, whose name its owner can point to. What still does not fit ends the transfer:
+ * leaving it out would be a lie. */
+#include "pipeline/net/xfrout.h"
+
+#include "pipeline/base/alloc.h"
+
+enum xfrout_phase { XFROUT_OPEN, XFROUT_NODES, XFROUT_CLOSE, XFROUT_DONE };
+
+enum { OPT_OCTETS = 11, UDP_SIZE = 1232 };
+
+struct xfrout {
+    struct version *version;
+    const struct node *apex;
+    struct xfrout_stats stats;
+    size_t fill;
+    enum xfrout_phase phase;
+    uint16_t id, qtype;
+    bool edns;
+
+    const struct node *node;    /* NODES: where we stand */
+    const uint8_t *rdata, *end; /* in the open rrset; equal: open the next one */
+    unsigned rrset;             /* index of the next rrset */
+    uint16_t type;              /* of the open rrset */
+    uint32_t ttl;
+    struct snapshot_iter iter;
+    uint8_t qname[NAME_MAX_OCTETS];
+};
+
+struct xfrout *xfrout_new(const struct version *version, uint16_t id, const uint8_t *qname,
+                          uint16_t qtype, bool edns)
+{
+    struct xfrout *x = mem_zalloc(sizeof *x);
+    x->version = version_ref(version);
+    x->apex = snapshot_apex(version->served);
+    ASSERT(x->apex && node_has(x->apex, RR_SOA));
+    x->id = id;
+    x->qtype = qtype;
+    x->edns = edns;
+    x->fill = XFROUT_FILL;
+    name_copy(x->qname, qname);
+    x->node = snapshot_first(&x->iter, version->served);
+    return x;
+}
+
+void xfrout_free(struct xfrout **x)
+{
+    if (!*x)
+        return;
+    version_unref((*x)->version);
+    mem_free(x);
+}
+
+void xfrout_fill(struct xfrout *x, size_t octets)
+{
+    x->fill = octets;
+}
+
+void xfrout_stats(const struct xfrout *x, struct xfrout_stats *out)
+{
+    *out = x->stats;
+}
+
+static bool put_soa(struct xfrout *x, struct msg_writer *w)
+{
+    struct rrset set;
+    struct rdata soa;
+    bool there = node_rrset(x->apex, RR_SOA, 0, &set) && rrset_first(&set, &soa);
+    ASSERT(there);
+    if (!msg_put_rr(w, SECTION_ANSWER, node_name(x->apex), RR_SOA, CLASS_IN, set.ttl, soa.data,
+                    soa.len))
+        return false;
+    x->stats.records++;
+    return true;
+}
+
+/* Opens the next rrset, of this node or a later one. False: there are no more. */
+static bool rrset_open(struct xfrout *x)
+{
+    struct rrset set;
+    do {
+        while (x->node && x->rrset == x->node->nrrsets) {
+            x->node = snapshot_next(&x->iter);
+            x->rrset = 0;
+        }
+        if (!x->node)
+            return false;
+        node_rrset_at(x->node, x->rrset++, &set);
+    } while (set.type == RR_SOA && x->node == x->apex);
+    x->rdata = set.rdata;
+    x->end = set.end;
+    x->type = set.type;
+    x->ttl = set.ttl;
+    return true;
+}
+
+/* Puts records until one does not fit (false) or there are no more (true). */
+static bool put_nodes(struct xfrout *x, struct msg_writer *w)
+{
+    for (;;) {
+        if (x->rdata == x->end && !rrset_open(x))
+            return true;
+        const uint8_t *owner = node_name(x->node), *p = x->rdata, *end = x->end;
+        size_t put = 0;
+        while (p < end) {
+            uint16_t len = get_u16(p);
+            if (!msg_put_rr(w, SECTION_ANSWER, owner, x->type, CLASS_IN, x->ttl, p + 2, len))
+                break;
+            p += 2 + (size_t)len;
+            put++;
+        }
+        x->rdata = p;
+        x->stats.records += put;
+        if (p < end)
+            return false;
+    }
+}
+
+static void put_all(struct xfrout *x, struct msg_writer *w)
+{
+    if (x->phase == XFROUT_OPEN && put_soa(x, w))
+        x->phase = XFROUT_NODES;
+    if (x->phase == XFROUT_NODES && put_nodes(x, w))
+        x->phase = XFROUT_CLOSE;
+    if (x->phase == XFROUT_CLOSE && put_soa(x, w))
+        x->phase = XFROUT_DONE;
+}
+
+static int no_room(const struct xfrout *x, struct why *why)
+{
+    bool soa = x->phase != XFROUT_NODES;
+    char owner[NAME_TEXT_MAX], type[RRTYPE_TEXT_MAX];
+    name_print(node_name(soa ? x->apex : x->node), owner);
+    return why_set(why, -E_LIMIT, "%s %s: a record that fits no message", owner,
+                   rrtype_print(soa ? RR_SOA : x->type, type));
+}
+
+/* Begins a message and fills it to `fill`. False: not even one record fits. */
+static bool message_fill(struct xfrout *x, struct msg_writer *w, uint8_t *buf, size_t fill,
+                         bool question)
+{
+    size_t opt = x->stats.messages == 0 && x->edns ? OPT_OCTETS : 0;
+    msg_begin(w, buf, fill, x->id, MSG_QR | MSG_AA);
+    if (question && !msg_put_question(w, x->qname, x->qtype, CLASS_IN))
+        return false;
+    if (w->len + opt > fill)
+        return false;
+    w->cap = fill - opt;
+    put_all(x, w);
+    w->cap = fill;
+    return w->count[SECTION_ANSWER] > 0 && (!opt || msg_put_opt(w, UDP_SIZE, 0, false, NULL, 0));
+}
+
+int xfrout_next(struct xfrout *x, struct msg_writer *w, uint8_t *buf, size_t cap, struct why *why)
+{
+    if (x->phase == XFROUT_DONE)
+        return 0;
+    ASSERT(cap > MSG_HEADER);
+    if (cap > MSG_MAX)
+        cap = MSG_MAX;
+    bool first = x->stats.messages == 0;
+    size_t fill = x->fill < cap && x->fill > MSG_HEADER ? x->fill : cap;
+    if (!message_fill(x, w, buf, fill, first) && !message_fill(x, w, buf, cap, first) &&
+        !message_fill(x, w, buf, cap, true))
+        return no_room(x, why);
+    size_t len = msg_end(w);
+    x->stats.messages++;
+    x->stats.bytes += len;
+    return (int)len;
+}
