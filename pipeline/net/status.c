@@ -20,7 +20,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { AGO_MAX = 32 };
+enum { AGO_MAX = 48 };
 
 struct out {
     FILE *file;
