@@ -1,6 +1,7 @@
 # weir. `make help` lists the targets; README.md explains them.
 #
 # One static library, build/libweir.a, holds everything but main(); the daemon, tests, fuzzers and benches link it.
+# FUZZING=1    (make fuzz) instrument for libFuzzer
 # B=DIR        another build folder          SAN=address|thread  a sanitizer build (folder build-$(SAN))
 # EXTRA_STAGES="path/a.c path/b.c"           builds stages kept outside the tree in (symbol stage_<file name>)
 
@@ -21,7 +22,8 @@ WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes 
 OPT  ?= -O2 -g
 comma := ,
 SANFLAGS := $(if $(SAN),-fsanitize=$(SAN)$(if $(filter address,$(SAN)),$(comma)undefined -fno-sanitize-recover=undefined) -fno-omit-frame-pointer)
-HARDEN := $(if $(SAN),,-D_FORTIFY_SOURCE=2) -fstack-protector-strong -fPIE
+SANFLAGS += $(if $(FUZZING),-fsanitize=fuzzer-no-link$(comma)address$(comma)undefined -fno-omit-frame-pointer)
+HARDEN := $(if $(SAN)$(FUZZING),,-D_FORTIFY_SOURCE=2) -fstack-protector-strong -fPIE
 PKGS := openssl libconfig liburcu-qsbr liburcu-cds lmdb libpcap
 PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) check 2>/dev/null)
 PKG_LIBS   = $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lldns -lev -lpthread -lm
@@ -41,6 +43,7 @@ COST_BIN  := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/cost/*_test.c))
 BENCH_BIN := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/bench/*_bench.c))
 FUZZ_SRC  := $(wildcard tests/fuzz/*_fuzz.c)
 FUZZ_BIN  := $(FUZZ_SRC:tests/fuzz/%.c=$(B)/tests/fuzz/%)
+REPLAY_BIN := $(FUZZ_SRC:tests/fuzz/%_fuzz.c=$(B)/tests/fuzz/%_replay)
 
 .PHONY: all
 all: $(B)/weir ## build the daemon: build/weir
@@ -75,9 +78,87 @@ $(B)/tests/%: $(B)/tests/%.o $(TESTLIB_OBJ) $(B)/libweir.a
 	@echo "  LD    $@"
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(TESTLIB_OBJ) $(EXTRA_OBJ) $(B)/libweir.a $(PKG_LIBS) $(shell pkg-config --libs check)
 
-.PHONY: unit
-unit: $(UNIT_BIN) ## unit, law and golden tests
-	$(Q)tests/lib/run-all $(UNIT_BIN)
+# ---- tests -------------------------------------------------------------------------------------------------
+.PHONY: check unit cost corpora net prove
+check: all $(UNIT_BIN) $(COST_BIN) $(REPLAY_BIN) ## all tests: unit, laws, golden, cost, fuzz corpora, scenarios with real peers
+	$(Q)B=$(B) tests/lib/run-all --corpora "$(REPLAY_BIN)" --net $(UNIT_BIN) $(COST_BIN)
+
+unit: $(UNIT_BIN) ## unit, law and golden tests only
+	$(Q)B=$(B) tests/lib/run-all $(UNIT_BIN)
+
+cost: $(COST_BIN) ## cost counts only
+	$(Q)B=$(B) tests/lib/run-all $(COST_BIN)
+
+corpora: $(REPLAY_BIN)
+	$(Q)B=$(B) tests/lib/run-all --corpora "$(REPLAY_BIN)"
+
+net: all ## scenarios with real peers only
+	$(Q)B=$(B) tests/lib/run-all --net
+
+.PHONY: asan tsan
+asan: ## unit, law, golden and scenario tests under AddressSanitizer and UBSan
+	$(Q)$(MAKE) SAN=address all sanitized
+tsan: ## the same under ThreadSanitizer
+	$(Q)$(MAKE) SAN=thread all sanitized
+.PHONY: sanitized
+sanitized: $(UNIT_BIN) $(REPLAY_BIN)
+	$(Q)B=$(B) tests/lib/run-all --corpora "$(REPLAY_BIN)" --net $(UNIT_BIN)
+
+# Fuzzers: clang's libFuzzer; FUZZ_S seconds each. Their corpora are replayed by `make check` without clang.
+FUZZ_S ?= 60
+.PHONY: fuzz
+fuzz: ## run every fuzzer for FUZZ_S seconds (clang)
+	$(Q)$(MAKE) CC=clang B=build-fuzz FUZZING=1 fuzz-run
+.PHONY: fuzz-run
+fuzz-run: $(FUZZ_BIN)
+	$(Q)for f in $(FUZZ_BIN); do n=$$(basename $$f); echo "== $$n"; mkdir -p $(B)/corpus/$$n; \
+	  $$f -max_total_time=$(FUZZ_S) -timeout=10 -rss_limit_mb=4096 -print_final_stats=1 $(B)/corpus/$$n tests/fuzz/$$n.in 2>&1 | tail -n 12; done
+$(B)/tests/fuzz/%_fuzz: $(B)/tests/fuzz/%_fuzz.o $(B)/libweir.a
+	@echo "  LD    $@"
+	$(Q)$(CC) $(LDFLAGS) $(if $(FUZZING),-fsanitize=fuzzer) -o $@ $^ $(PKG_LIBS)
+$(B)/tests/fuzz/%_replay: $(B)/tests/fuzz/%_fuzz.o $(B)/tests/fuzz/replay_main.o $(B)/libweir.a
+	@echo "  LD    $@"
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+.PHONY: bench
+bench: all $(BENCH_BIN) ## figures as ratios against NSD and Knot in the same run
+	$(Q)B=$(B) tests/bench/run $(BENCH_BIN)
+
+# ---- lint --------------------------------------------------------------------------------------------------
+.PHONY: lint format
+lint: all ## layers, headers, stage purity, cppcheck, clang-tidy, shellcheck, format, manual pages
+	$(Q)B=$(B) CC=$(CC) tests/lint/run
+format: ## clang-format every C file
+	clang-format -i $$(git ls-files '*.c')
+
+# ---- what people run ---------------------------------------------------------------------------------------
+DEPS_RUN  := gcc make pkg-config libldns-dev libev-dev libssl-dev libconfig-dev liburcu-dev liblmdb-dev libpcap-dev \
+             ldnsutils bind9-dnsutils
+DEPS_TEST := check nsd knot knot-dnsutils bind9 bind9-utils pdns-server pdns-backend-bind pdns-backend-lmdb unbound dnsperf tshark \
+             tcpdump clang libclang-rt-14-dev clang-tidy clang-format cppcheck shellcheck valgrind python3 xz-utils \
+             iproute2 mandoc git
+.PHONY: deps deps-run
+deps-run: ## install what building and running need (Debian packages)
+	$(Q)tests/lib/apt-missing $(DEPS_RUN)
+deps: ## that, and the peers and tools that the tests use
+	$(Q)tests/lib/apt-missing $(DEPS_RUN) $(DEPS_TEST)
+
+.PHONY: run demo
+run: deps-run ## build, sign the quick-start zone afresh and serve it on 127.0.0.1@5353
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)B=$(B) conf/quickstart.sh
+demo: deps ## a tour with NSD and Knot: a broken version is refused, a mended one passes
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)B=$(B) tests/demo/run
+
+PREFIX ?= /usr/local
+.PHONY: install
+install: all ## install the daemon, manual pages and a systemd unit (DESTDIR, PREFIX)
+	install -D -m 755 $(B)/weir $(DESTDIR)$(PREFIX)/sbin/weir
+	install -D -m 644 docs/weir.8 $(DESTDIR)$(PREFIX)/share/man/man8/weir.8
+	install -D -m 644 docs/weir.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/weir.conf.5
+	install -D -m 644 docs/weir.service $(DESTDIR)$(PREFIX)/lib/systemd/system/weir.service
+	install -D -m 644 conf/example.conf $(DESTDIR)$(PREFIX)/share/doc/weir/example.conf
 
 .PHONY: clean
 clean: ## remove what was built

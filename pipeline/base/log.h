@@ -43,8 +43,12 @@ struct log_pair {
 void log_line(enum log_level level, const char *sentence, const struct log_pair *pairs);
 
 #define LOG_KV(k, v) {(k), (v)}
+#ifdef __CPPCHECK__ /* it does not know __VA_OPT__ */
+#define LOG_AT(level, ...) log_at_checked(level, __VA_ARGS__)
+#else
 #define LOG_AT(level, sentence, ...) \
     log_line((level), (sentence), (const struct log_pair[]){__VA_ARGS__ __VA_OPT__(, ) {0}})
+#endif
 #define log_debug(...)  LOG_AT(LOG_DEBUG, __VA_ARGS__)
 #define log_info(...)   LOG_AT(LOG_INFO, __VA_ARGS__)
 #define log_notice(...) LOG_AT(LOG_NOTICE, __VA_ARGS__)
