@@ -3,7 +3,7 @@
  * WHAT   The pure half of a transfer in: messages go in one by one, a snapshot and a changeset come out, or a
  *        refusal that names message, record and rule. No sockets, no clock: the daemon, `weir replay` and the
  *        fuzzers all feed the same code.
- * WHO    One thread at a time; holds the family's writer (an edit) from the first good message on.
+ * WHO    One thread at a time; holds the family's writer (an edit) from the opening SOA on.
  * OWNS   The held version (for sharing) is referenced. Results are handed over once, by transfer_take.
  * FAILS  Everything remote is -E_FORMAT, -E_LIMIT, -E_REFUSED or -E_MISMATCH with a why such as
  *        "message 3, record 17 (www.example. A): owner is outside the zone".
@@ -18,7 +18,8 @@
 
 struct transfer;
 struct transfer_limits {               /* 0 = no bound */
-    size_t max_records, max_bytes;     /* bytes: of all messages */
+    size_t max_records, max_bytes;     /* records: duplicates count; bytes: of all messages. What compression saved may
+                                          make the zone larger, but not larger than 4 * max_bytes */
 };
 struct transfer_config {
     struct family *family;
@@ -33,8 +34,11 @@ int transfer_feed(struct transfer *t, const uint8_t *msg, size_t len, struct why
 /* After 1. Both outputs get a reference for the caller. */
 int transfer_take(struct transfer *t, struct snapshot **snapshot, struct changeset **changes, struct why *why) MUST_CHECK;
 
+/* The stream ended. 0: it had closed properly; -E_CLOSED: why says what is missing. */
+int transfer_end_of_stream(const struct transfer *t, struct why *why) MUST_CHECK;
+
 struct transfer_stats {
-    size_t messages, records, bytes;
+    size_t messages, records, bytes;   /* records: of the zone, the closing SOA not counted */
     uint32_t serial;                   /* of the opening SOA */
     bool has_serial;
 };
