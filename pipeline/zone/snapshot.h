@@ -19,7 +19,8 @@ struct family *family_new(const uint8_t *apex);          /* one reference; apex 
 struct family *family_ref(struct family *family);
 void family_unref(struct family *family);
 const uint8_t *family_apex(const struct family *family);
-/* Called, on the thread of the last unref, when there are dead and nobody is writing. */
+/* Called, on the thread of the last unref, when there are dead and nobody is writing; not again until something was
+ * reaped. A job made there needs a reference of its own on the family. */
 void family_set_hand_over(struct family *family, void (*fn)(void *ctx, struct family *family), void *ctx);
 void family_reap(struct family *family);                 /* frees the dead unless an edit is open */
 void family_stats(struct family *family, struct trie_stats *out); /* writer or quiet only */
@@ -52,9 +53,11 @@ bool snapshot_soa(const struct snapshot *s, struct soa *out);
 struct locate {
     const struct node *node;          /* exact match, or NULL */
     const struct node *cut;           /* topmost name with NS, below the apex, at or above the name; or NULL */
-    const struct node *dname;         /* topmost name with DNAME strictly above the name (and not below cut) */
+    const struct node *dname;         /* topmost name with DNAME strictly above the name; or NULL. Never both: whichever
+                                         is higher hides the other (at one name, the cut) */
     const struct node *encloser;      /* longest existing proper ancestor that has a node */
-    unsigned encloser_labels;         /* labels of the closest encloser, ENTs counted (RFC 4592 3.3.1) */
+    unsigned encloser_labels;         /* labels of the closest encloser, ENTs counted (RFC 4592 3.3.1); of the name
+                                         itself when it exists */
     bool exists;                      /* node, or an empty non-terminal */
 };
 void snapshot_locate(const struct snapshot *s, const uint8_t *name, struct locate *out);
