@@ -14,6 +14,7 @@
 #include "pipeline/base/alloc.h"
 #include "pipeline/zone/name.h"
 #include "pipeline/zone/rrtype.h"
+#include "pipeline/zone/text_field.h"
 #include "pipeline/zone/text_rdata.h"
 
 #include <ctype.h>
@@ -42,37 +43,6 @@ struct front { /* what stands before the rdata */
 };
 
 static int file_read(struct reader *r, const char *path, struct why *why);
-
-/* "a." is absolute, "a\." is not. */
-static bool is_absolute(const char *s, size_t len)
-{
-    size_t slashes = 0;
-    if (!len || s[len - 1] != '.')
-        return false;
-    while (slashes + 1 < len && s[len - 2 - slashes] == '\\')
-        slashes++;
-    return slashes % 2 == 0;
-}
-
-static int name_read(const struct reader *r, const struct text_token *token,
-                     uint8_t out[NAME_MAX_OCTETS], struct why *why)
-{
-    struct why inner = {""};
-    if (strcmp(token->s, "@") == 0) {
-        name_copy(out, r->origin);
-        return 0;
-    }
-    int len = name_parse(token->s, out, &inner);
-    if (len < 0)
-        return why_set(why, len, "the name \"%s\": %s", token->s, inner.text);
-    if (is_absolute(token->s, token->len))
-        return 0;
-    if ((size_t)len - 1 + name_len(r->origin) > NAME_MAX_OCTETS)
-        return why_set(why, -E_FORMAT, "the name \"%s\" with its origin is over 255 octets",
-                       token->s);
-    name_copy(out + len - 1, r->origin);
-    return 0;
-}
 
 static int ttl_read(const char *s, uint32_t *out, struct why *why)
 {
@@ -109,9 +79,9 @@ static int front_read(struct reader *r, const struct text_entry *e, struct front
     bool has_class = false;
     *f = (struct front){.has_ttl = false};
     if (!e->owner_omitted) {
-        int err = name_read(r, &e->token[i++], r->owner, why);
-        if (err)
-            return err;
+        int len = text_name(&e->token[i++], r->origin, r->owner, why);
+        if (len < 0)
+            return len;
         r->has_owner = true;
     }
     if (!r->has_owner)
@@ -191,9 +161,9 @@ static int record_read(struct reader *r, const struct text_entry *e, struct why 
 static int origin_set(struct reader *r, const struct text_token *token, struct why *why)
 {
     uint8_t origin[NAME_MAX_OCTETS];
-    int err = name_read(r, token, origin, why);
-    if (err)
-        return err;
+    int len = text_name(token, r->origin, origin, why);
+    if (len < 0)
+        return len;
     name_copy(r->origin, origin);
     text_rdata_origin(r->rdata, r->origin);
     return 0;

@@ -1,16 +1,17 @@
 /* text_rdata: rdata between text and octets. The place where ldns is called.
  *
- * WHAT   The generic form of RFC 3597 5 ("\# 4 0A000001") is read here for every type; all other
- *        text by ldns. Printing chooses the form of the type where reading it would give the same
+ * WHAT   The generic form of RFC 3597 5 ("\# 4 0A000001") is read for every type, its own form for
+ *        the types that ldns knows. Printing chooses the form of the type where reading it would give the same
  *        octets back, and the generic form otherwise.
  * WHO    One thread at a time.
  * OWNS   What print returns is borrowed until the next call.
- * FAILS  parse: -E_FORMAT, -E_LIMIT (text longer than ldns takes), -E_UNSUPPORTED (ldns has no text
- *        form for the type), with what ldns said in the why. print never fails.
+ * FAILS  parse: -E_FORMAT, -E_LIMIT (over 65,535 octets), -E_UNSUPPORTED (ldns has no text form for
+ *        the type), with what ldns said in the why. print never fails.
  */
 #ifndef WEIR_ZONE_TEXT_RDATA_H
 #define WEIR_ZONE_TEXT_RDATA_H
 
+#include "pipeline/zone/name.h"
 #include "pipeline/zone/text_entry.h"
 
 struct text_rdata;
@@ -25,8 +26,5 @@ int text_rdata_parse(struct text_rdata *t, uint16_t type, const struct text_toke
                      struct why *why) MUST_CHECK;
 const char *text_rdata_print(struct text_rdata *t, uint16_t type, const uint8_t *rdata,
                              uint16_t len);
-
-/* "3600", "1h30m", "2W": seconds. -E_FORMAT; -E_LIMIT: over 2^32 - 1. */
-int text_period(const char *s, uint32_t *out) MUST_CHECK;
 
 #endif
