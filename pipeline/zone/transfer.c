@@ -81,7 +81,7 @@ static int refuse_record(const struct transfer *t, const struct rr *rr, struct w
     if (!rr->owner)
         return why_set(why, code, "message %zu, record %u: %s", t->stats.messages, t->record, what);
     name_print(rr->owner, owner);
-    if (!rr->type)
+    if (!rr->type && !rr->rdata)
         return why_set(why, code, "message %zu, record %u (%.200s): %s", t->stats.messages,
                        t->record, owner, what);
     return why_set(why, code, "message %zu, record %u (%.200s %s): %s", t->stats.messages,
@@ -185,12 +185,12 @@ static int check_record(const struct transfer *t, const struct rr *rr, struct wh
         why_set(&text, 0, "record after the closing SOA (serial %u)", t->stats.serial);
         return refuse_record(t, rr, why, -E_FORMAT, text.text);
     }
+    if (rrtype_is_meta(rr->type)) /* before the class, of which OPT and TSIG make something else */
+        return refuse_record(t, rr, why, -E_FORMAT, "a meta type is no zone data");
     if (rr->class != CLASS_IN) {
         why_set(&text, 0, "class is %u, not IN", rr->class);
         return refuse_record(t, rr, why, -E_FORMAT, text.text);
     }
-    if (rrtype_is_meta(rr->type))
-        return refuse_record(t, rr, why, -E_FORMAT, "a meta type is no zone data");
     if (!rr->same_owner && !name_at_or_below(rr->owner, t->apex))
         return refuse_record(t, rr, why, -E_FORMAT, "owner is outside the zone");
     if (rr->type == RR_SOA && !name_equal(rr->owner, t->apex))
