@@ -331,6 +331,102 @@ START_TEST(shipped_files_load)
 }
 END_TEST
 
+static char *read_example(void)
+{
+    FILE *in = fopen("conf/example.conf", "re");
+    ck_assert_msg(in != NULL, "run it from the top of the tree");
+    char *text = mem_zalloc(65536);
+    ck_assert_uint_gt(fread(text, 1, 65535, in), 0);
+    fclose(in);
+    return text;
+}
+
+/* The tour is whole: each word that the reader lists when it knows none is in it. */
+START_TEST(example_names_every_key)
+{
+    static const char *const unknown[] = {
+        "server = { listen = (\"::1\"); no_such_word_at_all = 1; }; zones = ();",
+        "remotes = ( { no_such_word_at_all = 1; } ); " SERVER "zones = ();",
+        ZONE("no_such_word_at_all = 1;"),
+        "no_such_word_at_all = 1;",
+    };
+    char *example = read_example();
+    struct config *c;
+    struct why why;
+    ck_assert_int_eq(config_parse(unknown[_i], strlen(unknown[_i]), "t.conf", &c, &why), -E_CONF);
+    char *list = strstr(why.text, "expected one of ");
+    ck_assert_msg(list != NULL, "%s", why.text);
+    char *rest = NULL;
+    unsigned n = 0;
+    for (char *w = strtok_r(list + strlen("expected one of "), ", ", &rest); w;
+         w = strtok_r(NULL, ", ", &rest), n++)
+        ck_assert_msg(strstr(example, w) != NULL, "conf/example.conf does not name %s", w);
+    ck_assert_uint_ge(n, 3);
+    mem_free(&example);
+}
+END_TEST
+
+/* Takes the "# " from every line that is a setting behind it. */
+static unsigned uncomment(char *text)
+{
+    unsigned n = 0;
+    for (char *line = text; line; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        char *p = line + strspn(line, " ");
+        if (strncmp(p, "# ", 2) != 0)
+            continue;
+        size_t word = strspn(p + 2, "abcdefghijklmnopqrstuvwxyz_");
+        if (word && strspn(p + 2 + word, " ") && p[2 + word + strspn(p + 2 + word, " ")] == '=') {
+            *p = ' ';
+            n++;
+        }
+    }
+    return n;
+}
+
+/* What the tour shows as a default is the default. */
+START_TEST(example_shows_the_defaults)
+{
+    char *text = read_example();
+    ck_assert_uint_gt(uncomment(text), 20);
+    struct config *shown = parse(text), *plain = parse(ZONE("chain = ();"));
+    struct server_conf *a = &shown->server, *b = &plain->server;
+    ck_assert_str_eq(a->state, b->state);
+    const int64_t server_shown[] = {a->threads,           a->workers,
+                                    a->capture_max_bytes, a->log_level,
+                                    a->udp_size,          a->tcp_clients,
+                                    a->tcp_per_client,    a->tcp_idle_s,
+                                    a->tcp_slow_s,        a->tcp_pipeline,
+                                    a->transfers_in,      a->transfers_in_per_primary,
+                                    a->transfers_out,     a->transfers_out_per_client,
+                                    a->transfer_out_max_s};
+    const int64_t server_plain[] = {b->threads,           b->workers,
+                                    b->capture_max_bytes, b->log_level,
+                                    b->udp_size,          b->tcp_clients,
+                                    b->tcp_per_client,    b->tcp_idle_s,
+                                    b->tcp_slow_s,        b->tcp_pipeline,
+                                    b->transfers_in,      b->transfers_in_per_primary,
+                                    b->transfers_out,     b->transfers_out_per_client,
+                                    b->transfer_out_max_s};
+    ck_assert_mem_eq(server_shown, server_plain, sizeof server_plain);
+    uint8_t name[NAME_MAX_OCTETS];
+    ck_assert_int_gt(name_parse("example.com.", name, NULL), 0);
+    const struct zone_conf *y = config_zone(shown, name), *z = &plain->zones[0];
+    const int64_t zone_shown[] = {y->max_records,   y->max_bytes,      y->max_time_s,
+                                  y->min_rate,      y->refresh_min_s,  y->refresh_max_s,
+                                  y->retry_min_s,   y->retry_max_s,    y->expire_max_s,
+                                  y->keep_findings, y->notify_retries, y->notify_timeout_s};
+    const int64_t zone_plain[] = {z->max_records,   z->max_bytes,      z->max_time_s,
+                                  z->min_rate,      z->refresh_min_s,  z->refresh_max_s,
+                                  z->retry_min_s,   z->retry_max_s,    z->expire_max_s,
+                                  z->keep_findings, z->notify_retries, z->notify_timeout_s};
+    ck_assert_mem_eq(zone_shown, zone_plain, sizeof zone_plain);
+    config_unref(shown);
+    config_unref(plain);
+    mem_free(&text);
+}
+END_TEST
+
 static double seconds(void)
 {
     struct timespec t;
@@ -389,6 +485,8 @@ int main(void)
     suite_add(s, octet_0_is_refused);
     suite_add(s, files_that_cannot_be_read);
     suite_add(s, shipped_files_load);
+    tcase_add_loop_test(s.tcase, example_names_every_key, 0, 4);
+    suite_add(s, example_shows_the_defaults);
     suite_add(s, ten_thousand_zones);
     return suite_run(s);
 }
