@@ -1,0 +1,71 @@
+/* answer_edns: OPT in, OPT out.
+ *
+ * A reply has OPT exactly when the query had (RFC 6891 6.1.1), also when the query's OPT was one of
+ * two or its options were broken: a FORMERR without OPT would say that we do not speak EDNS. Of the
+ * client's options NSID is obeyed, if an identity is configured; all others are unknown to an
+ * authoritative server and may be ignored. The room for OPT is set aside before the answer is
+ * written; extended errors come with replies that are short.
+ */
+#include "pipeline/net/answer_state.h"
+
+#include "pipeline/base/buf.h"
+
+#include <string.h>
+
+enum { OPTION_NSID = 3, OPTION_EDE = 15, NSID_MAX = 128, OPT_FIXED = 11 };
+
+void edns_read(struct answer_state *s, uint16_t class, uint32_t ttl, const uint8_t *rdata,
+               size_t len)
+{
+    s->edns.present = true;
+    s->edns.udp_size = class;
+    s->edns.version = (uint8_t)(ttl >> 16);
+    s->edns.dnssec_ok = ttl & 0x8000;
+    struct rbuf r = rbuf_open(rdata, len);
+    while (rbuf_left(&r) && !r.bad) {
+        uint16_t code = rbuf_u16(&r);
+        rbuf_take(&r, rbuf_u16(&r));
+        if (code == OPTION_NSID)
+            s->wants_nsid = true;
+    }
+    s->edns.bad = r.bad;
+}
+
+static size_t nsid_len(const struct answer_state *s)
+{
+    if (!s->wants_nsid || !s->query->conf->identity)
+        return 0;
+    size_t n = strlen(s->query->conf->identity);
+    return n < NSID_MAX ? n : NSID_MAX;
+}
+
+size_t edns_room(const struct answer_state *s)
+{
+    if (!s->edns.present)
+        return 0;
+    size_t nsid = nsid_len(s);
+    return OPT_FIXED + (nsid ? 4 + nsid : 0);
+}
+
+void edns_write(struct answer_state *s)
+{
+    uint8_t options[4 + NSID_MAX + 4 + 2 + 64];
+    struct wbuf o = wbuf_open(options, sizeof options);
+    size_t nsid = nsid_len(s);
+    if (nsid) {
+        wbuf_u16(&o, OPTION_NSID);
+        wbuf_u16(&o, (uint16_t)nsid);
+        wbuf_put(&o, s->query->conf->identity, nsid);
+    }
+    if (s->ede != EDE_NONE) {
+        size_t text = s->ede_text ? strlen(s->ede_text) : 0;
+        wbuf_u16(&o, OPTION_EDE);
+        wbuf_u16(&o, (uint16_t)(2 + text));
+        wbuf_u16(&o, (uint16_t)s->ede);
+        wbuf_put(&o, s->ede_text, text);
+    }
+    ASSERT(!o.bad);
+    bool fits = msg_put_opt(s->w, (uint16_t)s->query->conf->udp_size, s->rcode, s->edns.dnssec_ok,
+                            options, (uint16_t)wbuf_len(&o));
+    ASSERT(fits);
+}

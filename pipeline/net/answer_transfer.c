@@ -1,0 +1,104 @@
+/* answer_transfer: AXFR, IXFR and NOTIFY: who may, and what they hear.
+ *
+ * Order of refusals for a transfer: a zone that is not held by exactly this name is NOTAUTH (RFC
+ * 5936 2.2.1); a client that is not in allow_transfer is REFUSED, over UDP too; then a zone without
+ * a version is SERVFAIL. AXFR over UDP is NOTIMP: it has no meaning there (RFC 5936 4.2), and it is
+ * the answer that makes a client try nothing else. An IXFR over UDP gets the single SOA that tells
+ * the client to come back over TCP (RFC 1995 2), which also is the answer to one who is current or
+ * ahead. Ahead is by serial arithmetic; a distance of 2^31, where it is undefined, gets a transfer,
+ * so that nobody is stuck there.
+ *
+ * A NOTIFY is believed when it comes from a host that is one of the zone's primaries or in
+ * allow_notify. From anybody else it is counted and not answered (RFC 1996 3.10), so that forged
+ * sources make no traffic. The SOA in it is a hint; xfrin asks the primary itself.
+ */
+#include "pipeline/net/answer_state.h"
+
+#include "pipeline/zone/transfer.h"
+
+static void count_up(_Atomic uint64_t *counter)
+{
+    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
+static void put_single_soa(struct answer_state *s)
+{
+    struct rrset soa;
+    if (!node_rrset(answer_apex(s), RR_SOA, 0, &soa)) {
+        answer_fail(s, RCODE_SERVFAIL);
+        return;
+    }
+    s->reply_flags |= MSG_AA;
+    if (!msg_put_rrset(s->w, SECTION_ANSWER, s->qname, &soa))
+        s->reply_flags |= MSG_TC;
+}
+
+static bool client_is_current(const struct answer_state *s)
+{
+    uint32_t ours = s->version->soa.serial;
+    return s->serial == ours || serial_newer(s->serial, ours);
+}
+
+void answer_transfer(struct answer_state *s)
+{
+    struct zone *zone = zone_table_get(s->query->zones, s->qname);
+    s->result->zone = zone;
+    if (!zone) {
+        answer_fail(s, RCODE_NOTAUTH);
+        return;
+    }
+    if (!acl_allows(&zone_conf_of(zone)->allow_transfer, s->query->peer)) {
+        count_up(&zone->counters.transfers_out_refused);
+        answer_fail_why(s, RCODE_REFUSED, EDE_PROHIBITED, NULL);
+        return;
+    }
+    if (s->qtype == RR_AXFR && !s->query->tcp) {
+        answer_fail(s, RCODE_NOTIMP);
+        return;
+    }
+    if (s->qtype == RR_IXFR && !s->has_serial) {
+        answer_fail(s, RCODE_FORMERR);
+        return;
+    }
+    if (!answer_open_zone(s, zone))
+        return;
+    if (s->qtype == RR_IXFR && (!s->query->tcp || client_is_current(s))) {
+        put_single_soa(s);
+        return;
+    }
+    s->result->kind = ANSWER_TRANSFER;
+    answer_fail_why(s, RCODE_SERVFAIL, EDE_NONE, NULL);
+}
+
+static bool notify_allowed(const struct zone_conf *conf, const struct address *peer)
+{
+    for (size_t i = 0; i < conf->nprimaries; i++)
+        if (address_same_host(&conf->primaries[i]->address, peer))
+            return true;
+    return acl_allows(&conf->allow_notify, peer);
+}
+
+void answer_notify(struct answer_state *s)
+{
+    struct zone *zone = s->qclass == CLASS_IN ? zone_table_get(s->query->zones, s->qname) : NULL;
+    struct answer_result *result = s->result;
+    result->zone = zone;
+    if (!zone) {
+        answer_fail(s, RCODE_NOTAUTH);
+        return;
+    }
+    if (!notify_allowed(zone_conf_of(zone), s->query->peer)) {
+        count_up(&zone->counters.notify_in_refused);
+        result->kind = ANSWER_DROP;
+        return;
+    }
+    if (s->qtype != RR_SOA) {
+        answer_fail(s, RCODE_NOTIMP);
+        return;
+    }
+    count_up(&zone->counters.notify_in);
+    result->notify = true;
+    result->has_serial = s->has_serial;
+    result->serial = s->serial;
+    s->reply_flags |= MSG_AA;
+}
