@@ -146,7 +146,7 @@ static void pedantic_run(struct stage_run *run)
     const struct pedantic_state *state = run->state;
     ASSERT(run->next && run->delta && run->out && run->scratch && run->findings);
     ASSERT((run->prev != NULL) == (state != NULL));
-    ASSERT(!run->next_state && run->wake_at == 0 && run->visited == 0);
+    ASSERT(run->next_state == run->state && run->wake_at == 0 && run->visited == 0);
     ASSERT(!run->prev || name_equal(snapshot_apex_name(run->prev), snapshot_apex_name(run->next)));
     if (run->prev) {
         ASSERT(state->names == run->prev->names);

@@ -26,34 +26,39 @@ static const struct finding_type trace_findings[] = {
     {NULL, STAGE_PASS, NULL, NULL},
 };
 
+struct trace_words {
+    char text[128];
+};
+
 /* " (covers MX)" for signatures, " (TTL 60 became 300)" where it did, and nothing else. */
-static const char *trace_words(char *out, size_t cap, const struct rrset *was,
-                               const struct rrset *now)
+static struct trace_words trace_words(const struct rrset *set, uint32_t ttl_before)
 {
-    const struct rrset *set = now ? now : was;
-    size_t n = 0;
-    out[0] = '\0';
-    if (set->covered) {
-        char type[RRTYPE_TEXT_MAX];
-        n = (size_t)snprintf(out, cap, " (covers %s)", rrtype_print(set->covered, type));
-    }
-    if (was && now && was->ttl != now->ttl)
-        snprintf(out + n, cap - n, " (TTL %" PRIu32 " became %" PRIu32 ")", was->ttl, now->ttl);
-    return out;
+    struct trace_words words = {""};
+    char type[RRTYPE_TEXT_MAX];
+    int n = 0;
+    if (set->covered)
+        n = snprintf(words.text, sizeof(words.text), " (covers %s)",
+                     rrtype_print(set->covered, type));
+    if (set->ttl != ttl_before)
+        snprintf(words.text + n, sizeof(words.text) - (size_t)n,
+                 " (TTL %" PRIu32 " became %" PRIu32 ")", ttl_before, set->ttl);
+    return words;
 }
 
 static void trace_rrset(void *ctx, const uint8_t *owner, const struct rrset *was,
                         const struct rrset *now)
 {
     struct findings *findings = ctx;
-    char words[128];
-    trace_words(words, sizeof(words), was, now);
-    if (!was)
-        finding_add(findings, TRACE_ADDED, owner, now->type, now->count, now->ttl, words);
-    else if (!now)
-        finding_add(findings, TRACE_REMOVED, owner, was->type, was->count, was->ttl, words);
-    else
-        finding_add(findings, TRACE_CHANGED, owner, now->type, was->count, now->count, words);
+    if (was && now) {
+        struct trace_words words = trace_words(now, was->ttl);
+        finding_add(findings, TRACE_CHANGED, owner, now->type, was->count, now->count, words.text);
+    } else if (now) {
+        struct trace_words words = trace_words(now, now->ttl);
+        finding_add(findings, TRACE_ADDED, owner, now->type, now->count, now->ttl, words.text);
+    } else {
+        struct trace_words words = trace_words(was, was->ttl);
+        finding_add(findings, TRACE_REMOVED, owner, was->type, was->count, was->ttl, words.text);
+    }
 }
 
 static void trace_run(struct stage_run *run)

@@ -1,0 +1,198 @@
+/* validate: refuses a signed zone in which anything would not validate.
+ *
+ * One run: is it a zone at all (SOA, NS, keys) · which denial · every name in parallel: what is
+ * there, signatures, NSEC · the NSEC3 chains · when to look again. The parts are in the files that
+ * validate.h lists.
+ *
+ * A version is judged whole. What passed stays right until time makes it wrong, so the state holds
+ * when that will be: the first moment at which an rrset has no good signature left. The stage asks
+ * to be woken min_remaining before, and then at that moment. Without a change and without a wake-up
+ * there is nothing to say.
+ */
+#include "stages/validate/validate.h"
+
+enum { NAMES_CHUNK = 256 };
+
+static const char *const denial_words[] = {"nsec-only", "nsec3-only", "any", NULL};
+static const char *const signatures_words[] = {"per-algorithm", "any-key", NULL};
+
+#define FIELD(name) .offset = offsetof(struct validate_conf, name)
+static const struct option validate_options[] = {
+    {.name = "denial",
+     .kind = OPTION_ENUM,
+     FIELD(denial),
+     .fallback = "nsec-only",
+     .words = denial_words,
+     .help = "kind of denial that the zone may use; any also accepts both at once, or none"},
+    {.name = "signatures",
+     .kind = OPTION_ENUM,
+     FIELD(signatures),
+     .fallback = "per-algorithm",
+     .words = signatures_words,
+     .help = "per-algorithm: each algorithm of the DNSKEY set signs every rrset (RFC 4035 2.2); "
+             "any-key: one good "
+             "signature is enough, as it is for resolvers"},
+    {.name = "max_clock_skew",
+     .kind = OPTION_SECONDS,
+     FIELD(max_clock_skew),
+     .fallback = "5m",
+     .min = 0,
+     .max = 86400,
+     .help = "how far in the future a signature may begin"},
+    {.name = "min_remaining",
+     .kind = OPTION_SECONDS,
+     FIELD(min_remaining),
+     .fallback = "1h",
+     .min = 0,
+     .max = INT32_MAX,
+     .help = "a signature with less time left than this is reported as expiring"},
+    {.name = "max_keys",
+     .kind = OPTION_INT,
+     FIELD(max_keys),
+     .fallback = "32",
+     .min = 1,
+     .max = 256,
+     .help = "most DNSKEY records at the apex"},
+    {.name = "max_keys_per_tag",
+     .kind = OPTION_INT,
+     FIELD(max_keys_per_tag),
+     .fallback = "4",
+     .min = 1,
+     .max = 16,
+     .help = "most keys with the same tag and algorithm; each is tried"},
+    {.name = "max_signatures",
+     .kind = OPTION_INT,
+     FIELD(max_signatures),
+     .fallback = "16",
+     .min = 1,
+     .max = 64,
+     .help = "most signatures over one rrset"},
+    {.name = "max_iterations",
+     .kind = OPTION_INT,
+     FIELD(max_iterations),
+     .fallback = "100",
+     .min = 0,
+     .max = 2500,
+     .help = "most additional NSEC3 iterations"},
+    {.name = NULL},
+};
+
+struct validate_state {
+    int64_t earliest; /* when the first rrset runs out of good signatures; NEVER */
+};
+
+/* --- one run --- */
+
+/* SOA and NS at the apex. False: nothing more can be said. */
+static bool apex_check(struct check *check)
+{
+    struct findings *findings = check->run->findings;
+    struct rrset set;
+    check->apex = snapshot_apex(check->run->next);
+    if (!check->apex || !node_rrset(check->apex, RR_SOA, 0, &set)) {
+        finding_add(findings, SOA_MISSING, check->apex_name, RR_SOA, 0, 0, NULL);
+        return false;
+    }
+    if (set.count != 1)
+        finding_add(findings, SOA_MULTIPLE, check->apex_name, RR_SOA, set.count, 0, NULL);
+    if (!node_has(check->apex, RR_NS))
+        finding_add(findings, NS_MISSING, check->apex_name, RR_NS, 0, 0, NULL);
+    return true;
+}
+
+static void workers_open(struct check *check)
+{
+    check->workers = par_width(check->run->par);
+    check->worker = arena_zalloc(check->run->scratch, check->workers * sizeof(check->worker[0]));
+    for (unsigned i = 0; i < check->workers; i++)
+        check->worker[i] = (struct worker){.signatures = signatures_new(), .earliest = NEVER};
+}
+
+/* Returns the earliest end of all. */
+static int64_t workers_close(struct check *check)
+{
+    int64_t earliest = NEVER;
+    for (unsigned i = 0; i < check->workers; i++) {
+        struct worker *worker = &check->worker[i];
+        signatures_free(&worker->signatures);
+        earliest = worker->earliest < earliest ? worker->earliest : earliest;
+        check->run->visited += worker->visited;
+    }
+    return earliest;
+}
+
+static void names_check(void *ctx, unsigned worker, size_t begin, size_t end)
+{
+    struct check *check = ctx;
+    for (size_t i = begin; i < end; i++)
+        owner_check(check, &check->worker[worker], &check->item[i]);
+    signatures_flush(check, &check->worker[worker]);
+}
+
+/* Everything about a version. Returns when its first rrset runs out of good signatures. */
+static int64_t version_check(struct check *check)
+{
+    walk_all(check);
+    keys_expect(&check->keys, check->items);
+    workers_open(check);
+    par_map(check->run->par, check->items, NAMES_CHUNK, names_check, check);
+    int64_t earliest = workers_close(check);
+    nsec3_check_all(check);
+    return earliest;
+}
+
+/* min_remaining before the earliest end; when that is over, the end itself (one second past it, it
+ * is expired). */
+static time_t wake_at(const struct stage_run *run, int64_t earliest)
+{
+    const struct validate_conf *conf = run->conf;
+    if (earliest == NEVER)
+        return 0;
+    if (earliest - conf->min_remaining > run->now)
+        return (time_t)(earliest - conf->min_remaining) + 1;
+    return earliest >= run->now ? (time_t)earliest + 1 : 0;
+}
+
+static void state_set(struct stage_run *run, int64_t earliest)
+{
+    struct validate_state *state = mem_alloc(sizeof(*state));
+    *state = (struct validate_state){.earliest = earliest};
+    run->next_state = state;
+    run->wake_at = wake_at(run, earliest);
+}
+
+static void validate_run(struct stage_run *run)
+{
+    const struct validate_state *state = run->state;
+    if (state && run->delta->n == 0 && !run->woken) {
+        run->wake_at = wake_at(run, state->earliest);
+        return;
+    }
+    struct check check = {
+        .run = run, .conf = run->conf, .apex_name = snapshot_apex_name(run->next)};
+    check.apex_labels = name_labels(check.apex_name);
+    int64_t earliest = NEVER;
+    if (apex_check(&check)) {
+        denial_decide(&check);
+        if (keys_open(&check))
+            earliest = version_check(&check);
+        keys_close(&check.keys);
+    }
+    state_set(run, earliest);
+}
+
+static void validate_state_free(void *state)
+{
+    mem_free_ptr(&state);
+}
+
+const struct stage_type stage_validate = {
+    .name = "validate",
+    .summary = "refuses a signed zone in which anything would not validate",
+    .flags = STAGE_CHECK_ONLY | STAGE_WHOLE_ZONE,
+    .conf_size = sizeof(struct validate_conf),
+    .options = validate_options,
+    .findings = validate_findings,
+    .run = validate_run,
+    .state_free = validate_state_free,
+};

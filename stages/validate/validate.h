@@ -1,0 +1,180 @@
+/* validate: what the parts of this stage share. Nothing outside stages/validate/ includes it.
+ *
+ *        validate.c     the stage: options, one run, state and wake-up
+ *        findings.c     the table of findings
+ *        keys.c         the apex DNSKEY set, ready to verify
+ *        signatures.c   an rrset and its RRSIGs
+ *        owner.c        what may be at a name, and what of it must be signed
+ *        denial.c       which kind of denial the zone has, and may have
+ *        bitmap.c       type bitmaps against the types that are there
+ *        nsec.c         the NSEC at a name
+ *        nsec3.c        the NSEC3 chains of a version
+ *        walk.c         which names to look at
+ *
+ * WHO    One run on one thread; signatures, owner and nsec also from par_map bodies, each with its
+ * own worker. OWNS   All of struct check lives in the run's arena, save the keys and scratches that
+ * check_close releases.
+ */
+#ifndef WEIR_VALIDATE_H
+#define WEIR_VALIDATE_H
+
+#include "pipeline/stage.h"
+
+enum validate_denial { DENIAL_NSEC_ONLY, DENIAL_NSEC3_ONLY, DENIAL_ANY };
+enum validate_signatures { SIGNATURES_PER_ALGORITHM, SIGNATURES_ANY_KEY };
+
+struct validate_conf {
+    int denial;     /* enum validate_denial */
+    int signatures; /* enum validate_signatures */
+    int64_t max_clock_skew, min_remaining;
+    int64_t max_keys, max_keys_per_tag, max_signatures, max_iterations;
+};
+
+/* In the order of findings.c. */
+enum validate_code {
+    SOA_MISSING,
+    SOA_MULTIPLE,
+    NS_MISSING,
+    DNSKEY_MISSING,
+    DNSKEY_TOO_MANY,
+    DNSKEY_MALFORMED,
+    DNSKEY_PROTOCOL,
+    DNSKEY_NO_ZONE_KEY,
+    DNSKEY_UNSUPPORTED,
+    DNSKEY_UNSUPPORTED_ONLY,
+    DNSKEY_SAME_TAG,
+    DNSKEY_TAG_FLOOD,
+    DNSKEY_REVOKED,
+    DNSKEY_SEP_UNSIGNED,
+    DENIAL_MISSING,
+    DENIAL_MIXED,
+    DENIAL_IS_NSEC,
+    DENIAL_IS_NSEC3,
+    SIG_MISSING,
+    SIG_ALGORITHM_MISSING,
+    SIG_TOO_MANY,
+    SIG_MALFORMED,
+    SIG_SIGNER,
+    SIG_LABELS,
+    SIG_ORIGINAL_TTL,
+    SIG_EXPIRED,
+    SIG_EARLY,
+    SIG_UNKNOWN_KEY,
+    SIG_BOGUS,
+    SIG_UNSUPPORTED,
+    SIG_EXTRA,
+    SIG_EXPIRING,
+    SIG_ORPHAN,
+    SIG_MISPLACED,
+    SIG_TTL,
+    DS_MISPLACED,
+    NSEC_MISSING,
+    NSEC_MULTIPLE,
+    NSEC_NEXT,
+    NSEC_BITMAP,
+    NSEC_MISPLACED,
+    NSEC3_PARAM,
+    NSEC3_PARAM_MANY,
+    NSEC3_ITERATIONS,
+    NSEC3_ITERATIONS_HIGH,
+    NSEC3_CHAIN_MISSING,
+    NSEC3_MISSING,
+    NSEC3_NEXT,
+    NSEC3_BITMAP,
+    NSEC3_FLAGS,
+    NSEC3_EXTRA,
+    NSEC3_OWNER,
+    NSEC3_MULTIPLE,
+    NSEC3_STRAY,
+};
+extern const struct finding_type validate_findings[];
+
+/* --- keys --- */
+struct zone_key {
+    struct dnssec_key *key; /* NULL: cannot be used here (algorithm, format) */
+    uint16_t tag;
+    uint8_t algorithm;
+    bool may_sign; /* zone flag, protocol 3, not revoked */
+    bool sep, revoked;
+};
+struct keys {
+    unsigned n;
+    struct zone_key *key;
+    unsigned
+        algorithms; /* of keys that may sign: each must have signed every rrset (RFC 4035 2.2) */
+    uint8_t algorithm[256];
+    bool usable; /* at least one key can verify */
+    bool has_sep;
+};
+
+/* --- signatures --- */
+struct signatures; /* one worker's batch */
+
+struct worker {
+    struct signatures *signatures;
+    int64_t earliest; /* when the first rrset that it saw runs out of valid signatures */
+    uint64_t visited;
+};
+
+/* --- one run --- */
+struct item { /* a name to look at */
+    const struct node *node;
+    const struct node
+        *next; /* the next name that owns an NSEC; NULL: the apex (status says if it matters) */
+    enum name_status status;
+    bool nsec3_only; /* nothing but a hash's NSEC3 and its signature: no name of the zone itself */
+};
+struct check {
+    struct stage_run *run;
+    const struct validate_conf *conf;
+    const uint8_t *apex_name;
+    unsigned apex_labels;
+    const struct node *apex;
+    struct keys keys;
+    bool nsec, nsec3;     /* this kind of denial is judged */
+    bool nsec3_tolerated; /* there may be NSEC3 without NSEC3PARAM */
+    unsigned workers;
+    struct worker *worker;
+    size_t items;
+    struct item *item;
+};
+
+#define NEVER INT64_MAX
+
+/* Reads the apex DNSKEY set. False: it cannot be judged any further (a finding says why). */
+bool keys_open(struct check *check);
+void keys_close(struct keys *keys);
+/* That about so many signatures are about to be verified. */
+void keys_expect(struct keys *keys, size_t signatures);
+
+struct signatures *signatures_new(void);
+void signatures_free(struct signatures **signatures);
+/* Takes the rrset up; it is judged by the time signatures_flush returns. */
+void signatures_add(struct check *check, struct worker *worker, const struct node *node,
+                    const struct rrset *set);
+void signatures_flush(struct check *check, struct worker *worker);
+
+void owner_check(struct check *check, struct worker *worker, const struct item *item);
+
+/* Settles check->nsec and check->nsec3 by policy and by what is at the apex. */
+void denial_decide(struct check *check);
+
+/* The types at a name that its NSEC or NSEC3 must list. */
+enum bitmap_rule {
+    BITMAP_ALL, /* authoritative: all that is there */
+    BITMAP_CUT, /* NS, DS, NSEC and their RRSIG: not the glue */
+};
+/* Compares. False: they differ, and out says how: "lacks MX, lists A". node NULL: nothing may be
+ * listed. */
+enum { BITMAP_TEXT_MAX = 200 };
+bool bitmap_check(const struct node *node, enum bitmap_rule rule, bool for_nsec3,
+                  const uint8_t *bitmap, size_t len, char out[BITMAP_TEXT_MAX]);
+
+void nsec_check(struct check *check, const struct item *item);
+void nsec3_check_all(struct check *check);
+bool nsec3_only(const struct node *node);
+
+/* Fills check->item with every name of the version. */
+void walk_all(struct check *check);
+
+#endif

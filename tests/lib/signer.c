@@ -1,0 +1,446 @@
+/* signer: see the header.
+ *
+ * First the names: every name that is neither glue nor hidden, from a walk that remembers the last
+ * cut or DNAME. Then denial: NSEC directly; NSEC3 by listing each name and all its ancestors below
+ * the apex, hashing and sorting. Each node is built twice: without signatures, to have the rrsets
+ * that are signed, then with them.
+ */
+#include "tests/lib/signer.h"
+
+#include "pipeline/base/alloc.h"
+
+#include <openssl/core_names.h>
+#include <openssl/ec.h>
+#include <openssl/evp.h>
+#include <openssl/param_build.h>
+#include <openssl/sha.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct name {                /* a name of the zone that denial speaks of */
+    const struct node *node; /* NULL: an empty non-terminal */
+    const uint8_t *name;
+    bool cut, insecure;
+    uint8_t hash[20];
+};
+struct signing {
+    const struct signer *signer;
+    const uint8_t *apex;
+    const struct snapshot *before;
+    struct edit *out;
+    struct node_builder *builder;
+    struct dnssec_scratch *scratch;
+    uint32_t ttl; /* of denial */
+    size_t names;
+    struct name *name;
+};
+
+/* --- keys --- */
+
+static EVP_PKEY *key_p256(const uint8_t secret[32], uint8_t public[64])
+{
+    EC_GROUP *group = EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1);
+    EC_POINT *point = EC_POINT_new(group);
+    BIGNUM *d = BN_bin2bn(secret, 32, NULL);
+    uint8_t octets[65];
+    int ok =
+        EC_POINT_mul(group, point, d, NULL, NULL, NULL) &&
+        EC_POINT_point2oct(group, point, POINT_CONVERSION_UNCOMPRESSED, octets, 65, NULL) == 65;
+    OSSL_PARAM_BLD *build = OSSL_PARAM_BLD_new();
+    ok = ok &&
+         OSSL_PARAM_BLD_push_utf8_string(build, OSSL_PKEY_PARAM_GROUP_NAME, "prime256v1", 0) &&
+         OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_PRIV_KEY, d) &&
+         OSSL_PARAM_BLD_push_octet_string(build, OSSL_PKEY_PARAM_PUB_KEY, octets, 65);
+    OSSL_PARAM *params = OSSL_PARAM_BLD_to_param(build);
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
+    EVP_PKEY *key = NULL;
+    ok = ok && EVP_PKEY_fromdata_init(ctx) == 1 &&
+         EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_KEYPAIR, params) == 1;
+    ASSERT(ok);
+    memcpy(public, octets + 1, 64);
+    EVP_PKEY_CTX_free(ctx);
+    OSSL_PARAM_free(params);
+    OSSL_PARAM_BLD_free(build);
+    BN_free(d);
+    EC_POINT_free(point);
+    EC_GROUP_free(group);
+    return key;
+}
+
+static EVP_PKEY *key_ed25519(const uint8_t secret[32], uint8_t public[32])
+{
+    EVP_PKEY *key = EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, secret, 32);
+    size_t len = 32;
+    int ok = key && EVP_PKEY_get_raw_public_key(key, public, &len) == 1;
+    ASSERT(ok && len == 32);
+    return key;
+}
+
+unsigned signer_add_key(struct signer *signer, uint16_t flags, uint8_t algorithm, uint32_t seed)
+{
+    ASSERT(signer->keys < SIGNER_KEYS);
+    struct signer_key *key = &signer->key[signer->keys];
+    *key = (struct signer_key){.publish = true, .sign = true};
+    uint8_t secret[32], from[8];
+    put_u32(from, seed);
+    put_u32(from + 4, algorithm);
+    SHA256(from, sizeof(from), secret);
+    put_u16(key->rdata, flags);
+    key->rdata[2] = 3;
+    key->rdata[3] = algorithm;
+    if (algorithm == ALG_ECDSAP256) {
+        key->private = key_p256(secret, key->rdata + 4);
+        key->len = 4 + 64;
+    } else {
+        ASSERT(algorithm == ALG_ED25519);
+        key->private = key_ed25519(secret, key->rdata + 4);
+        key->len = 4 + 32;
+    }
+    key->tag = dnssec_key_tag(key->rdata, key->len);
+    return signer->keys++;
+}
+
+void signer_remove_key(struct signer *signer, unsigned index)
+{
+    ASSERT(index < signer->keys);
+    EVP_PKEY_free(signer->key[index].private);
+    signer->keys--;
+    memmove(&signer->key[index], &signer->key[index + 1],
+            (signer->keys - index) * sizeof(signer->key[0]));
+}
+
+struct signer signer_open(time_t now, uint32_t seed)
+{
+    struct signer signer = {
+        .inception = (uint32_t)now - 86400, .expiration = (uint32_t)now + 14 * 86400, .nsec = true};
+    signer_add_key(&signer, DNSKEY_ZONE | DNSKEY_SEP, ALG_ECDSAP256, seed);
+    return signer;
+}
+
+void signer_close(struct signer *signer)
+{
+    while (signer->keys > 0)
+        signer_remove_key(signer, 0);
+}
+
+static bool key_signs(const struct signer *signer, const struct signer_key *key, uint16_t type)
+{
+    bool sep = key->rdata[1] & DNSKEY_SEP, other = false;
+    for (unsigned i = 0; i < signer->keys; i++)
+        other |= signer->key[i].sign && signer->key[i].rdata[3] == key->rdata[3] &&
+                 !(signer->key[i].rdata[1] & DNSKEY_SEP) == sep;
+    return key->sign && (!other || (type == RR_DNSKEY) == sep);
+}
+
+/* --- signatures --- */
+
+static size_t sign_octets(EVP_PKEY *key, uint8_t algorithm, const uint8_t *octets, size_t len,
+                          uint8_t out[128])
+{
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    size_t n = 128;
+    int ok = EVP_DigestSignInit(ctx, NULL, algorithm == ALG_ED25519 ? NULL : EVP_sha256(), NULL,
+                                key) == 1 &&
+             EVP_DigestSign(ctx, out, &n, octets, len) == 1;
+    ASSERT(ok);
+    EVP_MD_CTX_free(ctx);
+    if (algorithm == ALG_ED25519)
+        return n;
+    const uint8_t *der = out;
+    ECDSA_SIG *sig = d2i_ECDSA_SIG(NULL, &der, (long)n);
+    ok = BN_bn2binpad(ECDSA_SIG_get0_r(sig), out, 32) == 32 &&
+         BN_bn2binpad(ECDSA_SIG_get0_s(sig), out + 32, 32) == 32;
+    ASSERT(ok);
+    ECDSA_SIG_free(sig);
+    return 64;
+}
+
+/* The signature that the version before holds over the same rrset by this key, or false. */
+static bool signature_kept(struct signing *s, const struct node *node, const struct rrset *set,
+                           const uint8_t *head, size_t head_len)
+{
+    const struct node *was = s->before ? snapshot_get(s->before, node_name(node)) : NULL;
+    struct rrset was_set, sigs;
+    struct rdata rdata;
+    if (!was || !node_rrset(was, set->type, 0, &was_set) || !rrset_equal(&was_set, set, true) ||
+        !node_rrset(was, RR_RRSIG, set->type, &sigs))
+        return false;
+    for (const uint8_t *p = sigs.rdata; rrset_next(&sigs, &p, &rdata);)
+        if (rdata.len > head_len && memcmp(rdata.data, head, head_len) == 0) {
+            int rc = node_builder_add(s->builder, RR_RRSIG, set->ttl, rdata.data, rdata.len);
+            ASSERT(rc == 0);
+            return true;
+        }
+    return false;
+}
+
+static void sign_rrset(struct signing *s, const struct node *node, const struct rrset *set,
+                       const struct signer_key *key)
+{
+    const uint8_t *owner = node_name(node);
+    uint8_t rdata[18 + NAME_MAX_OCTETS + 128];
+    struct wbuf w = wbuf_open(rdata, sizeof(rdata));
+    wbuf_u16(&w, set->type);
+    wbuf_u8(&w, key->rdata[3]);
+    wbuf_u8(&w, (uint8_t)(name_labels(owner) - name_is_wildcard(owner)));
+    wbuf_u32(&w, set->ttl);
+    wbuf_u32(&w, s->signer->expiration);
+    wbuf_u32(&w, s->signer->inception);
+    wbuf_u16(&w, key->tag);
+    wbuf_put(&w, s->apex, name_len(s->apex));
+    size_t head = wbuf_len(&w);
+    if (signature_kept(s, node, set, rdata, head))
+        return;
+    wbuf_u8(&w, 0); /* a signature of some length, for rrsig_parse */
+    struct rrsig view;
+    bool ok = rrsig_parse(rdata, wbuf_len(&w), &view);
+    ASSERT(ok);
+    size_t len;
+    const uint8_t *octets = dnssec_input(s->scratch, owner, set, &view, rdata, &len);
+    ASSERT(octets);
+    size_t n = sign_octets(key->private, key->rdata[3], octets, len, rdata + head);
+    int rc = node_builder_add(s->builder, RR_RRSIG, set->ttl, rdata, (uint16_t)(head + n));
+    ASSERT(rc == 0);
+}
+
+/* What the builder holds, signed as far as it is the zone's own, and put. */
+static void sign_node(struct signing *s, bool cut)
+{
+    struct node *node = node_builder_seal(s->builder);
+    node_builder_begin(s->builder, node_name(node));
+    node_builder_add_node(s->builder, node, NULL, NULL);
+    for (unsigned i = 0; i < node->nrrsets; i++) {
+        struct rrset set;
+        node_rrset_at(node, i, &set);
+        if (cut && set.type != RR_DS && set.type != RR_NSEC)
+            continue;
+        for (unsigned k = 0; k < s->signer->keys; k++)
+            if (key_signs(s->signer, &s->signer->key[k], set.type))
+                sign_rrset(s, node, &set, &s->signer->key[k]);
+    }
+    edit_put(s->out, node_builder_seal(s->builder));
+    node_unref(node);
+}
+
+/* --- bitmaps --- */
+
+struct types {
+    uint8_t bit[8192]; /* a bit for each type there is */
+};
+
+static void types_set(struct types *t, uint16_t type)
+{
+    t->bit[type / 8] |= (uint8_t)(0x80 >> type % 8);
+}
+
+static void types_write(const struct types *t, struct wbuf *w)
+{
+    for (unsigned window = 0; window < 256; window++) {
+        const uint8_t *octets = &t->bit[window * 32];
+        unsigned n = 32;
+        while (n > 0 && octets[n - 1] == 0)
+            n--;
+        if (n == 0)
+            continue;
+        wbuf_u8(w, (uint8_t)window);
+        wbuf_u8(w, (uint8_t)n);
+        wbuf_put(w, octets, n);
+    }
+}
+
+static void types_of(const struct signing *s, const struct name *name, struct types *t)
+{
+    memset(t, 0, sizeof(*t));
+    if (!name->node)
+        return;
+    for (unsigned i = 0; i < name->node->nrrsets; i++) {
+        uint16_t type = name->node->head[i].type;
+        if (!name->cut || type == RR_NS || type == RR_DS)
+            types_set(t, type);
+    }
+    bool apex = name_equal(name->name, s->apex);
+    if (apex)
+        types_set(t, RR_DNSKEY);
+    if (apex && s->signer->nsec3)
+        types_set(t, RR_NSEC3PARAM);
+    if (s->signer->nsec)
+        types_set(t, RR_NSEC);
+    if (s->signer->nsec || !name->insecure)
+        types_set(t, RR_RRSIG);
+}
+
+/* --- names --- */
+
+/* Names of the zone, in order, and copies of what is neither (glue, hidden names) to the output. */
+static void names_list(struct signing *s, const struct snapshot *plain)
+{
+    s->name = mem_array(plain->names + 1, sizeof(s->name[0]));
+    const uint8_t *over = NULL;
+    struct snapshot_iter it;
+    for (const struct node *node = snapshot_first(&it, plain); node; node = snapshot_next(&it)) {
+        const uint8_t *name = node_name(node);
+        if (over && name_at_or_below(name, over)) {
+            edit_put(s->out, node_ref(node));
+            continue;
+        }
+        bool cut = node_has(node, RR_NS) && !name_equal(name, s->apex);
+        over = cut || node_has(node, RR_DNAME) ? name : NULL;
+        s->name[s->names++] = (struct name){
+            .node = node, .name = name, .cut = cut, .insecure = cut && !node_has(node, RR_DS)};
+    }
+}
+
+static void put_apex_extras(struct signing *s)
+{
+    for (unsigned i = 0; i < s->signer->keys; i++) {
+        const struct signer_key *key = &s->signer->key[i];
+        if (!key->publish)
+            continue;
+        int rc = node_builder_add(s->builder, RR_DNSKEY, 300, key->rdata, key->len);
+        ASSERT(rc == 0);
+    }
+    if (!s->signer->nsec3)
+        return;
+    uint8_t param[5 + 8] = {1, 0};
+    put_u16(param + 2, s->signer->iterations);
+    param[4] = s->signer->salt_len;
+    memcpy(param + 5, s->signer->salt, s->signer->salt_len);
+    int rc =
+        node_builder_add(s->builder, RR_NSEC3PARAM, 0, param, (uint16_t)(5 + s->signer->salt_len));
+    ASSERT(rc == 0);
+}
+
+static void put_names(struct signing *s)
+{
+    static uint8_t rdata[NAME_MAX_OCTETS + 256 * 34];
+    struct types types;
+    for (size_t i = 0; i < s->names; i++) {
+        const struct name *name = &s->name[i];
+        node_builder_begin(s->builder, name->name);
+        node_builder_add_node(s->builder, name->node, NULL, NULL);
+        if (name_equal(name->name, s->apex))
+            put_apex_extras(s);
+        if (s->signer->nsec) {
+            struct wbuf w = wbuf_open(rdata, sizeof(rdata));
+            const uint8_t *next = s->name[i + 1 < s->names ? i + 1 : 0].name;
+            wbuf_put(&w, next, name_len(next));
+            types_of(s, name, &types);
+            types_write(&types, &w);
+            int rc = node_builder_add(s->builder, RR_NSEC, s->ttl, rdata, (uint16_t)wbuf_len(&w));
+            ASSERT(rc == 0);
+        }
+        sign_node(s, name->cut);
+    }
+}
+
+/* --- NSEC3 --- */
+
+static int hash_cmp(const void *a, const void *b)
+{
+    return memcmp(((const struct name *)a)->hash, ((const struct name *)b)->hash, 20);
+}
+
+static void hash_owner(const struct signing *s, const uint8_t hash[20],
+                       uint8_t out[NAME_MAX_OCTETS])
+{
+    out[0] = 32;
+    for (unsigned i = 0; i < 32; i++) {
+        unsigned value = 0;
+        for (unsigned bit = i * 5; bit < i * 5 + 5; bit++)
+            value = value << 1 | (hash[bit / 8] >> (7 - bit % 8) & 1);
+        out[1 + i] = (uint8_t)(value < 10 ? '0' + value : 'a' + value - 10);
+    }
+    name_copy(out + 33, s->apex);
+}
+
+/* Each name and each of its ancestors below the apex; opt-out leaves insecure delegations out.
+ * Sorted, each once. */
+static size_t hashes_list(const struct signing *s, struct name **out)
+{
+    size_t n = 0, cap = 1;
+    unsigned apex_labels = name_labels(s->apex);
+    for (size_t i = 0; i < s->names; i++)
+        cap += 1 + name_labels(s->name[i].name) - apex_labels;
+    struct name *list = mem_array(cap, sizeof(list[0]));
+    for (size_t i = 0; i < s->names; i++) {
+        if (s->signer->opt_out && s->name[i].insecure)
+            continue;
+        list[n++] = s->name[i];
+        for (const uint8_t *up = s->name[i].name; name_labels(up) > apex_labels + 1;) {
+            up = name_parent(up);
+            list[n++] =
+                (struct name){.name = up}; /* gives way to a node of this name, if there is one */
+        }
+    }
+    for (size_t i = 0; i < n; i++)
+        dnssec_nsec3_hash(list[i].name, s->signer->iterations, s->signer->salt, s->signer->salt_len,
+                          list[i].hash);
+    qsort(list, n, sizeof(list[0]), hash_cmp);
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (kept > 0 && hash_cmp(&list[kept - 1], &list[i]) == 0) {
+            if (list[i].node)
+                list[kept - 1] = list[i];
+            continue;
+        }
+        list[kept++] = list[i];
+    }
+    *out = list;
+    return kept;
+}
+
+static void put_nsec3(struct signing *s)
+{
+    static uint8_t rdata[64 + 256 * 34];
+    struct name *list;
+    size_t n = hashes_list(s, &list);
+    for (size_t i = 0; i < n; i++) {
+        uint8_t owner[NAME_MAX_OCTETS];
+        struct types types;
+        struct wbuf w = wbuf_open(rdata, sizeof(rdata));
+        wbuf_u8(&w, 1);
+        wbuf_u8(&w, s->signer->opt_out);
+        wbuf_u16(&w, s->signer->iterations);
+        wbuf_u8(&w, s->signer->salt_len);
+        wbuf_put(&w, s->signer->salt, s->signer->salt_len);
+        wbuf_u8(&w, 20);
+        wbuf_put(&w, list[i + 1 < n ? i + 1 : 0].hash, 20);
+        types_of(s, &list[i], &types);
+        types_write(&types, &w);
+        hash_owner(s, list[i].hash, owner);
+        node_builder_begin(s->builder, owner);
+        int rc = node_builder_add(s->builder, RR_NSEC3, s->ttl, rdata, (uint16_t)wbuf_len(&w));
+        ASSERT(rc == 0);
+        sign_node(s, false);
+    }
+    mem_free(&list);
+}
+
+/* --- all --- */
+
+struct snapshot *signer_sign(const struct signer *signer, const struct snapshot *plain,
+                             struct family *family, const struct snapshot *before)
+{
+    struct soa soa;
+    bool has_soa = snapshot_soa(plain, &soa);
+    ASSERT(has_soa);
+    struct signing s = {.signer = signer,
+                        .apex = snapshot_apex_name(plain),
+                        .before = before,
+                        .out = edit_open(family, NULL, before),
+                        .builder = node_builder_new(),
+                        .scratch = dnssec_scratch_new(),
+                        .ttl = soa.minimum < soa.ttl ? soa.minimum : soa.ttl};
+    names_list(&s, plain);
+    put_names(&s);
+    if (signer->nsec3)
+        put_nsec3(&s);
+    mem_free(&s.name);
+    node_builder_free(&s.builder);
+    dnssec_scratch_free(&s.scratch);
+    struct snapshot *made;
+    struct why why;
+    int rc = edit_seal(&s.out, &made, NULL, &why);
+    ASSERT(rc == 0);
+    return made;
+}
