@@ -11,10 +11,9 @@
  * knows without comparing that it has this name already. Nothing else is remembered between
  * messages, so a transfer costs its version's reference and a cursor.
  *
- * The question goes into the first message only (RFC 5936 2.2.2). If a record alone fits no
- * message, it may have come in below a pointer to the question; so it is tried with the question
- * put before it, whose name its owner can point to. What still does not fit ends the transfer:
- * leaving it out would be a lie. */
+ * The question goes into the first message only (RFC 5936 2.2.2). A record that came in by a transfer fits a
+ * message on the way out as well: its owner was written out there too. One from a file need not fit; then the
+ * transfer ends, since leaving the record out would be a lie. */
 #include "pipeline/net/xfrout.h"
 
 #include "pipeline/base/alloc.h"
@@ -67,7 +66,7 @@ void xfrout_free(struct xfrout **x)
 
 void xfrout_fill(struct xfrout *x, size_t octets)
 {
-    x->fill = octets;
+    x->fill = octets > MSG_HEADER ? octets : MSG_HEADER;
 }
 
 void xfrout_stats(const struct xfrout *x, struct xfrout_stats *out)
@@ -149,13 +148,13 @@ static int no_room(const struct xfrout *x, struct why *why)
                    rrtype_print(soa ? RR_SOA : x->type, type));
 }
 
-/* Begins a message and fills it to `fill`. False: not even one record fits. */
-static bool message_fill(struct xfrout *x, struct msg_writer *w, uint8_t *buf, size_t fill,
-                         bool question)
+/* Begins a message and fills it up to `fill`. False: not even one record fits. */
+static bool message_fill(struct xfrout *x, struct msg_writer *w, uint8_t *buf, size_t fill)
 {
-    size_t opt = x->stats.messages == 0 && x->edns ? OPT_OCTETS : 0;
+    bool first = x->stats.messages == 0;
+    size_t opt = first && x->edns ? OPT_OCTETS : 0;
     msg_begin(w, buf, fill, x->id, MSG_QR | MSG_AA);
-    if (question && !msg_put_question(w, x->qname, x->qtype, CLASS_IN))
+    if (first && !msg_put_question(w, x->qname, x->qtype, CLASS_IN))
         return false;
     if (w->len + opt > fill)
         return false;
@@ -169,13 +168,11 @@ int xfrout_next(struct xfrout *x, struct msg_writer *w, uint8_t *buf, size_t cap
 {
     if (x->phase == XFROUT_DONE)
         return 0;
-    ASSERT(cap > MSG_HEADER);
+    ASSERT(cap >= MSG_HEADER);
     if (cap > MSG_MAX)
         cap = MSG_MAX;
-    bool first = x->stats.messages == 0;
-    size_t fill = x->fill < cap && x->fill > MSG_HEADER ? x->fill : cap;
-    if (!message_fill(x, w, buf, fill, first) && !message_fill(x, w, buf, cap, first) &&
-        !message_fill(x, w, buf, cap, true))
+    size_t fill = x->fill < cap ? x->fill : cap;
+    if (!message_fill(x, w, buf, fill) && !message_fill(x, w, buf, cap))
         return no_room(x, why);
     size_t len = msg_end(w);
     x->stats.messages++;

@@ -4,7 +4,7 @@
  *        filled up to XFROUT_FILL octets, or to one record if that is larger; names are compressed against octet-equal
  *        names only, so case is kept. The first message has the question (and OPT, if the query had it).
  * WHO    One thread at a time. Holds a reference on the version until xfrout_free.
- * FAILS  -E_LIMIT: a record that fits no message (it came in under a shorter owner); the transfer cannot go on.
+ * FAILS  -E_LIMIT: a record (from a file) that fits no message; the transfer cannot go on.
  * COST   linear in what is sent.
  * SPEC   RFC 5936 2.2, 3.4, 3.5; RFC 1995 4 (an IXFR answered in AXFR form); RFC 6891 6.1.1.
  */
@@ -14,8 +14,8 @@
 #include "pipeline/run/chain.h"
 #include "pipeline/zone/message.h"
 
-/* Where messages end. Past offset 16,383 a name cannot be pointed to, so a longer message repeats owners in full:
- * measured on a signed TLD zone, see tests/bench/xfrout_bench.c. */
+/* Where messages end. Past offset 16,383 a name cannot be pointed to, so longer messages repeat owners: on a
+ * signed TLD zone of 1.25 M records 16 KiB cost 62.8 MB and 60 ns a record, 64 KiB 75.2 MB and 77 ns (xfrout_bench). */
 enum { XFROUT_FILL = 16384 };
 
 struct xfrout;

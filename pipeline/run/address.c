@@ -84,7 +84,8 @@ int address_parse(const char *text, uint16_t default_port, struct address *out, 
     const char *at = strchr(text, '@');
     size_t len = at ? (size_t)(at - text) : strlen(text);
     char host[HOST_TEXT_MAX + 1] = "";
-    struct address a = {.len = 0};
+    struct address a;
+    memset(&a, 0, sizeof a); /* all of the union: addresses are compared octet by octet */
     if (len < sizeof host)
         memcpy(host, text, len);
     if (!parse_host(host, &a))

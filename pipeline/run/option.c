@@ -151,45 +151,54 @@ char *option_describe(const struct option *option, char *out, size_t cap)
     return out;
 }
 
-static void print_value(const struct option_value *v, char out[96])
+char *option_value_print(const struct option_value *v, char out[OPTION_VALUE_TEXT_MAX])
 {
+    const size_t cap = OPTION_VALUE_TEXT_MAX;
     switch (v->kind) {
     case VALUE_BOOL:
-        snprintf(out, 96, "%s", v->b ? "true" : "false");
-        return;
+        snprintf(out, cap, "%s", v->b ? "true" : "false");
+        break;
     case VALUE_INT:
-        snprintf(out, 96, "%" PRId64, v->i);
-        return;
+        snprintf(out, cap, "%" PRId64, v->i);
+        break;
     case VALUE_REAL:
-        snprintf(out, 96, "%g", v->r);
-        return;
+        snprintf(out, cap, "%g", v->r);
+        break;
     case VALUE_STRING:
-        snprintf(out, 96, "\"%.80s\"", v->s);
-        return;
+        snprintf(out, cap, "\"%.80s\"", v->s);
+        break;
     case VALUE_LIST:
         if (v->n)
-            snprintf(out, 96, "(\"%.72s\"%s)", v->list[0], v->n > 1 ? ", ..." : "");
+            snprintf(out, cap, "(\"%.72s\"%s)", v->list[0], v->n > 1 ? ", ..." : "");
         else
-            snprintf(out, 96, "()");
-        return;
+            snprintf(out, cap, "()");
+        break;
     }
+    return out;
+}
+
+char *option_expected(const struct option *option, char *out, size_t cap)
+{
+    const char *more = "";
+    if (option->kind == OPTION_SECONDS)
+        more = ", " SECONDS_EXAMPLES;
+    else if (option->kind == OPTION_BYTES)
+        more = ", " BYTES_EXAMPLES;
+    else if (option->kind == OPTION_LIST)
+        more = ", such as (\"a\", \"b\")";
+    print_expected(option, out, cap);
+    size_t n = strlen(out);
+    snprintf(out + n, cap - n, "%s", more);
+    return out;
 }
 
 static int refuse(const struct option *o, const struct option_value *v, struct why *why)
 {
     if (!why)
         return -E_CONF;
-    char value[96], expected[320];
-    print_value(v, value);
-    print_expected(o, expected, sizeof expected);
-    const char *more = "";
-    if (o->kind == OPTION_SECONDS)
-        more = ", " SECONDS_EXAMPLES;
-    else if (o->kind == OPTION_BYTES)
-        more = ", " BYTES_EXAMPLES;
-    else if (o->kind == OPTION_LIST)
-        more = ", such as (\"a\", \"b\")";
-    return why_set(why, -E_CONF, "%s = %s: expected %s%s", o->name, value, expected, more);
+    char value[OPTION_VALUE_TEXT_MAX], expected[400];
+    return why_set(why, -E_CONF, "%s = %s: expected %s", o->name, option_value_print(v, value),
+                   option_expected(o, expected, sizeof expected));
 }
 
 static bool take_number(const struct option *o, const struct option_value *v, int64_t *out)

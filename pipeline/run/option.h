@@ -34,5 +34,9 @@ int option_parse_seconds(const char *s, int64_t *out, struct why *why) MUST_CHEC
 int option_parse_bytes(const char *s, int64_t *out, struct why *why) MUST_CHECK;
 /* For help: "integer 1..64, default 2". Returns out. */
 char *option_describe(const struct option *option, char *out, size_t cap);
+/* For refusals: "an integer 1..64"; `a duration 1s..1h, such as 30, "30s" …`. Returns out. */
+char *option_expected(const struct option *option, char *out, size_t cap);
+enum { OPTION_VALUE_TEXT_MAX = 96 };
+char *option_value_print(const struct option_value *value, char out[OPTION_VALUE_TEXT_MAX]); /* long ones are cut */
 
 #endif
