@@ -115,12 +115,22 @@ static void transfer_log(struct tcp_conn *conn, struct tcp_transfer *t, const ch
     char peer[ADDRESS_TEXT_MAX];
     xfrout_stats(t->x, &stats);
     address_print(&conn->peer, peer);
-    LOG_AT(reason ? LOG_WARN : LOG_INFO, reason ? "transfer out cut" : "transfer out finished",
-           LOG_KV("zone", LOG_S(t->zone->text)), LOG_KV("client", LOG_S(peer)),
-           LOG_KV("serial", LOG_U(t->serial)), LOG_KV("records", LOG_U(stats.records)),
-           LOG_KV("of", LOG_U(t->records)), LOG_KV("messages", LOG_U(stats.messages)),
-           LOG_KV("octets", LOG_U(stats.bytes)), LOG_KV("seconds", LOG_F(tcp_now() - t->began_at)),
-           LOG_KV(reason ? "reason" : NULL, LOG_S(reason)));
+    const struct log_pair pairs[] = {
+        LOG_KV("zone", LOG_S(t->zone->text)),
+        LOG_KV("client", LOG_S(peer)),
+        LOG_KV("serial", LOG_U(t->serial)),
+        LOG_KV("records", LOG_U(stats.records)),
+        LOG_KV("of", LOG_U(t->records)),
+        LOG_KV("messages", LOG_U(stats.messages)),
+        LOG_KV("octets", LOG_U(stats.bytes)),
+        LOG_KV("seconds", LOG_F(tcp_now() - t->began_at)),
+        LOG_KV(reason ? "reason" : NULL, LOG_S(reason)), /* without a key: the end */
+        {0},
+    };
+    if (reason)
+        log_line(LOG_WARN, "transfer out cut", pairs);
+    else
+        log_line(LOG_INFO, "transfer out finished", pairs);
 }
 
 static void transfer_end(struct tcp_conn *conn, struct tcp_transfer *t, const char *reason)
