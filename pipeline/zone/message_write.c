@@ -105,6 +105,36 @@ static void slot_enter(struct msg_writer *w, uint32_t hash, size_t at)
     w->entered[w->names++] = (uint16_t)i;
 }
 
+static uint64_t load(const uint8_t *p, size_t n)
+{
+    uint64_t v = 0;
+    memcpy(&v, p, n);
+    return v;
+}
+
+static uint64_t mix(uint64_t h)
+{
+    h *= 0x9e3779b97f4a7c15u;
+    return h ^ h >> 32;
+}
+
+/* Takes a label into a hash, eight octets a step: most of a transfer's time is spent on names. The last step overlaps
+ * the one before it, so that nothing past the label is read. */
+static uint64_t label_hash(uint64_t h, const uint8_t *label)
+{
+    const size_t n = label[0];
+    const uint8_t *p = label + 1;
+    h ^= n << 56;
+    if (n >= 8) {
+        for (size_t i = 0; i + 8 < n; i += 8)
+            h = mix(h ^ load(p + i, 8));
+        return mix(h ^ load(p + n - 8, 8));
+    }
+    if (n >= 4)
+        return mix(h ^ (load(p, 4) | load(p + n - 4, 4) << 32));
+    return mix(h ^ (p[0] | (uint64_t)p[n / 2] << 8 | (uint64_t)p[n - 1] << 16));
+}
+
 /* Hashes of the name's suffixes, from each label to the end; returns the number of labels. */
 static unsigned suffix_hashes(const uint8_t *name, uint8_t at[NAME_MAX_LABELS],
                               uint32_t hash[NAME_MAX_LABELS])
@@ -112,12 +142,10 @@ static unsigned suffix_hashes(const uint8_t *name, uint8_t at[NAME_MAX_LABELS],
     unsigned n = 0, i = 0;
     for (; name[i]; i += 1u + name[i])
         at[n++] = (uint8_t)i;
-    uint32_t h = 2166136261u;
+    uint64_t h = 0;
     for (unsigned k = n; k-- > 0;) {
-        const uint8_t *label = name + at[k];
-        for (unsigned j = 0; j <= label[0]; j++)
-            h = (h ^ label[j]) * 16777619u;
-        hash[k] = h ^ h >> 15;
+        h = label_hash(h, name + at[k]);
+        hash[k] = (uint32_t)h;
     }
     return n;
 }
