@@ -1,0 +1,259 @@
+/* laws: what every stage must keep (pipeline/stage.h, docs/design.md "A stage"), for every stage that is built in, over
+ * random histories of zones, unsigned and signed.
+ *
+ * At each version the stage is run in four ways: from the last accepted version (twice), from nothing, and, every other
+ * time, from the version before that, stepping over one. A version is accepted if it would be served: PASS.
+ */
+#include "tests/lib/history.h"
+#include "tests/lib/stageplay.h"
+#include "tests/lib/suite.h"
+#include "tests/lib/zonegen.h"
+
+#include "pipeline/run/registry.h"
+
+#include <string.h>
+
+static const struct variant {
+    const char *stage, *options;
+} variants[] = {
+    {"strip", "keep_apex_dnskey=true"},
+    {"chaos", "seed=7 calm=80 wake=60"},
+    {"chaos", "seed=8 calm=20"},
+    {"validate", "denial=any"},
+    {"validate", "denial=nsec3-only signatures=any-key"},
+};
+
+static const struct history_kind kinds[] = {
+    {.slots = 30, .changes = 3},
+    {.slots = 12, .changes = 2, .damage = 20},
+    {.sign = true, .slots = 30, .changes = 3, .damage = 25, .turns = 15},
+    {.sign = true, .slots = 12, .changes = 1, .damage = 40, .turns = 5},
+    {.sign = true, .slots = 20, .changes = 3, .damage = 25, .turns = 15, .nsec3 = true},
+    {.sign = true,
+     .slots = 20,
+     .changes = 2,
+     .damage = 25,
+     .turns = 5,
+     .nsec3 = true,
+     .opt_out = true},
+};
+
+enum { VERSIONS = 16, ROUNDS = 2, MANY = 20000, FEW = 1000 };
+
+/* Case of names and all octets count: fn is called for each node in order. */
+static uint64_t digest_of(const struct snapshot *s)
+{
+    uint64_t digest = 0xcbf29ce484222325;
+    struct snapshot_iter it;
+    for (const struct node *node = s ? snapshot_first(&it, s) : NULL; node;
+         node = snapshot_next(&it)) {
+        const uint8_t *p = (const uint8_t *)node->head;
+        for (const uint8_t *end = (const uint8_t *)node + node->bytes; p < end; p++)
+            digest = (digest ^ *p) * 0x100000001b3;
+    }
+    return digest;
+}
+
+static void expect_same_output(const struct stageresult *a, const struct stageresult *b,
+                               const char *law)
+{
+    if (!a->out)
+        return;
+    struct changeset *differ = changeset_between(a->out, b->out);
+    ck_assert_msg(differ->n == 0, "%s: outputs differ at %zu names", law, differ->n);
+    changeset_unref(differ);
+}
+
+static void expect_same_findings(const struct stageresult *a, const struct stageresult *b,
+                                 const char *law)
+{
+    char *x = stageresult_print(a), *y = stageresult_print(b);
+    ck_assert_msg(strcmp(x, y) == 0, "%s: findings differ:\n%s---\n%s", law, x, y);
+    free(x);
+    free(y);
+}
+
+static void expect_same_verdict(const struct stageresult *a, const struct stageresult *b,
+                                const char *law, const char *event)
+{
+    if (a->verdict == b->verdict)
+        return;
+    char *x = stageresult_print(a), *y = stageresult_print(b);
+    ck_abort_msg("%s: verdicts differ (%s): %s, %s\n%s---\n%s", law, event,
+                 verdict_text(a->verdict), verdict_text(b->verdict), x, y);
+}
+
+/* One stage with one set of options over one history. */
+struct trial {
+    const struct stage_type *type;
+    const struct history *history;
+    struct stageplay play, fresh, skipping;
+    struct pool *pool;
+};
+
+static void trial_open(struct trial *t, const char *options)
+{
+    struct why why;
+    struct stageplay *plays[] = {&t->play, &t->fresh, &t->skipping};
+    for (unsigned i = 0; i < 3; i++) {
+        int rc = stageplay_open(plays[i], t->type, t->history->apex, options, &why);
+        ck_assert_msg(rc == 0, "%s %s: %s", t->type->name, options, why.text);
+    }
+}
+
+static void check_law_4(struct trial *t, const struct snapshot *version, time_t now)
+{
+    struct stageresult result = stageplay_run(&t->play, version, now, false, NULL);
+    ck_assert_uint_eq(result.findings->total, 0);
+    ck_assert_int_eq(result.verdict, STAGE_PASS);
+    if (result.changes)
+        ck_assert_uint_eq(result.changes->n, 0);
+    stageplay_drop(&t->play, &result);
+}
+
+static void check_law_5(const struct stageresult *result)
+{
+    if (result->verdict != STAGE_PASS)
+        ck_assert_uint_gt(result->findings->by_verdict[result->verdict], 0);
+}
+
+static void check_version(struct trial *t, unsigned i, struct par *par)
+{
+    const struct history *h = t->history;
+    const struct snapshot *next = h->version[i];
+    uint64_t next_before = digest_of(next), prev_before = digest_of(t->play.prev);
+    uint32_t next_refs = next->refs;
+    struct trie_stats stats_before, stats_after;
+    family_reap(t->play.family);
+    family_stats(t->play.family, &stats_before);
+
+    struct stageresult once = stageplay_run(&t->play, next, h->now[i], false, NULL);
+    struct stageresult nothing = stageplay_run(&t->fresh, next, h->now[i], false, NULL);
+    check_law_5(&once);
+    expect_same_output(&once, &nothing, "law 2");
+    expect_same_verdict(&once, &nothing, "law 2", h->event[i]);
+
+    struct stageresult skipped = stageplay_run(&t->skipping, next, h->now[i], false, NULL);
+    expect_same_output(&once, &skipped, "law 3");
+    expect_same_verdict(&once, &skipped, "law 3", h->event[i]);
+
+    stageplay_drop(&t->fresh, &nothing);
+    if (i % 2 == 1 && once.verdict == STAGE_PASS)
+        stageplay_accept(&t->skipping, &skipped);
+    else
+        stageplay_drop(&t->skipping, &skipped);
+
+    /* law 6: the first run is dropped, and the second one sees nothing of it */
+    struct stageresult again = stageplay_run(&t->play, next, h->now[i], false, par);
+    expect_same_output(&once, &again, "law 1");
+    expect_same_findings(&once, &again, "law 1");
+    ck_assert_int_eq(once.wake_at, again.wake_at);
+    stageplay_drop(&t->play, &once);
+    enum verdict verdict = again.verdict;
+    stageplay_drop(&t->play, &again);
+    family_reap(t->play.family);
+    family_stats(t->play.family, &stats_after);
+    ck_assert_uint_eq(stats_before.branches, stats_after.branches);
+
+    ck_assert_uint_eq(digest_of(next), next_before); /* law 8 */
+    ck_assert_uint_eq(digest_of(t->play.prev), prev_before);
+    if (verdict != STAGE_PASS) {
+        ck_assert_uint_eq(next->refs, next_refs + (t->skipping.prev == next));
+        return;
+    }
+    again = stageplay_run(&t->play, next, h->now[i], false, par);
+    stageplay_accept(&t->play, &again);
+    check_law_4(t, next, h->now[i]);
+}
+
+static unsigned accepted;
+
+static void check_history(const struct stage_type *type, const char *options,
+                          const struct history *history, struct pool *pool)
+{
+    struct trial t = {.type = type, .history = history, .pool = pool};
+    trial_open(&t, options);
+    for (unsigned i = 0; i < history->n; i++) {
+        check_version(&t, i, pool_par(pool));
+        accepted += t.play.prev == history->version[i];
+    }
+    stageplay_close(&t.play);
+    stageplay_close(&t.fresh);
+    stageplay_close(&t.skipping);
+}
+
+START_TEST(test_histories)
+{
+    struct random random = random_open();
+    struct pool *pool = pool_new(2);
+    for (unsigned round = 0; round < ROUNDS; round++)
+        for (unsigned k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
+            struct history history = history_make(&random, &kinds[k], VERSIONS);
+            const struct stage_type *type;
+            for (unsigned i = 0; (type = registry_at(i)); i++)
+                check_history(type, NULL, &history, pool);
+            for (unsigned v = 0; v < sizeof(variants) / sizeof(variants[0]); v++)
+                check_history(registry_find(variants[v].stage), variants[v].options, &history,
+                              pool);
+            history_free(&history);
+        }
+    ck_assert_uint_gt(accepted, ROUNDS * VERSIONS); /* else nothing was shown */
+    pool_free(&pool);
+}
+END_TEST
+
+/* Law 7: the same number of changes in a small and in a large zone. */
+static uint64_t visited_at(const struct stage_type *type, unsigned slots, size_t *changes)
+{
+    struct random random = {.state = 7};
+    struct zonegen gen = zonegen_open(&random, "weir.test.", slots);
+    struct family *family = family_new(gen.apex);
+    struct stageplay play;
+    struct why why;
+    int rc = stageplay_open(&play, type, gen.apex, type->options ? "" : NULL, &why);
+    ck_assert_int_eq(rc, 0);
+    struct snapshot *first = zonegen_version(&gen, family, NULL, 0);
+    struct stageresult result = stageplay_run(&play, first, 1700000000, false, NULL);
+    stageplay_accept(&play, &result);
+    struct snapshot *second = zonegen_version(&gen, family, first, 10);
+    struct changeset *delta = changeset_between(first, second);
+    *changes = delta->n;
+    result = stageplay_run(&play, second, 1700000060, false, NULL);
+    if (result.changes)
+        ck_assert_uint_le(result.changes->n, delta->n);
+    uint64_t visited = result.visited;
+    stageplay_drop(&play, &result);
+    changeset_unref(delta);
+    snapshot_unref(first);
+    snapshot_unref(second);
+    stageplay_close(&play);
+    family_unref(family);
+    return visited;
+}
+
+START_TEST(test_law_7)
+{
+    const struct stage_type *type;
+    unsigned counted = 0;
+    for (unsigned i = 0; (type = registry_at(i)); i++) {
+        if (type->flags & STAGE_WHOLE_ZONE)
+            continue;
+        size_t few, many;
+        uint64_t small = visited_at(type, FEW, &few), large = visited_at(type, MANY, &many);
+        ck_assert_msg(small <= 8 * few, "%s visits %lu names for %zu changes", type->name,
+                      (unsigned long)small, few);
+        ck_assert_msg(large <= 8 * many, "%s visits %lu names for %zu changes in a large zone",
+                      type->name, (unsigned long)large, many);
+        counted++;
+    }
+    ck_assert_uint_gt(counted, 0);
+}
+END_TEST
+
+int main(void)
+{
+    struct suite s = suite_open("laws");
+    suite_add(s, test_histories);
+    suite_add(s, test_law_7);
+    return suite_run(s);
+}

@@ -1,0 +1,40 @@
+/* history: successive versions of a zone, for tests of stages.
+ *
+ * WHAT   Versions by zonegen, signed by signer where asked: between two of them names, keys, kinds of denial, opt-out,
+ *        salt and validity change. Some versions are damaged by one random blow; the next one is whole again.
+ *        Time goes on with them: `now[i]` is when version i arrives.
+ */
+#ifndef WEIR_TESTS_HISTORY_H
+#define WEIR_TESTS_HISTORY_H
+
+#include "pipeline/zone/snapshot.h"
+#include "tests/lib/random.h"
+
+#include <time.h>
+
+enum { HISTORY_MAX = 64 };
+
+struct history_kind {
+    bool sign;
+    unsigned slots, changes; /* zonegen's */
+    unsigned damage;         /* percent of versions */
+    unsigned turns;          /* percent of versions at which keys, denial or validity change */
+    bool nsec3, opt_out;     /* to begin with */
+};
+struct history {
+    uint8_t apex[16];
+    struct family *plain, *family;
+    unsigned n;
+    struct snapshot *version[HISTORY_MAX];
+    time_t now[HISTORY_MAX];
+    const char *event[HISTORY_MAX]; /* what was done to it, for messages */
+};
+
+struct history history_make(struct random *random, const struct history_kind *kind,
+                            unsigned versions);
+void history_free(struct history *history);
+/* One random blow to a version: a record lost, added or altered, a TTL changed, a name gone. New reference. */
+struct snapshot *history_damage(struct random *random, struct family *family,
+                                const struct snapshot *s);
+
+#endif
