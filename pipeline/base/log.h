@@ -42,10 +42,11 @@ struct log_pair {
 /* Use through the macros: log_info("sentence", LOG_KV("zone", LOG_S(z)), LOG_KV("serial", LOG_U(n))); */
 void log_line(enum log_level level, const char *sentence, const struct log_pair *pairs);
 
-#define LOG_KV(k, v) {(k), (v)}
-#ifdef __CPPCHECK__ /* it does not know __VA_OPT__ */
+#ifdef __CPPCHECK__ /* it does not know __VA_OPT__, and braces in arguments mislead it */
+#define LOG_KV(k, v) (v)
 #define LOG_AT(level, ...) log_at_checked(level, __VA_ARGS__)
 #else
+#define LOG_KV(k, v) {(k), (v)}
 #define LOG_AT(level, sentence, ...) \
     log_line((level), (sentence), (const struct log_pair[]){__VA_ARGS__ __VA_OPT__(, ) {0}})
 #endif

@@ -95,7 +95,7 @@ void change_rrsets(const struct change *c, change_rrset_fn *fn, void *ctx)
     unsigned was_n = c->was ? c->was->nrrsets : 0, now_n = c->now ? c->now->nrrsets : 0;
     unsigned i = 0, j = 0;
     while (i < was_n || j < now_n) {
-        struct rrset was, now;
+        struct rrset was = {0}, now = {0};
         if (i < was_n)
             node_rrset_at(c->was, i, &was);
         if (j < now_n)
