@@ -115,10 +115,13 @@ fuzz-run: $(FUZZ_BIN)
 	  $$f -max_total_time=$(FUZZ_S) -timeout=10 -rss_limit_mb=4096 -print_final_stats=1 $(B)/corpus/$$n tests/fuzz/$$n.in 2>&1 | tail -n 12; done
 $(B)/tests/fuzz/%_fuzz: $(B)/tests/fuzz/%_fuzz.o $(B)/libweir.a
 	@echo "  LD    $@"
-	$(Q)$(CC) $(LDFLAGS) $(if $(FUZZING),-fsanitize=fuzzer) -o $@ $^ $(PKG_LIBS)
+	$(Q)$(CC) $(LDFLAGS) $(if $(FUZZING),-fsanitize=fuzzer) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(PKG_LIBS)
 $(B)/tests/fuzz/%_replay: $(B)/tests/fuzz/%_fuzz.o $(B)/tests/fuzz/replay_main.o $(B)/libweir.a
 	@echo "  LD    $@"
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(PKG_LIBS)
+
+# answer_fuzz asks zones that the test library holds.
+$(B)/tests/fuzz/answer_fuzz $(B)/tests/fuzz/answer_replay: $(B)/tests/lib/held.o $(B)/tests/lib/forge.o
 
 .PHONY: bench
 bench: all $(BENCH_BIN) ## figures as ratios against NSD and Knot in the same run

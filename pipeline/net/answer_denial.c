@@ -160,11 +160,10 @@ static bool nsec3_owner(struct answer_state *s, const struct rdata *param, const
                         uint8_t out[NAME_MAX_OCTETS])
 {
     const uint8_t *apex = snapshot_apex_name(s->zone);
-    uint8_t lower[NAME_MAX_OCTETS], hash[HASH_OCTETS];
+    uint8_t hash[HASH_OCTETS];
     if (name_len(apex) + 1 + HASH_LABEL > NAME_MAX_OCTETS)
         return false;
-    name_copy_lower(lower, name);
-    dnssec_nsec3_hash(lower, get_u16(param->data + 2), param->data + 5, param->data[4], hash);
+    dnssec_nsec3_hash(name, get_u16(param->data + 2), param->data + 5, param->data[4], hash);
     put_hash_label(hash, out);
     name_copy(out + 1 + HASH_LABEL, apex);
     return true;

@@ -205,8 +205,7 @@ static enum outcome answer_link(struct chase *c, struct link *l, const uint8_t *
     locate(s, l->name, &at);
     l->encloser_labels = at.encloser_labels;
     l->node = at.node;
-    bool occluded = at.dname && at.cut && at.dname->name_len < at.cut->name_len;
-    if (at.cut && !occluded && !(s->qtype == RR_DS && at.cut == at.node)) {
+    if (at.cut && !(s->qtype == RR_DS && at.cut == at.node)) {
         l->node = at.cut;
         return REFERRAL;
     }

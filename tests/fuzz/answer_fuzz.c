@@ -1,0 +1,108 @@
+/* answer_fuzz: any octets as a query to a small set of zones.
+ *
+ * The first octet chooses UDP or TCP, the client's address and the size of the reply buffer. Whatever comes: the reply keeps to its
+ * limit, reads back as a whole message, carries the query's ID, opcode and question, has OPT only if the query had an
+ * additional record, and TC over TCP only in a buffer that is too small.
+ */
+#include "tests/lib/held.h"
+
+#include "pipeline/base/log.h"
+#include "pipeline/net/answer.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static const char signed_text[] =
+    "$TTL 3600\n@ SOA ns host 5 7200 3600 1209600 300\n@ NS ns\n@ NS ns.sub\n@ MX 1 ns\n"
+    "ns A 192.0.2.1\nns AAAA 2001:db8::1\na A 192.0.2.2\na TXT x\na.b.ent TXT y\n*.w A 192.0.2.3\n"
+    "h.w TXT z\n*.wc CNAME b.wc\nx.*.we TXT x\nc CNAME a\nl CNAME m\nm CNAME l\ng DNAME g.g\nd "
+    "DNAME w\n"
+    "o CNAME o.other.\nsub NS ns.sub\nsub NS ns\nns.sub A 192.0.2.4\ns NS ns.sub\ns DS 1 13 2 "
+    "00112233445566778899AABBCCDDEEFF00112233445566778899AABBCCDDEEFF\n_s._t SRV 0 0 1 ns\n"
+    "e DNAME "
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb."
+    "ccccccccccccccccccccccccccccccccccccccccccccccccccccc.dddddddddddddddddddddddddddd.e\n";
+static const char child_text[] =
+    "$TTL 3600\n@ SOA ns host 1 1 1 1 1\n@ NS ns\nns A 192.0.2.9\n* TXT w\n";
+
+static const struct held_zone zones[] = {
+    {.name = "z.",
+     .text = signed_text,
+     .signed_ = true,
+     .options = "allow_transfer = (\"192.0.2.1\"); allow_notify = (\"192.0.2.1\");"},
+    {.name = "sub.z.", .text = child_text},
+    {.name = "n3.", .text = signed_text, .signed_ = true, .denial = FORGE_NSEC3},
+    {.name = "oo.", .text = signed_text, .signed_ = true, .denial = FORGE_OPTOUT},
+    {.name = "none.", .state = HELD_NOT_READY},
+};
+static struct held held;
+static struct answer_work work;
+
+static void open_once(void)
+{
+    static bool opened;
+    if (opened)
+        return;
+    opened = true;
+    log_open(LOG_ERROR, STDERR_FILENO);
+    held_open(&held, "identity = \"fuzz\"; version = \"fuzz\";", NULL, zones,
+              sizeof zones / sizeof zones[0]);
+    answer_work_init(&work);
+}
+
+static void expect_reply(const struct answer_query *q, const uint8_t *reply, size_t cap,
+                         const struct answer_result *r)
+{
+    static struct msg_reader reader;
+    struct why why;
+    struct rr rr;
+    uint8_t name[NAME_MAX_OCTETS];
+    uint16_t type, class;
+    int more = msg_open(&reader, reply, r->reply_len, &why);
+    ASSERT(more >= 0 && r->reply_len <= cap);
+    ASSERT(get_u16(reply) == get_u16(q->msg) && reader.flags & MSG_QR);
+    ASSERT(msg_opcode(reader.flags) == msg_opcode(get_u16(q->msg + 2)));
+    ASSERT(!(reader.flags & (MSG_RA | MSG_AD)) && msg_rcode(reader.flags) == (r->rcode & 15));
+    ASSERT(!(reader.flags & MSG_TC) || !q->tcp || cap < MSG_MAX);
+    ASSERT(reader.count[0] <= 1);
+    if (reader.count[0]) {
+        ASSERT(msg_question(&reader, name, &type, &class, &why) > 0);
+        size_t n = name_len(name);
+        ASSERT(q->len >= MSG_HEADER + n + 4 && memcmp(q->msg + MSG_HEADER, name, n) == 0);
+        ASSERT(get_u16(q->msg + MSG_HEADER + n) == type);
+    }
+    while ((more = msg_next(&reader, &rr, &why)) > 0)
+        ASSERT(rr.type != RR_OPT || (get_u16(q->msg + 10) && r->edns));
+    ASSERT(more == 0);
+    ASSERT(q->tcp || r->reply_len <= (r->edns ? 1232 : 512));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    open_once();
+    if (size < 1 || size > MSG_MAX)
+        return 0;
+    struct address peer = {.len = sizeof peer.v4};
+    peer.v4.sin_family = AF_INET;
+    peer.v4.sin_addr.s_addr = htonl(data[0] & 2 ? 0xc0000201 : 0xc6336401);
+    size_t cap = data[0] & 4 ? ANSWER_CAP_MIN : MSG_MAX;
+    struct answer_query q = {.zones = held.zones,
+                             .conf = &held.config->server,
+                             .peer = &peer,
+                             .tcp = data[0] & 1,
+                             .msg = data + 1,
+                             .len = size - 1};
+    uint8_t *reply = malloc(cap);
+    ASSERT(reply);
+    struct answer_result r;
+    answer(&work, &q, reply, cap, &r);
+    if (r.kind == ANSWER_DROP)
+        ASSERT(q.len < MSG_HEADER || q.msg[2] & 0x80 ||
+               msg_opcode(get_u16(q.msg + 2)) == OPCODE_NOTIFY);
+    else
+        expect_reply(&q, reply, cap, &r);
+    free(reply);
+    return 0;
+}
