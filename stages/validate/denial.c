@@ -1,8 +1,9 @@
 /* denial: which kind of denial the zone has, and whether it may.
  *
  * A zone's kind is what its apex says: an NSEC there, or an NSEC3PARAM (RFC 5155 4: present only
- * when a whole chain is). The policy allows one kind; only `any` allows both at once (a zone that
- * changes over), each whole, or none. What the policy refuses is not judged any further.
+ * when a whole chain is). The policy allows one kind; only `any` allows both at once (a zone
+ * that changes over), each whole, or none. What is there is judged all the same, save NSEC3 where
+ * only NSEC may be: that is work for nothing.
  */
 #include "stages/validate/validate.h"
 

@@ -76,8 +76,6 @@ const struct finding_type validate_findings[] = {
     [SIG_TOO_MANY] =
         {"rrsig-too-many", STAGE_REJECT, "{n0} signatures, at most {n1} are allowed",
          "Too many to try for resolvers (CVE-2023-50387). Only the first were looked at."},
-    [SIG_MALFORMED] = {"rrsig-malformed", STAGE_REJECT, "a signature that cannot be read",
-                       "The record's octets do not form an RRSIG. " RESIGN},
     [SIG_SIGNER] = {"rrsig-signer", STAGE_REJECT,
                     "signature by key {n0} names {text} as its signer",
                     "The signer must be the zone itself. " RESIGN},

@@ -98,8 +98,8 @@ static unsigned sig_owner_labels(const uint8_t *owner)
 static int sig_look(const struct check *check, const struct signed_set *set, struct sig *sig)
 {
     const struct rrsig *view = &sig->view;
-    if (!rrsig_parse(sig->rdata, sig->len, &sig->view))
-        return SIG_MALFORMED;
+    bool parsed = rrsig_parse(sig->rdata, sig->len, &sig->view);
+    ASSERT(parsed); /* what is in a snapshot is well formed */
     if (!name_equal(view->signer, check->apex_name))
         return SIG_SIGNER;
     if (view->labels != sig_owner_labels(node_name(set->node)))
@@ -179,8 +179,7 @@ static void sig_report(struct check *check, const struct signed_set *set, const 
 static void sig_report_extra(struct check *check, const struct signed_set *set,
                              const struct sig *sig)
 {
-    const char *words = sig->code == SIG_MALFORMED      ? "cannot be read"
-                        : sig->code == SIG_SIGNER       ? "names another signer"
+    const char *words = sig->code == SIG_SIGNER         ? "names another signer"
                         : sig->code == SIG_LABELS       ? "is for another name"
                         : sig->code == SIG_ORIGINAL_TTL ? "has another original TTL"
                         : sig->code == SIG_EXPIRED      ? "expired"
@@ -252,10 +251,12 @@ static void set_report_missing(struct check *check, const struct signed_set *set
  * it. */
 static void set_check_sep(struct check *check, const struct signed_set *set, const struct sig *sig)
 {
-    bool by_sep = false;
-    for (unsigned i = 0; i < set->n; i++)
+    bool by_any = false, by_sep = false;
+    for (unsigned i = 0; i < set->n; i++) {
+        by_any |= sig[i].code == SIG_GOOD;
         by_sep |= sig[i].code == SIG_GOOD && check->keys.key[sig[i].key].sep;
-    if (!by_sep && check->keys.has_sep)
+    }
+    if (by_any && !by_sep && check->keys.has_sep)
         finding_add(check->run->findings, DNSKEY_SEP_UNSIGNED, node_name(set->node), RR_DNSKEY, 0,
                     0, NULL);
 }

@@ -53,7 +53,6 @@ enum validate_code {
     SIG_MISSING,
     SIG_ALGORITHM_MISSING,
     SIG_TOO_MANY,
-    SIG_MALFORMED,
     SIG_SIGNER,
     SIG_LABELS,
     SIG_ORIGINAL_TTL,

@@ -1,0 +1,223 @@
+/* golden: what each stage says and makes of zones kept as text.
+ *
+ * tests/golden/STAGE/CASE/ holds
+ *   conf     "name = value" lines: the stage's options, and now = TIME, zone = APEX (default example.)
+ *   a.zone   the first version; b.zone, if it is there, the next one
+ *   want     what comes out: for each version verdict and findings, and for a stage that changes records its output (the
+ *            first time all of it, then what changed)
+ * GEN=1 writes `want` anew. Run at the top of the tree.
+ */
+#include "tests/lib/stageplay.h"
+#include "tests/lib/suite.h"
+
+#include "pipeline/run/registry.h"
+#include "pipeline/zone/text.h"
+
+#include <glob.h>
+#include <string.h>
+
+struct golden {
+    char folder[256];
+    const struct stage_type *type;
+    char options[512];
+    uint8_t apex[NAME_MAX_OCTETS];
+    time_t now;
+    bool generate;
+};
+
+static char *file_read(const char *folder, const char *name)
+{
+    char path[512];
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    FILE *in = fopen(path, "r");
+    if (!in)
+        return NULL;
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    for (int c; (c = fgetc(in)) != EOF;)
+        fputc(c, out);
+    fclose(in);
+    fclose(out);
+    return text;
+}
+
+static void golden_conf(struct golden *g)
+{
+    char *conf = file_read(g->folder, "conf"), *rest = NULL;
+    ck_assert_msg(conf != NULL, "%s: no conf", g->folder);
+    name_parse("example.", g->apex, NULL);
+    for (char *line = strtok_r(conf, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+        char name[64], value[256];
+        ck_assert_msg(sscanf(line, "%63s = %255s", name, value) == 2, "%s: %s", g->folder, line);
+        if (strcmp(name, "now") == 0) {
+            ck_assert_msg(text_time(value, &g->now) == 0, "%s: %s", g->folder, line);
+        } else if (strcmp(name, "zone") == 0) {
+            ck_assert_int_gt(name_parse(value, g->apex, NULL), 0);
+        } else {
+            size_t n = strlen(g->options);
+            snprintf(g->options + n, sizeof(g->options) - n, "%s=%s ", name, value);
+        }
+    }
+    free(conf);
+}
+
+/* NULL: there is no such file. */
+static struct snapshot *golden_version(const struct golden *g, struct family *family,
+                                       const char *name)
+{
+    char path[512];
+    struct why why;
+    snprintf(path, sizeof(path), "%s/%s", g->folder, name);
+    FILE *there = fopen(path, "r");
+    if (!there)
+        return NULL;
+    fclose(there);
+    struct edit *e = edit_open(family, NULL, NULL);
+    struct snapshot *made;
+    int rc = text_read(path, e, g->apex, &why);
+    ck_assert_msg(rc == 0, "%s: %s", path, why.text);
+    rc = edit_seal(&e, &made, NULL, &why);
+    ck_assert_msg(rc == 0, "%s: %s", path, why.text);
+    return made;
+}
+
+static void print_rrset(FILE *out, char sign, const uint8_t *owner, const struct rrset *set)
+{
+    struct rdata rdata;
+    for (const uint8_t *p = set->rdata; rrset_next(set, &p, &rdata);) {
+        char *line = text_print_rr(owner, set->type, set->ttl, rdata.data, rdata.len);
+        fprintf(out, "%c %s\n", sign, line);
+        free(line);
+    }
+}
+
+static void print_change(void *ctx, const uint8_t *owner, const struct rrset *was,
+                         const struct rrset *now)
+{
+    if (was)
+        print_rrset(ctx, '-', owner, was);
+    if (now)
+        print_rrset(ctx, '+', owner, now);
+}
+
+static void golden_play(const struct golden *g, struct stageplay *play, const char *name,
+                        const struct snapshot *version, FILE *out)
+{
+    struct stageresult result = stageplay_run(play, version, g->now, false, NULL);
+    char *findings = stageresult_print(&result);
+    fprintf(out, "%s: %s\n%s", name, verdict_text(result.verdict), findings);
+    for (size_t i = 0; result.changes && i < result.changes->n; i++)
+        change_rrsets(&result.changes->change[i], print_change, out);
+    free(findings);
+    if (result.verdict == STAGE_PASS)
+        stageplay_accept(play, &result);
+    else
+        stageplay_drop(play, &result);
+}
+
+static void golden_compare(const struct golden *g, const char *got)
+{
+    char path[512];
+    snprintf(path, sizeof(path), "%s/want", g->folder);
+    if (g->generate) {
+        FILE *out = fopen(path, "w");
+        ck_assert_ptr_nonnull(out);
+        fputs(got, out);
+        fclose(out);
+        return;
+    }
+    char *want = file_read(g->folder, "want");
+    ck_assert_msg(want != NULL, "%s: no want (GEN=1 writes it)", g->folder);
+    ck_assert_msg(strcmp(want, got) == 0, "%s: wanted\n%sgot\n%s", g->folder, want, got);
+    free(want);
+}
+
+static void golden_run(struct golden *g)
+{
+    struct stageplay play;
+    struct why why;
+    golden_conf(g);
+    int rc = stageplay_open(&play, g->type, g->apex, g->options, &why);
+    ck_assert_msg(rc == 0, "%s: %s", g->folder, why.text);
+    struct family *family = family_new(g->apex);
+    char *got = NULL;
+    size_t len;
+    FILE *out = open_memstream(&got, &len);
+    static const char *const names[] = {"a", "b"};
+    for (unsigned i = 0; i < 2; i++) {
+        char file[16];
+        snprintf(file, sizeof(file), "%s.zone", names[i]);
+        struct snapshot *version = golden_version(g, family, file);
+        ck_assert_msg(version || i > 0, "%s: no a.zone", g->folder);
+        if (version)
+            golden_play(g, &play, names[i], version, out);
+        snapshot_unref(version);
+    }
+    fclose(out);
+    golden_compare(g, got);
+    free(got);
+    stageplay_close(&play);
+    family_unref(family);
+}
+
+/* Runs all cases; adds up in `seen` which finding codes of validate came out. */
+static unsigned golden_run_all(void)
+{
+    glob_t found;
+    ck_assert_int_eq(glob("tests/golden/*/*/conf", 0, NULL, &found), 0);
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        struct golden g = {.generate = getenv("GEN") != NULL};
+        char stage[64];
+        snprintf(g.folder, sizeof(g.folder), "%s", found.gl_pathv[i]);
+        *strrchr(g.folder, '/') = '\0';
+        ck_assert_int_eq(sscanf(g.folder, "tests/golden/%63[^/]", stage), 1);
+        g.type = registry_find(stage);
+        ck_assert_msg(g.type != NULL, "%s: there is no stage %s", g.folder, stage);
+        golden_run(&g);
+    }
+    unsigned n = (unsigned)found.gl_pathc;
+    globfree(&found);
+    return n;
+}
+
+START_TEST(test_golden)
+{
+    ck_assert_uint_gt(golden_run_all(), 70);
+}
+END_TEST
+
+/* Every finding that a stage with golden cases lists comes out in one of them, but for those that need a zone that
+ * no file can hold. */
+START_TEST(test_every_code_has_a_case)
+{
+    static const char *const stages[] = {"validate", "strip"};
+    for (unsigned s = 0; s < sizeof(stages) / sizeof(stages[0]); s++) {
+        const struct stage_type *type = registry_find(stages[s]);
+        for (const struct finding_type *f = type->findings; f && f->code; f++) {
+            char pattern[128], word[96];
+            glob_t found;
+            bool seen = false;
+            snprintf(pattern, sizeof(pattern), "tests/golden/%s/*/want", stages[s]);
+            snprintf(word, sizeof(word), " %s: ", f->code);
+            ck_assert_int_eq(glob(pattern, 0, NULL, &found), 0);
+            for (size_t i = 0; i < found.gl_pathc && !seen; i++) {
+                *strrchr(found.gl_pathv[i], '/') = '\0';
+                char *want = file_read(found.gl_pathv[i], "want");
+                seen = want && strstr(want, word);
+                free(want);
+            }
+            globfree(&found);
+            ck_assert_msg(seen, "no golden case gives %s.%s", stages[s], f->code);
+        }
+    }
+}
+END_TEST
+
+int main(void)
+{
+    struct suite s = suite_open("golden");
+    suite_add(s, test_golden);
+    suite_add(s, test_every_code_has_a_case);
+    return suite_run(s);
+}
