@@ -54,7 +54,7 @@ static int refuse_syntax(const char *path, const config_t *tree, struct why *why
 {
     const char *text = config_error_text(tree);
     if (strcmp(text, "syntax error") == 0)
-        text = "syntax error; is a ; or , missing just before, or a quote or bracket open?";
+        text = "syntax error; is a ; or , missing just before, or a bracket open?";
     return why_set(why, -E_CONF, "%s:%d: %s", path, config_error_line(tree), text);
 }
 

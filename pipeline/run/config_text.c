@@ -7,9 +7,11 @@
  * - @include makes its scanner read files by itself, and a read that fails (a folder, a bad disk)
  * calls exit(). A reload must not end the daemon. Refused.
  * - A comment in the last line without a newline is a syntax error. It gets its newline.
+ * - A string that is not closed is reported at the end of the file, and leaks. Refused where it
+ * begins.
  *
  * So the text is copied with one pass over strings, comments, words and numbers. Lines stay what
- * they were. A text that ends inside a string or comment is left for libconfig to refuse.
+ * they were.
  */
 #include "pipeline/run/config_text.h"
 
@@ -40,12 +42,17 @@ static void copy(struct scan *s, size_t n)
     }
 }
 
-static void copy_string(struct scan *s)
+static int copy_string(struct scan *s)
 {
+    unsigned begun = s->line;
     copy(s, 1);
     while (s->p < s->end && *s->p != '"')
         copy(s, *s->p == '\\' ? 2 : 1);
+    if (s->p == s->end)
+        return why_set(s->why, -E_CONF, "%s:%u: the string that begins here is not closed", s->path,
+                       begun);
     copy(s, 1);
+    return 0;
 }
 
 static void copy_comment_line(struct scan *s)
@@ -54,12 +61,17 @@ static void copy_comment_line(struct scan *s)
         copy(s, 1);
 }
 
-static void copy_comment_block(struct scan *s)
+static int copy_comment_block(struct scan *s)
 {
+    unsigned begun = s->line;
     copy(s, 2);
     while (s->p < s->end && !(peek(s, 0) == '*' && peek(s, 1) == '/'))
         copy(s, 1);
+    if (s->p == s->end)
+        return why_set(s->why, -E_CONF, "%s:%u: the comment that begins here is not closed",
+                       s->path, begun);
     copy(s, 2);
+    return 0;
 }
 
 static bool is_digit(char c)
@@ -134,11 +146,11 @@ static int copy_token(struct scan *s)
     if (c == '@')
         return why_set(s->why, -E_CONF, "%s:%u: @include is not supported", s->path, s->line);
     if (c == '"')
-        copy_string(s);
-    else if (c == '#' || (c == '/' && next == '/'))
+        return copy_string(s);
+    if (c == '#' || (c == '/' && next == '/'))
         copy_comment_line(s);
     else if (c == '/' && next == '*')
-        copy_comment_block(s);
+        return copy_comment_block(s);
     else if (is_letter(c))
         copy_word(s);
     else if (is_digit(c))

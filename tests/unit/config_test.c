@@ -282,6 +282,32 @@ START_TEST(modes_are_chains)
 }
 END_TEST
 
+START_TEST(modes_take_options_for_their_stages)
+{
+    struct config *c = parse(
+        SERVER REMOTES "templates = ( { name = \"t\"; primaries = (\"p\"); mode = \"pre-signed\";"
+                       " validate = { max_keys = 5; observe = true; }; } );\n"
+                       "zones = ( { name = \"a.\"; template = \"t\"; },\n"
+                       "{ name = \"b.\"; template = \"t\";"
+                       " validate = { denial = \"any\"; on = { rrsig-expired = \"hold\"; }; }; },\n"
+                       "{ name = \"c.\"; template = \"t\"; chain = (); } );");
+    const struct chain_stage *a = &c->zones[0].chain->stage[0];
+    const struct chain_stage *b = &c->zones[1].chain->stage[0];
+    const struct option *keys = option_find(a->type->options, "max_keys");
+    ck_assert_int_eq(*(const int64_t *)((const char *)a->conf + keys->offset), 5);
+    ck_assert(a->observe);
+    ck_assert_ptr_null(a->verdicts);
+    /* A group is taken whole: the template's max_keys and observe are not b's. */
+    ck_assert_int_eq(*(const int64_t *)((const char *)b->conf + keys->offset), 32);
+    ck_assert(!b->observe);
+    ck_assert_int_eq(b->verdicts[registry_finding(b->type, "rrsig-expired")], STAGE_HOLD);
+    ck_assert_int_eq(b->verdicts[registry_finding(b->type, "rrsig-bogus")], STAGE_REJECT);
+    ck_assert_uint_eq(c->zones[2].chain->n, 0);
+    ck_assert(!chain_same(c->zones[0].chain, c->zones[1].chain));
+    config_unref(c);
+}
+END_TEST
+
 START_TEST(octet_0_is_refused)
 {
     static const char text[] = "server = { listen = (\"::1\"); }; # \0 zones";
@@ -482,6 +508,7 @@ int main(void)
     suite_add(s, chain_rows_carry_options_and_policy);
     tcase_add_loop_test(s.tcase, refuses_in_words, 0, sizeof bad / sizeof *bad);
     tcase_add_loop_test(s.tcase, modes_are_chains, 0, sizeof modes / sizeof *modes);
+    suite_add(s, modes_take_options_for_their_stages);
     suite_add(s, octet_0_is_refused);
     suite_add(s, files_that_cannot_be_read);
     suite_add(s, shipped_files_load);

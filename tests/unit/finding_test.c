@@ -126,6 +126,21 @@ START_TEST(what_decides_is_kept_over_notes)
 }
 END_TEST
 
+START_TEST(of_equals_the_first_in_order_are_kept)
+{
+    static const char *const owners[] = {"c.", "e.", "a.", "d.", "b."};
+    struct findings *f = findings_new(2);
+    findings_stage(f, &first, NULL, false);
+    for (int i = 0; i < 5; i++)
+        finding_add(f, BAD, name(owners[i]), 0, 0, 0, owners[i]);
+    findings_close(f);
+    ck_assert_uint_eq(f->n, 2);
+    ck_assert_str_eq(f->list[0].text, "a.");
+    ck_assert_str_eq(f->list[1].text, "b.");
+    findings_unref(f);
+}
+END_TEST
+
 START_TEST(keep_0_counts_only)
 {
     struct findings *f = findings_new(0);
@@ -349,6 +364,7 @@ int main(void)
     suite_add(s, observe_reports_and_never_decides);
     suite_add(s, closed_list_is_in_order);
     suite_add(s, what_decides_is_kept_over_notes);
+    suite_add(s, of_equals_the_first_in_order_are_kept);
     suite_add(s, keep_0_counts_only);
     suite_add(s, order_of_arrival_does_not_matter);
     suite_add(s, threads_give_the_list_of_one);
