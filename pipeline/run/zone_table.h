@@ -53,7 +53,8 @@ struct zone {
     time_t last_error_at;
     struct zone_run *run;               /* private */
 
-    void *net;                          /* the transfer loop's own state for this zone; only that loop touches it */
+    void *net;                          /* the control loop's own state for this zone: transfers in; only that loop touches it */
+    void *net_notify;                   /* … and what its secondaries were told */
 };
 struct zone_config {                    /* one zone's row of a configuration, kept alive with it */
     struct config *config;

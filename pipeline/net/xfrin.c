@@ -1,0 +1,593 @@
+/* xfrin: rounds.
+ *
+ * A round goes through the zone's primaries and ends at the first of these:
+ *   a primary has our serial             the zone is current: refresh timer
+ *   a transfer came in and was accepted  likewise, by the new SOA's timers
+ *   a file was read                      no timers: the next reload reads it again
+ *   all primaries have been tried        refused content: back-off; a primary answered: refresh; else retry
+ *
+ * One thing at a time a zone: what asks for a round while one goes on (a NOTIFY, the operator) is
+ * remembered in `again` and gives exactly one more, however often it was said. A NOTIFY whose round
+ * brought nothing keeps the next one waiting for a moment, unless that one promises a newer serial
+ * and the one before kept its promise: so a quick succession of real changes is followed at once,
+ * and a flood of repeated or invented ones costs one query a second.
+ *
+ * "Refused" is remembered per primary and serial. The serial check goes on at its usual pace, so a
+ * mended version is seen at once; the same serial is fetched again only when the back-off is over.
+ *
+ * A serial older than ours is never followed by itself (RFC 1982 has no "back"): the operator
+ * decides, by retransfer. */
+#include "pipeline/net/xfrin_p.h"
+
+#include "pipeline/base/alloc.h"
+#include "pipeline/base/log.h"
+#include "pipeline/net/loop.h"
+#include "pipeline/zone/transfer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool address_equal(const struct address *a, const struct address *b)
+{
+    return a->len == b->len && memcmp(&a->sa, &b->sa, a->len) == 0;
+}
+
+static struct xfrin_zone *zone_of(struct zone *zone)
+{
+    return zone->net;
+}
+
+bool xfrin_our_serial(struct xfrin_zone *xz, uint32_t *serial)
+{
+    struct version *v = zone_version(xz->zone);
+    struct soa soa;
+    bool have = v && snapshot_soa(v->input, &soa);
+    if (have)
+        *serial = soa.serial;
+    version_unref(v);
+    return have;
+}
+
+/* ---- sources */
+
+static void conf_hold(struct xfrin_zone *xz)
+{
+    const struct zone_config *c = rcu_read(&xz->zone->config);
+    struct config *old = xz->config;
+    xz->config = config_ref(c->config);
+    xz->conf = c->zone;
+    if (old)
+        config_unref(old);
+}
+
+static void primaries_free(struct xfrin_primary **primary, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        peer_unref(&(*primary)[i].peer);
+        mem_free(&(*primary)[i].error);
+    }
+    mem_free(primary);
+}
+
+/* What is known of a primary that stays is kept. */
+static void primaries_set(struct xfrin_zone *xz)
+{
+    struct xfrin_primary *old = xz->primary;
+    size_t nold = xz->nprimaries;
+    xz->nprimaries = xz->conf->nprimaries;
+    xz->primary = mem_array(xz->nprimaries + 1, sizeof xz->primary[0]);
+    for (size_t i = 0; i < xz->nprimaries; i++) {
+        const struct remote_conf *r = xz->conf->primaries[i];
+        struct xfrin_primary *p = &xz->primary[i];
+        for (size_t j = 0; j < nold; j++)
+            if (address_equal(&old[j].address, &r->address)) {
+                *p = old[j];
+                old[j].error = NULL;
+            }
+        p->address = r->address;
+        p->source = r->source;
+        p->peer = peer_ref(xz->x, &r->address);
+    }
+    primaries_free(&old, nold);
+}
+
+static bool sources_same(const struct xfrin_zone *xz, const struct zone_conf *conf)
+{
+    if (!xz->conf->file != !conf->file || conf->nprimaries != xz->nprimaries)
+        return false;
+    if (conf->file && strcmp(xz->conf->file, conf->file) != 0)
+        return false;
+    for (size_t i = 0; i < conf->nprimaries; i++)
+        if (!address_equal(&conf->primaries[i]->address, &xz->primary[i].address) ||
+            !address_equal(&conf->primaries[i]->source, &xz->primary[i].source))
+            return false;
+    return true;
+}
+
+static bool refusals_forget(struct xfrin_zone *xz)
+{
+    bool any = xz->refusals > 0;
+    for (size_t i = 0; i < xz->nprimaries; i++) {
+        any |= xz->primary[i].refused;
+        xz->primary[i].refused = false;
+    }
+    xz->refusals = 0;
+    xz->refused_until = 0;
+    return any;
+}
+
+/* ---- rounds */
+
+struct xfrin_primary *round_primary(struct xfrin_zone *xz)
+{
+    const struct xfrin_round *r = &xz->round;
+    size_t i = r->step;
+    if (r->first >= 0) {
+        size_t first = (size_t)r->first;
+        i = r->step == 0 ? first : r->step - 1 < first ? r->step - 1 : r->step;
+    }
+    ASSERT(i < xz->nprimaries);
+    return &xz->primary[i];
+}
+
+static void round_begin(struct xfrin_zone *xz)
+{
+    ASSERT(xz->state == XFRIN_IDLE);
+    ev_timer_stop(xz->x->ev, &xz->due);
+    if (xz->reading) { /* the family has its writer; round_file_dropped comes back here */
+        xz->again = true;
+        return;
+    }
+    xz->round = (struct xfrin_round){
+        .first = xz->again ? xz->again_first : -1,
+        .notified = xz->again,
+        .force = xz->again_force,
+        .retry_refused = xfrin_now() >= xz->refused_until,
+    };
+    xz->again = xz->again_force = false;
+    xz->again_first = -1;
+    if (xz->round.force)
+        refusals_forget(xz);
+    if (xz->conf->file)
+        file_start(xz);
+    else if (xz->nprimaries)
+        schedule_check(xz);
+}
+
+/* Did the last NOTIFY name a serial that is newer than what we hold? */
+static bool hint_is_newer(struct xfrin_zone *xz)
+{
+    uint32_t ours;
+    return xz->has_hint && (!xfrin_our_serial(xz, &ours) || serial_newer(xz->hint, ours));
+}
+
+/* `again` is set: now, or when the gap after a NOTIFY in vain is over. */
+static void round_want(struct xfrin_zone *xz)
+{
+    double gap = xz->x->tuning.notify_gap_ms / 1e3, now = xfrin_now();
+    bool credible = hint_is_newer(xz) && !xz->hint_lied;
+    if (xz->fruitless_at > 0 && now < xz->fruitless_at + gap && !xz->again_force && !credible)
+        timers_soon(xz, xz->fruitless_at + gap - now);
+    else
+        round_begin(xz);
+}
+
+void round_due(struct xfrin_zone *xz)
+{
+    round_begin(xz);
+}
+
+/* The timers are set. */
+static void round_over(struct xfrin_zone *xz)
+{
+    xz->state = XFRIN_IDLE;
+    if (xz->round.brought) {
+        xz->fruitless_at = 0;
+        xz->hint_lied = false;
+    } else if (xz->round.notified && !xz->round.force) {
+        xz->fruitless_at = xfrin_now();
+        xz->hint_lied = hint_is_newer(xz);
+    }
+    if (xz->again)
+        round_want(xz);
+}
+
+static void round_current(struct xfrin_zone *xz)
+{
+    xz->failures = 0;
+    report_clear(xz);
+    timers_checked(xz, true);
+    timers_refresh(xz);
+    round_over(xz);
+}
+
+/* Every primary was tried, and none settled it. */
+static void round_exhausted(struct xfrin_zone *xz)
+{
+    if (xz->round.refused) {
+        xz->failures = 0;
+        timers_refused(xz, xz->round.judged);
+    } else if (xz->round.good) {
+        xz->failures = 0;
+        timers_refresh(xz);
+    } else {
+        xz->failures++;
+        timers_retry(xz);
+    }
+    round_over(xz);
+}
+
+static void round_step(struct xfrin_zone *xz)
+{
+    xz->state = XFRIN_IDLE;
+    if (++xz->round.step < xz->nprimaries)
+        schedule_check(xz);
+    else
+        round_exhausted(xz);
+}
+
+static void primary_is_behind(struct xfrin_zone *xz, uint32_t serial, uint32_t ours)
+{
+    struct why why;
+    (void)why_set(
+        &why, 0,
+        "it has serial %u and we hold %u: its zone is behind or went backwards; it is not "
+        "followed unless you say `weir retransfer`",
+        serial, ours);
+    report_failure(xz, round_primary(xz), "serial of the primary is older than ours", &why);
+    xz->round.good = true;
+    timers_checked(xz, false);
+    round_step(xz);
+}
+
+void round_answered(struct xfrin_zone *xz, uint32_t serial)
+{
+    struct xfrin_primary *p = round_primary(xz);
+    uint32_t ours = 0;
+    bool have = xfrin_our_serial(xz, &ours);
+    schedule_leave(xz);
+    atomic_fetch_add(&xz->zone->counters.checks_ok, 1);
+    p->has_serial = true;
+    p->serial = serial;
+    bool wanted = xz->round.force || !have || serial_newer(serial, ours);
+    if (!wanted && serial != ours) {
+        primary_is_behind(xz, serial, ours);
+    } else if (!wanted) {
+        report_success(xz, p);
+        round_current(xz);
+    } else if (p->refused && p->refused_serial == serial && !xz->round.retry_refused) {
+        xz->round.refused = true;
+        timers_checked(xz, false);
+        round_step(xz);
+    } else {
+        schedule_transfer(xz);
+    }
+    schedule_run(xz->x);
+}
+
+void round_failed(struct xfrin_zone *xz, const char *sentence, const struct why *why)
+{
+    bool transfer = xz->state == XFRIN_TRANSFER;
+    schedule_leave(xz);
+    atomic_fetch_add(
+        transfer ? &xz->zone->counters.transfers_failed : &xz->zone->counters.checks_failed, 1);
+    report_failure(xz, round_primary(xz), sentence, why);
+    round_step(xz);
+    schedule_run(xz->x);
+}
+
+void round_received(struct xfrin_zone *xz, const struct snapshot *input,
+                    const struct snapshot *since, const struct changeset *changes,
+                    const char *origin)
+{
+    struct soa soa = {0};
+    snapshot_soa(input, &soa);
+    if (xz->state == XFRIN_TRANSFER) {
+        schedule_leave(xz);
+        atomic_fetch_add(&xz->zone->counters.transfers_ok, 1);
+        report_success(xz, round_primary(xz));
+        report_clear(xz);
+        timers_checked(xz, false);
+    }
+    xz->round.brought = true;
+    xz->state = XFRIN_CHAIN;
+    xz->submitted = soa.serial;
+    zone_submit(xz->zone, input, since, changes, origin);
+    schedule_run(xz->x);
+}
+
+void round_file_failed(struct xfrin_zone *xz, const struct why *why)
+{
+    atomic_fetch_add(&xz->zone->counters.transfers_failed, 1);
+    report_failure(xz, &xz->file, "zone file was not taken", why);
+    round_over(xz);
+}
+
+void round_file_dropped(struct xfrin_zone *xz)
+{
+    if (xz->state == XFRIN_IDLE && xz->again)
+        round_begin(xz);
+}
+
+/* Ends what can be ended. What is with the chain comes back by itself. */
+static void round_abort(struct xfrin_zone *xz)
+{
+    if (xz->state == XFRIN_CHAIN) {
+        xz->round.orphan = true;
+        return;
+    }
+    check_stop(xz);
+    axfr_stop(xz);
+    schedule_leave(xz);
+    xz->generation++;
+    xz->state = XFRIN_IDLE;
+}
+
+/* ---- what the chain said */
+
+static void chain_took(struct xfrin_zone *xz)
+{
+    xz->failures = 0;
+    refusals_forget(xz);
+    if (!xz->conf->file) {
+        timers_checked(xz, true);
+        timers_refresh(xz);
+    }
+    round_over(xz);
+}
+
+static void chain_refused(struct xfrin_zone *xz)
+{
+    if (xz->conf->file || xz->round.orphan) {
+        round_over(xz);
+        return;
+    }
+    struct xfrin_primary *p = round_primary(xz);
+    p->refused = true;
+    p->refused_serial = xz->submitted;
+    if (!xz->round.judged) {
+        xz->refusals = xz->refusals && xz->refused_serial == xz->submitted ? xz->refusals + 1 : 1;
+        xz->refused_serial = xz->submitted;
+    }
+    xz->round.refused = xz->round.judged = true;
+    round_step(xz);
+}
+
+static void chain_could_not_judge(struct xfrin_zone *xz)
+{
+    xz->failures++;
+    timers_retry(xz);
+    round_over(xz);
+}
+
+/* Not about what this round handed in: a wake-up, a reload, the operator's approval. */
+static void chain_spoke_unasked(struct xfrin_zone *xz, enum zone_outcome outcome)
+{
+    if (outcome != ZONE_ACCEPTED)
+        return;
+    if (!xz->conf->file)
+        timers_expiry(xz);
+    if (xz->state == XFRIN_IDLE && refusals_forget(xz) && !xz->conf->file)
+        timers_refresh(xz);
+}
+
+void xfrin_outcome(struct xfrin *x, const struct zone_event *event)
+{
+    struct xfrin_zone *xz = zone_of(event->zone);
+    if (!xz)
+        return;
+    xz->wakes_in_vain = event->outcome == ZONE_ACCEPTED ? 0 : xz->wakes_in_vain + 1;
+    timers_wake(xz);
+    if (xz->state != XFRIN_CHAIN || event->serial != xz->submitted) {
+        chain_spoke_unasked(xz, event->outcome);
+        return;
+    }
+    switch (event->outcome) {
+    case ZONE_ACCEPTED:
+    case ZONE_UNCHANGED:
+        chain_took(xz);
+        break;
+    case ZONE_HELD:
+    case ZONE_REFUSED:
+        chain_refused(xz);
+        break;
+    case ZONE_RETRY:
+        chain_could_not_judge(xz);
+        break;
+    }
+    schedule_run(x);
+}
+
+/* ---- the operator and the primaries */
+
+void xfrin_add(struct xfrin *x, struct zone *zone)
+{
+    struct xfrin_zone *xz = mem_zalloc(sizeof *xz);
+    ASSERT(!zone->net);
+    xz->x = x;
+    xz->zone = zone_ref(zone);
+    xz->again_first = -1;
+    zone->net = xz;
+    link_append(&x->zones, &xz->link);
+    link_init(&xz->queue);
+    conf_hold(xz);
+    primaries_set(xz);
+    timers_init(xz);
+    timers_expiry(xz);
+    timers_wake(xz);
+    round_begin(xz);
+    schedule_run(x);
+}
+
+static void zone_forget(struct xfrin_zone *xz)
+{
+    round_abort(xz);
+    timers_stop(xz);
+    link_remove(&xz->link);
+    xz->zone->net = NULL;
+    primaries_free(&xz->primary, xz->nprimaries);
+    mem_free(&xz->file.error);
+    config_unref(xz->config);
+    zone_unref(xz->zone);
+    mem_free(&xz);
+}
+
+void xfrin_drop(struct xfrin *x, struct zone *zone)
+{
+    if (!zone->net)
+        return;
+    zone_forget(zone_of(zone));
+    schedule_run(x);
+}
+
+void xfrin_change(struct xfrin *x, struct zone *zone)
+{
+    struct xfrin_zone *xz = zone_of(zone);
+    if (!xz)
+        return;
+    bool same = sources_same(xz, rcu_read(&zone->config)->zone);
+    if (!same)
+        round_abort(xz);
+    conf_hold(xz);
+    if (!same)
+        primaries_set(xz);
+    bool refused = refusals_forget(xz), failing = xz->failures > 0;
+    timers_expiry(xz);
+    if (same && !xz->conf->file && !refused && !failing)
+        return;
+    xz->failures = 0;
+    xz->fruitless_at = 0;
+    xz->again_first = -1;
+    if (xz->state == XFRIN_IDLE)
+        round_begin(xz);
+    else if (xz->state == XFRIN_FILE || xz->state == XFRIN_CHAIN)
+        xz->again = true;
+    schedule_run(x);
+}
+
+void xfrin_retransfer(struct xfrin *x, struct zone *zone)
+{
+    struct xfrin_zone *xz = zone_of(zone);
+    if (!xz)
+        return;
+    if (xz->state == XFRIN_CHECK_WAIT || xz->state == XFRIN_CHECK) {
+        refusals_forget(xz);
+        xz->round.force = true;
+        schedule_raise(xz);
+    } else {
+        xz->again = xz->again_force = true;
+        xz->again_first = -1;
+        if (xz->state == XFRIN_IDLE)
+            round_begin(xz);
+    }
+    schedule_run(x);
+}
+
+/* Which primary said it? Ports tell nothing: of several at one host, the first that works. */
+static int primary_of(const struct xfrin_zone *xz, const struct address *from)
+{
+    int found = -1;
+    for (size_t i = xz->nprimaries; i-- > 0;)
+        if (address_same_host(&xz->primary[i].address, from) &&
+            (found < 0 || !xz->primary[i].error))
+            found = (int)i;
+    return found;
+}
+
+static void notify_arrive(struct xfrin_zone *xz, const struct address *from, const uint32_t *serial)
+{
+    int first = primary_of(xz, from);
+    if (xz->conf->file)
+        return;
+    xz->has_hint = serial != NULL;
+    xz->hint = serial ? *serial : 0;
+    if (xz->state == XFRIN_CHECK_WAIT && xz->round.step == 0) {
+        if (first >= 0)
+            xz->round.first = first;
+        schedule_raise(xz);
+        return;
+    }
+    schedule_raise(xz);
+    xz->again = true;
+    xz->again_first = first;
+    if (xz->state == XFRIN_IDLE)
+        round_want(xz);
+}
+
+/* A NOTIFY on its way to the control loop, where the zone's state lives. */
+struct notify_task {
+    struct task task; /* first: the loop hands it back */
+    struct server *server;
+    struct zone *zone;
+    struct address from;
+    bool has_serial;
+    uint32_t serial;
+};
+
+static void notify_task_run(struct task *task)
+{
+    struct notify_task *n = (struct notify_task *)(void *)task;
+    struct xfrin *x = n->server->xfrin;
+    if (x && n->zone->net) {
+        notify_arrive(n->zone->net, &n->from, n->has_serial ? &n->serial : NULL);
+        schedule_run(x);
+    }
+    zone_unref(n->zone);
+    mem_free(&n);
+}
+
+void xfrin_notify(struct xfrin *x, struct zone *zone, const struct address *from, bool has_serial,
+                  uint32_t serial)
+{
+    struct notify_task *n = mem_zalloc(sizeof *n);
+    *n = (struct notify_task){
+        .task.run = notify_task_run,
+        .server = x->server,
+        .zone = zone_ref(zone),
+        .from = *from,
+        .has_serial = has_serial,
+        .serial = serial,
+    };
+    loop_post(x->server->control_loop, &n->task);
+}
+
+/* ---- all zones */
+
+struct xfrin *xfrin_new(struct server *server)
+{
+    struct xfrin *x = mem_zalloc(sizeof *x);
+    x->server = server;
+    x->ev = loop_ev(server->control_loop);
+    x->tuning = (struct xfrin_tuning){
+        .soa_tries = 3,
+        .soa_timeout_ms = 1500,
+        .connect_ms = 10000,
+        .idle_ms = 60000,
+        .rate_window_ms = 10000,
+        .checks_max = 256,
+        .checks_stale_max = 192,
+        .notify_gap_ms = 1000,
+    };
+    msg_writer_init(&x->writer);
+    link_init(&x->zones);
+    link_init(&x->peers);
+    for (int i = 0; i < PRIORITIES; i++)
+        link_init(&x->check_waiting[i]);
+    pthread_mutex_init(&x->lock, NULL);
+    pthread_cond_init(&x->quiet, NULL);
+    return x;
+}
+
+void xfrin_free(struct xfrin **xp)
+{
+    struct xfrin *x = *xp;
+    if (!x)
+        return;
+    x->scheduling = true; /* nothing new */
+    while (!link_alone(&x->zones))
+        zone_forget((struct xfrin_zone *)(void *)x->zones.next);
+    file_wait_all(x);
+    pthread_mutex_destroy(&x->lock);
+    pthread_cond_destroy(&x->quiet);
+    mem_free(xp);
+}

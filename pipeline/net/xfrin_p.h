@@ -1,0 +1,234 @@
+/* xfrin_p: what the files of xfrin share. Private to pipeline/net/xfrin*.c and their tests.
+ *
+ * WHAT   A round is one attempt to bring a zone up to date: its primaries in order (the one that sent a NOTIFY first),
+ *        each asked for its serial and, if that is worth it, for the zone. It ends with the first primary that settles
+ *        the matter, or after the last.
+ *
+ *          xfrin.c           zones, rounds, and what a round concludes
+ *          xfrin_schedule.c  who waits for a check or a transfer, and how many go on at once
+ *          xfrin_soa.c       asking a primary for its serial: UDP, then TCP
+ *          xfrin_stream.c    one query over TCP and the messages that come back
+ *          xfrin_axfr.c      a transfer over such a stream
+ *          xfrin_file.c      zones from files, read on a worker
+ *          xfrin_timers.c    refresh, retry, expire, wake-ups
+ *          xfrin_report.c    the log, last_error, status
+ *
+ * WHO    The control loop, all of it, but for xfrin_notify and the worker's half of xfrin_file.c.
+ */
+#ifndef WEIR_NET_XFRIN_P_H
+#define WEIR_NET_XFRIN_P_H
+
+#include "pipeline/net/xfrin.h"
+#include "pipeline/zone/changeset.h"
+#include "pipeline/zone/message.h"
+
+#include <ev.h>
+
+struct xfrin_link {                      /* a member of a ring; alone: linked to itself */
+    struct xfrin_link *prev, *next;
+};
+static inline void link_init(struct xfrin_link *l)
+{
+    l->prev = l->next = l;
+}
+static inline bool link_alone(const struct xfrin_link *l)
+{
+    return l->next == l;
+}
+static inline void link_remove(struct xfrin_link *l)
+{
+    l->prev->next = l->next;
+    l->next->prev = l->prev;
+    link_init(l);
+}
+static inline void link_append(struct xfrin_link *ring, struct xfrin_link *l)
+{
+    l->prev = ring->prev;
+    l->next = ring;
+    ring->prev->next = l;
+    ring->prev = l;
+}
+
+enum { PRIORITY_NOTIFIED, PRIORITY_STALE, PRIORITIES };
+
+/* An address that zones come from, shared by all of them. */
+struct xfrin_peer {
+    struct xfrin_link link;              /* among all peers; moved to the end when it was served: they take turns */
+    struct address address;
+    size_t refs;                         /* primaries of zones */
+    unsigned transfers;                  /* going on */
+    struct xfrin_link waiting[PRIORITIES]; /* zones, for a transfer from here */
+};
+
+struct xfrin_tuning {                    /* not for operators; tests shrink them */
+    unsigned soa_tries;                  /* over UDP */
+    unsigned soa_timeout_ms;             /* of the first try; doubles */
+    unsigned connect_ms;                 /* TCP connect; also a whole serial check over TCP */
+    unsigned idle_ms;                    /* a stream without an octet is cut */
+    unsigned rate_window_ms;             /* min_rate is averaged over this */
+    unsigned checks_max;                 /* at once: sockets */
+    unsigned checks_stale_max;           /* of those, without a NOTIFY: the rest is kept free for NOTIFYed zones */
+    unsigned notify_gap_ms;              /* after a NOTIFY that led to nothing new */
+};
+
+struct xfrin {
+    struct server *server;
+    struct ev_loop *ev;
+    struct xfrin_tuning tuning;
+    struct xfrin_link zones, peers;
+    struct xfrin_link check_waiting[PRIORITIES];
+    unsigned checks, transfers;          /* going on */
+    bool scheduling;                     /* schedule_run is on the stack */
+    struct msg_reader reader;            /* of checks; big, and used within one call only */
+    struct msg_writer writer;            /* of all queries, likewise */
+    pthread_mutex_t lock;                /* for what follows */
+    pthread_cond_t quiet;
+    size_t reading;                      /* file jobs that have not posted their result yet */
+};
+
+/* One of a zone's primaries, as the zone sees it. */
+struct xfrin_primary {
+    struct address address, source;
+    struct xfrin_peer *peer;
+    bool no_edns;                        /* answered FORMERR to EDNS */
+    bool said_not_authoritative;
+    bool has_serial;
+    uint32_t serial;                     /* that it had last */
+    time_t asked_at, answered_at;
+    bool refused;                        /* our chain did not take this serial from it */
+    uint32_t refused_serial;
+    char *error;                         /* NULL: the last exchange went well */
+    uint32_t error_hash;                 /* the last failure that was logged, and how often it came in a row */
+    unsigned error_times;
+};
+
+enum xfrin_state { XFRIN_IDLE, XFRIN_CHECK_WAIT, XFRIN_CHECK, XFRIN_TRANSFER_WAIT, XFRIN_TRANSFER, XFRIN_FILE, XFRIN_CHAIN };
+
+struct xfrin_round {
+    int first;                           /* index of the primary to ask first, or -1 */
+    unsigned step;                       /* primaries done with */
+    bool notified, force;
+    bool retry_refused;                  /* the back-off of refused content is over: fetch it again */
+    bool good;                           /* a primary answered, and had nothing for us */
+    bool refused;                        /* a primary has content that our chain does not take */
+    bool judged;                         /* … and it was fetched and judged in this round */
+    bool brought;                        /* something came in */
+    bool orphan;                         /* the configuration changed under it: its outcome says nothing about a primary */
+};
+
+struct xfrin_check;
+struct xfrin_axfr;
+struct xfrin_zone {
+    struct xfrin_link link;              /* among all zones */
+    struct xfrin_link queue;             /* while in a state that waits */
+    struct xfrin *x;
+    struct zone *zone;                   /* a reference */
+    struct config *config;               /* a reference; conf is in it */
+    const struct zone_conf *conf;
+    size_t nprimaries;
+    struct xfrin_primary *primary;
+    struct xfrin_primary file;           /* its error fields serve for a file zone */
+
+    enum xfrin_state state;
+    struct xfrin_round round;
+    struct xfrin_check *check;           /* in XFRIN_CHECK */
+    struct xfrin_axfr *axfr;             /* in XFRIN_TRANSFER */
+    uint64_t generation;                 /* of its sources: the result of a file job of an older one is dropped */
+    bool reading;                        /* a file job is out, perhaps one whose result is dropped */
+    uint32_t submitted;                  /* in XFRIN_CHAIN: the serial */
+
+    bool again, again_force;             /* one more round is wanted after this one (or after the gap) */
+    int again_first;
+    ev_tstamp fruitless_at;              /* xfrin_now at which a NOTIFY had led to nothing new; 0: never */
+    bool hint_lied;                      /* … though it had promised a newer serial */
+    bool has_hint;                       /* of the last NOTIFY */
+    uint32_t hint;
+
+    unsigned failures;                   /* rounds in a row */
+    unsigned refusals;                   /* of one serial in a row */
+    uint32_t refused_serial;
+    ev_tstamp refused_until;
+    unsigned wakes_in_vain;
+    ev_timer due, expire;
+    ev_periodic wake;
+};
+
+/* ---- xfrin.c */
+struct xfrin_primary *round_primary(struct xfrin_zone *xz);      /* that it is at now */
+const struct zone_conf *xfrin_conf(const struct xfrin_zone *xz);
+void round_due(struct xfrin_zone *xz);                           /* the due timer has fired */
+void round_answered(struct xfrin_zone *xz, uint32_t serial);     /* the primary has told its serial */
+void round_failed(struct xfrin_zone *xz, const char *sentence, const struct why *why); /* check or transfer: on to the next primary */
+/* An input is complete. References stay with the caller. `since` may be NULL. */
+void round_received(struct xfrin_zone *xz, const struct snapshot *input, const struct snapshot *since,
+                    const struct changeset *changes, const char *origin);
+void round_file_failed(struct xfrin_zone *xz, const struct why *why);
+void round_file_dropped(struct xfrin_zone *xz);                  /* a job ended whose result nobody wants */
+bool xfrin_our_serial(struct xfrin_zone *xz, uint32_t *serial);  /* of the version's input; false: no version */
+
+/* ---- xfrin_schedule.c */
+struct xfrin_peer *peer_ref(struct xfrin *x, const struct address *address);
+void peer_unref(struct xfrin_peer **peer);
+void schedule_check(struct xfrin_zone *xz);
+void schedule_transfer(struct xfrin_zone *xz);
+void schedule_raise(struct xfrin_zone *xz);                      /* it waits, and a NOTIFY came */
+void schedule_leave(struct xfrin_zone *xz);                      /* out of its queue, or out of its slot */
+void schedule_run(struct xfrin *x);                              /* starts what may start */
+
+/* ---- xfrin_soa.c */
+/* A query for the zone at its present primary, with EDNS unless that does not know it. Returns its length. */
+enum { XFRIN_QUERY_MAX = 512 };
+size_t xfrin_query(struct xfrin_zone *xz, uint16_t type, uint16_t id, uint8_t query[XFRIN_QUERY_MAX]);
+void check_start(struct xfrin_zone *xz);
+void check_stop(struct xfrin_zone *xz);
+
+/* ---- xfrin_stream.c */
+struct xfrin_stream;
+struct xfrin_stream_config {
+    struct xfrin *x;
+    const struct address *to, *source;
+    const uint8_t *query;                /* without length prefix; copied */
+    size_t query_len;
+    double max_s;                        /* for everything, connect included */
+    int64_t min_rate;                    /* octets a second; 0: none */
+    bool capture;
+    void *ctx;
+    /* 0: go on; 1: that was the last; < 0: refused, with why. Must not close the stream. */
+    int (*message)(void *ctx, const uint8_t *msg, size_t len, struct why *why);
+    /* Called once, the last thing the stream does by itself: err as from message (1 is 0 here), or -E_CLOSED when the
+     * peer closed in order, -E_IO, -E_TIMEOUT, -E_LIMIT. Closes the stream, or lets its owner do so. */
+    void (*end)(void *ctx, int err, const struct why *why);
+};
+/* Always ends by a call of end, never from within stream_open. */
+struct xfrin_stream *stream_open(const struct xfrin_stream_config *config);
+void stream_close(struct xfrin_stream **stream);
+/* A socket from `source` (any port) to `to`, non-blocking, connected (or, for SOCK_STREAM, connecting). */
+int xfrin_connect(int type, const struct address *to, const struct address *source, int *fd, struct why *why) MUST_CHECK;
+
+/* ---- xfrin_axfr.c */
+void axfr_start(struct xfrin_zone *xz);
+void axfr_stop(struct xfrin_zone *xz);
+char *axfr_doing(struct xfrin_zone *xz);
+
+/* ---- xfrin_file.c */
+void file_start(struct xfrin_zone *xz);
+void file_wait_all(struct xfrin *x);                             /* until no job is out on a worker */
+
+/* ---- xfrin_timers.c */
+void timers_init(struct xfrin_zone *xz);
+void timers_stop(struct xfrin_zone *xz);
+void timers_checked(struct xfrin_zone *xz, bool current);        /* a primary was reached; current: we have what it has */
+void timers_refresh(struct xfrin_zone *xz);                      /* next round after SOA refresh */
+void timers_retry(struct xfrin_zone *xz);                        /* … after SOA retry, backed off by xz->failures */
+void timers_refused(struct xfrin_zone *xz, bool judged);         /* … judged: again, so refused_until moves on by xz->refusals */
+void timers_soon(struct xfrin_zone *xz, double after_s);
+void timers_wake(struct xfrin_zone *xz);                         /* to when the version's stages want it */
+void timers_expiry(struct xfrin_zone *xz);                       /* arms expire from zone->expires_at */
+double xfrin_now(void);                                          /* seconds, monotonic */
+
+/* ---- xfrin_report.c */
+void report_failure(struct xfrin_zone *xz, struct xfrin_primary *p, const char *sentence, const struct why *why);
+void report_success(struct xfrin_zone *xz, struct xfrin_primary *p);   /* forgets the primary's error */
+void report_clear(struct xfrin_zone *xz);                              /* the zone's last_error */
+
+#endif

@@ -1,0 +1,349 @@
+/* Asking a primary for its serial.
+ *
+ *   UDP try 1 ─1.5 s─▶ try 2 ─3 s─▶ try 3 ─6 s─▶ TCP ─▶ next primary
+ *      └─ TC, or ICMP says nobody is there ───────▶ TCP
+ *
+ * All tries share one connected socket and one ID, so a late answer to the first try counts when the
+ * second is out. Whatever does not carry our ID and question is dropped and counted, and the wait
+ * goes on: a forged answer must guess port, ID and name, and cannot end the check by guessing wrong.
+ * Over TCP nobody forges, and a wrong ID or question is the primary's fault.
+ *
+ * FORMERR or NOTIMP to a query with EDNS means a server from before 1999 (RFC 6891 7): once more
+ * without, and never again with, until weir is started anew. */
+#include "pipeline/net/xfrin_p.h"
+
+#include "pipeline/base/alloc.h"
+#include "pipeline/base/log.h"
+#include "pipeline/net/capture.h"
+#include "pipeline/zone/message.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { ANSWER_MAX = 4096, EDNS_SIZE = 1232, READS_MAX = 64 };
+
+struct xfrin_check {
+    struct xfrin_zone *xz;
+    int fd; /* -1: over TCP now */
+    ev_io readable;
+    ev_timer timer;
+    unsigned tries, ignored;
+    uint16_t id;
+    uint8_t query[XFRIN_QUERY_MAX];
+    size_t query_len;
+    bool answered; /* over TCP: */
+    uint32_t serial;
+    struct xfrin_stream *stream;
+};
+
+/* What an answer comes to. */
+enum answer { ANSWER_SERIAL, ANSWER_FOREIGN, ANSWER_CUT, ANSWER_WITHOUT_EDNS, ANSWER_BAD };
+
+static struct server *server_of(const struct xfrin_check *c)
+{
+    return c->xz->x->server;
+}
+
+size_t xfrin_query(struct xfrin_zone *xz, uint16_t type, uint16_t id,
+                   uint8_t query[XFRIN_QUERY_MAX])
+{
+    struct msg_writer *w = &xz->x->writer;
+    msg_begin(w, query, XFRIN_QUERY_MAX, id, 0);
+    bool fits = msg_put_question(w, xz->zone->name, type, CLASS_IN);
+    if (!round_primary(xz)->no_edns)
+        fits = fits && msg_put_opt(w, EDNS_SIZE, 0, false, NULL, 0);
+    ASSERT(fits);
+    return msg_end(w);
+}
+
+static void query_build(struct xfrin_check *c)
+{
+    c->id = (uint16_t)arc4random();
+    c->query_len = xfrin_query(c->xz, RR_SOA, c->id, c->query);
+}
+
+/* ---- reading the answer */
+
+static bool question_is_ours(const struct xfrin_check *c)
+{
+    struct msg_reader *r = &c->xz->x->reader;
+    uint8_t name[NAME_MAX_OCTETS];
+    uint16_t type, class;
+    struct why why;
+    return r->count[SECTION_QUESTION] == 1 && msg_question(r, name, &type, &class, &why) > 0 &&
+           type == RR_SOA && class == CLASS_IN && name_equal(name, c->xz->zone->name);
+}
+
+static enum answer find_serial(struct xfrin_check *c, uint32_t *serial, struct why *why)
+{
+    struct rr rr;
+    int more;
+    bool found = false;
+    while ((more = msg_next(&c->xz->x->reader, &rr, why)) > 0) {
+        if (rr.section != SECTION_ANSWER || rr.type != RR_SOA || rr.class != CLASS_IN ||
+            !name_equal(rr.owner, c->xz->zone->name))
+            continue;
+        *serial = get_u32(rr.rdata + rr.len - 20);
+        found = true;
+    }
+    if (more < 0)
+        return ANSWER_BAD;
+    if (found)
+        return ANSWER_SERIAL;
+    (void)why_set(why, 0, "its answer has no SOA record: it does not serve the zone");
+    return ANSWER_BAD;
+}
+
+static void note_authority(struct xfrin_check *c)
+{
+    struct xfrin_primary *p = round_primary(c->xz);
+    char who[ADDRESS_TEXT_MAX];
+    bool authoritative = c->xz->x->reader.flags & MSG_AA;
+    if (!authoritative && !p->said_not_authoritative)
+        log_notice(
+            "primary answers for its serial without the AA bit: is it a secondary that expired, "
+            "or a resolver?",
+            LOG_KV("zone", LOG_S(c->xz->zone->text)),
+            LOG_KV("primary", LOG_S(address_print(&p->address, who))));
+    p->said_not_authoritative = !authoritative;
+}
+
+static enum answer answer_read(struct xfrin_check *c, const uint8_t *msg, size_t len,
+                               uint32_t *serial, struct why *why)
+{
+    struct msg_reader *r = &c->xz->x->reader;
+    if (msg_open(r, msg, len, why) || r->id != c->id || !(r->flags & MSG_QR) ||
+        msg_opcode(r->flags) != OPCODE_QUERY) {
+        (void)why_set(why, 0, "it answered with another ID or with no answer");
+        return ANSWER_FOREIGN;
+    }
+    unsigned rcode = msg_rcode(r->flags);
+    bool refuses_edns = (rcode == RCODE_FORMERR || rcode == RCODE_NOTIMP) &&
+                        r->count[SECTION_ADDITIONAL] == 0 && !round_primary(c->xz)->no_edns;
+    if (refuses_edns)
+        return ANSWER_WITHOUT_EDNS; /* some leave the question out of a FORMERR */
+    if (!question_is_ours(c)) {
+        (void)why_set(why, 0, "it answered another question");
+        return ANSWER_FOREIGN;
+    }
+    if (rcode != RCODE_NOERROR) {
+        (void)why_set(why, 0, "it answered with RCODE %s", rcode_text(rcode));
+        return ANSWER_BAD;
+    }
+    if (r->flags & MSG_TC)
+        return ANSWER_CUT;
+    enum answer a = find_serial(c, serial, why);
+    if (a == ANSWER_SERIAL)
+        note_authority(c);
+    return a;
+}
+
+/* ---- ends */
+
+void check_stop(struct xfrin_zone *xz)
+{
+    struct xfrin_check *c = xz->check;
+    if (!c)
+        return;
+    xz->check = NULL;
+    ev_timer_stop(xz->x->ev, &c->timer);
+    if (c->fd >= 0) {
+        ev_io_stop(xz->x->ev, &c->readable);
+        close(c->fd);
+    }
+    stream_close(&c->stream);
+    mem_free(&c);
+}
+
+static void check_done(struct xfrin_check *c, uint32_t serial)
+{
+    struct xfrin_zone *xz = c->xz;
+    round_primary(xz)->answered_at = time(NULL);
+    check_stop(xz);
+    round_answered(xz, serial);
+}
+
+static void check_failed(struct xfrin_check *c, struct why *why)
+{
+    struct xfrin_zone *xz = c->xz;
+    if (c->ignored)
+        why_add(why, "; %u datagrams with another ID or question were ignored", c->ignored);
+    check_stop(xz);
+    round_failed(xz, "serial check failed", why);
+}
+
+/* ---- TCP */
+
+static int tcp_message(void *ctx, const uint8_t *msg, size_t len, struct why *why)
+{
+    struct xfrin_check *c = ctx;
+    switch (answer_read(c, msg, len, &c->serial, why)) {
+    case ANSWER_SERIAL:
+        c->answered = true;
+        return 1;
+    case ANSWER_CUT:
+        return why_set(why, -E_FORMAT, "over TCP: its answer has TC set");
+    case ANSWER_WITHOUT_EDNS:
+        return why_set(why, -E_REFUSED, "it does not understand EDNS");
+    case ANSWER_FOREIGN:
+        return -E_MISMATCH;
+    case ANSWER_BAD:
+        return -E_REFUSED;
+    }
+    UNREACHABLE();
+}
+
+static void tcp_end(void *ctx, int err, const struct why *why)
+{
+    struct xfrin_check *c = ctx;
+    struct why said = *why;
+    stream_close(&c->stream);
+    if (c->answered) {
+        check_done(c, c->serial);
+        return;
+    }
+    if (!err || err == -E_CLOSED)
+        (void)why_set(&said, err, "over TCP: it closed the connection without an answer");
+    check_failed(c, &said);
+}
+
+static void tcp_start(struct xfrin_check *c)
+{
+    const struct xfrin_primary *p = round_primary(c->xz);
+    struct xfrin *x = c->xz->x;
+    ev_timer_stop(x->ev, &c->timer);
+    if (c->fd >= 0) {
+        ev_io_stop(x->ev, &c->readable);
+        close(c->fd);
+        c->fd = -1;
+    }
+    c->stream = stream_open(&(struct xfrin_stream_config){
+        .x = x,
+        .to = &p->address,
+        .source = &p->source,
+        .query = c->query,
+        .query_len = c->query_len,
+        .max_s = x->tuning.connect_ms / 1e3,
+        .ctx = c,
+        .message = tcp_message,
+        .end = tcp_end,
+    });
+}
+
+/* ---- UDP */
+
+static void capture(struct xfrin_check *c, bool from_peer, const uint8_t *data, size_t len)
+{
+    struct capture *cap = server_of(c)->capture;
+    struct address local = {.len = sizeof local.v6};
+    struct timespec at;
+    if (!cap || getsockname(c->fd, &local.sa, &local.len))
+        return;
+    const struct address *peer = &round_primary(c->xz)->address;
+    clock_gettime(CLOCK_REALTIME, &at);
+    capture_datagram(cap, from_peer ? peer : &local, from_peer ? &local : peer, data, len, &at);
+}
+
+/* Sends the next try, or goes on to TCP. */
+static void udp_try(struct xfrin_check *c)
+{
+    struct xfrin *x = c->xz->x;
+    if (c->tries == x->tuning.soa_tries) {
+        tcp_start(c);
+        return;
+    }
+    double wait = x->tuning.soa_timeout_ms / 1e3 * (double)(1u << c->tries);
+    c->tries++;
+    if (send(c->fd, c->query, c->query_len, MSG_NOSIGNAL) < 0 && errno != EAGAIN &&
+        errno != ENOBUFS && errno != EINTR) {
+        tcp_start(c); /* an ICMP error of the try before, or no way there: TCP will tell which */
+        return;
+    }
+    capture(c, false, c->query, c->query_len);
+    ev_timer_stop(x->ev, &c->timer);
+    ev_now_update(x->ev);
+    ev_timer_set(&c->timer, wait, 0);
+    ev_timer_start(x->ev, &c->timer);
+}
+
+/* True: the check has ended, or goes on in another way. */
+static bool udp_take(struct xfrin_check *c, const uint8_t *msg, size_t len)
+{
+    struct why why = {""};
+    uint32_t serial;
+    capture(c, true, msg, len);
+    switch (answer_read(c, msg, len, &serial, &why)) {
+    case ANSWER_SERIAL:
+        check_done(c, serial);
+        return true;
+    case ANSWER_FOREIGN:
+        c->ignored++;
+        return false;
+    case ANSWER_CUT:
+        tcp_start(c);
+        return true;
+    case ANSWER_WITHOUT_EDNS:
+        round_primary(c->xz)->no_edns = true;
+        query_build(c);
+        c->tries = 0;
+        udp_try(c);
+        return true;
+    case ANSWER_BAD:
+        check_failed(c, &why);
+        return true;
+    }
+    UNREACHABLE();
+}
+
+static void on_readable(struct ev_loop *ev, ev_io *w, int events)
+{
+    (void)ev;
+    (void)events;
+    struct xfrin_check *c = w->data;
+    uint8_t msg[ANSWER_MAX];
+    for (int i = 0; i < READS_MAX; i++) {
+        ssize_t n = recv(c->fd, msg, sizeof msg, 0);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+            return;
+        if (n < 0) {
+            tcp_start(c);
+            return;
+        }
+        if (udp_take(c, msg, (size_t)n))
+            return;
+    }
+}
+
+static void on_timer(struct ev_loop *ev, ev_timer *w, int events)
+{
+    (void)ev;
+    (void)events;
+    udp_try(w->data);
+}
+
+void check_start(struct xfrin_zone *xz)
+{
+    struct xfrin_primary *p = round_primary(xz);
+    struct xfrin_check *c = mem_zalloc(sizeof *c);
+    struct why why = {""};
+    ASSERT(!xz->check);
+    xz->check = c;
+    c->xz = xz;
+    c->fd = -1;
+    c->timer.data = c->readable.data = c;
+    ev_timer_init(&c->timer, on_timer, 0, 0);
+    p->asked_at = time(NULL);
+    query_build(c);
+    if (xfrin_connect(SOCK_DGRAM, &p->address, &p->source, &c->fd, &why)) {
+        check_failed(c, &why);
+        return;
+    }
+    ev_io_init(&c->readable, on_readable, c->fd, EV_READ);
+    ev_io_start(xz->x->ev, &c->readable);
+    udp_try(c);
+}

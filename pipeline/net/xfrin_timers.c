@@ -1,0 +1,226 @@
+/* When the next round is due, when a zone expires, when a stage wants to be woken.
+ *
+ *   refresh   SOA refresh within refresh_min and refresh_max
+ *   retry     SOA retry within retry_min and retry_max, doubled for every failed round, never longer than
+ *             the refresh (or, without a version, FIRST_MAX: an operator is waiting for it)
+ *   refused   the same, doubled for every time the same serial was refused, up to refresh_max; until then
+ *             the serial is still asked for as often as the refresh wants it
+ *   expire    SOA expire, or expire_max if that is less, after the last check that went well
+ *
+ * All but the wake-up are intervals and run by the monotonic clock; 10 % either way is left to chance,
+ * so that zones that were loaded together do not stay together. A stage's wake_at is a date (a signature
+ * ends), so it runs by the calendar.
+ *
+ * A check went well when a primary told its serial and we had that or something newer, or when the
+ * newer zone came in whole: RFC 1034 4.3.5 expires a copy when the serial cannot be checked, not when
+ * our chain dislikes what it would be replaced by. But a zone that has expired comes back only with data
+ * that the primary has now. */
+#include "pipeline/net/xfrin_p.h"
+
+#include "pipeline/base/log.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+enum { FIRST_MAX_S = 300, DOUBLINGS_MAX = 20, WAKE_MAX_S = 3600 };
+
+double xfrin_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static double jitter(double s)
+{
+    return s * (0.9 + 0.2 * (double)arc4random() / 4294967295.0);
+}
+
+static double clamp(double s, int64_t min, int64_t max)
+{
+    return s < (double)min ? (double)min : s > (double)max ? (double)max : s;
+}
+
+static double doubled(double s, unsigned times, double max)
+{
+    for (unsigned i = 1; i < times && i < DOUBLINGS_MAX && s < max; i++)
+        s *= 2;
+    return s < max ? s : max;
+}
+
+static bool served_soa(struct xfrin_zone *xz, struct soa *soa)
+{
+    struct version *v = zone_version(xz->zone);
+    bool have = v != NULL;
+    if (have)
+        *soa = v->soa;
+    version_unref(v);
+    return have;
+}
+
+static void arm(struct xfrin_zone *xz, ev_timer *timer, double after_s)
+{
+    ev_timer_stop(xz->x->ev, timer);
+    ev_now_update(xz->x->ev); /* a long callback (a chain in this thread, a big read) lies behind */
+    ev_timer_set(timer, after_s > 0 ? after_s : 0, 0);
+    ev_timer_start(xz->x->ev, timer);
+}
+
+static void due_in(struct xfrin_zone *xz, double after_s)
+{
+    arm(xz, &xz->due, after_s);
+    pthread_mutex_lock(&xz->zone->lock);
+    xz->zone->check_at = time(NULL) + (time_t)(after_s + 0.5);
+    pthread_mutex_unlock(&xz->zone->lock);
+}
+
+void timers_soon(struct xfrin_zone *xz, double after_s)
+{
+    if (!ev_is_active(&xz->due) || ev_timer_remaining(xz->x->ev, &xz->due) > after_s)
+        due_in(xz, after_s);
+}
+
+static double refresh_interval(const struct xfrin_zone *xz, const struct soa *soa)
+{
+    return clamp(soa->refresh, xz->conf->refresh_min_s, xz->conf->refresh_max_s);
+}
+
+static double retry_interval(const struct xfrin_zone *xz, const struct soa *soa)
+{
+    return clamp(soa ? soa->retry : 0, xz->conf->retry_min_s, xz->conf->retry_max_s);
+}
+
+void timers_refresh(struct xfrin_zone *xz)
+{
+    struct soa soa;
+    if (served_soa(xz, &soa))
+        due_in(xz, jitter(refresh_interval(xz, &soa)));
+    else
+        timers_retry(
+            xz); /* a primary has an older serial than what was dropped: nothing to refresh */
+}
+
+void timers_retry(struct xfrin_zone *xz)
+{
+    struct soa soa;
+    bool have = served_soa(xz, &soa);
+    double retry = retry_interval(xz, have ? &soa : NULL);
+    double most = have ? refresh_interval(xz, &soa) : FIRST_MAX_S;
+    if (most < retry)
+        most = retry;
+    due_in(xz, jitter(doubled(retry, xz->failures, most)));
+}
+
+void timers_refused(struct xfrin_zone *xz, bool judged)
+{
+    struct soa soa;
+    bool have = served_soa(xz, &soa);
+    double retry = retry_interval(xz, have ? &soa : NULL), now = xfrin_now();
+    if (judged)
+        xz->refused_until =
+            now + jitter(doubled(retry, xz->refusals, (double)xz->conf->refresh_max_s));
+    double wait = xz->refused_until - now;
+    double check = jitter(have ? refresh_interval(xz, &soa) : FIRST_MAX_S);
+    due_in(xz, wait < check ? wait : check);
+}
+
+/* ---- expiry */
+
+static void on_expire(struct ev_loop *ev, ev_timer *w, int events)
+{
+    (void)ev;
+    (void)events;
+    struct xfrin_zone *xz = w->data;
+    struct soa soa;
+    if (!served_soa(xz, &soa) || atomic_exchange(&xz->zone->expired, true))
+        return;
+    pthread_mutex_lock(&xz->zone->lock);
+    time_t checked = xz->zone->checked_at;
+    pthread_mutex_unlock(&xz->zone->lock);
+    log_error("zone expired: no primary could be asked for its serial for so long that the copy "
+              "counts as obsolete; queries get SERVFAIL until one can",
+              LOG_KV("zone", LOG_S(xz->zone->text)), LOG_KV("serial", LOG_U(soa.serial)),
+              LOG_KV("soa_expire_s", LOG_U(soa.expire)),
+              LOG_KV("last_check_s_ago", LOG_I(checked ? time(NULL) - checked : -1)));
+}
+
+/* By the served SOA and the last check. An expired zone stays so. */
+void timers_expiry(struct xfrin_zone *xz)
+{
+    struct zone *z = xz->zone;
+    struct soa soa;
+    bool have = !xz->conf->file && served_soa(xz, &soa);
+    time_t now = time(NULL);
+    pthread_mutex_lock(&z->lock);
+    if (have && !z->checked_at)
+        z->checked_at = now; /* a version from before the start whose timers are not known */
+    int64_t expire = have ? soa.expire : 0;
+    if (xz->conf->expire_max_s && expire > xz->conf->expire_max_s)
+        expire = xz->conf->expire_max_s;
+    z->expires_at = have ? z->checked_at + expire : 0;
+    double left = (double)(z->expires_at - now);
+    pthread_mutex_unlock(&z->lock);
+    if (!have) {
+        ev_timer_stop(xz->x->ev, &xz->expire);
+        atomic_store(&z->expired, false);
+    } else if (!atomic_load(&z->expired)) {
+        arm(xz, &xz->expire, left);
+    }
+}
+
+void timers_checked(struct xfrin_zone *xz, bool current)
+{
+    struct zone *z = xz->zone;
+    if (!current && atomic_load(&z->expired))
+        return;
+    pthread_mutex_lock(&z->lock);
+    z->checked_at = time(NULL);
+    pthread_mutex_unlock(&z->lock);
+    if (atomic_exchange(&z->expired, false))
+        log_notice("zone is no longer expired", LOG_KV("zone", LOG_S(z->text)));
+    timers_expiry(xz);
+}
+
+/* ---- wake-ups */
+
+static void on_wake(struct ev_loop *ev, ev_periodic *w, int events)
+{
+    (void)ev;
+    (void)events;
+    struct xfrin_zone *xz = w->data;
+    zone_wake(xz->zone);
+}
+
+/* A wake_at that has passed and stays so although the stage was woken must not spin. */
+void timers_wake(struct xfrin_zone *xz)
+{
+    time_t at = zone_wake_at(xz->zone);
+    ev_periodic_stop(xz->x->ev, &xz->wake);
+    if (!at)
+        return;
+    ev_tstamp soonest = ev_time() + doubled(1, xz->wakes_in_vain, WAKE_MAX_S);
+    ev_periodic_set(&xz->wake, (ev_tstamp)at > soonest ? (ev_tstamp)at : soonest, 0, NULL);
+    ev_periodic_start(xz->x->ev, &xz->wake);
+}
+
+static void on_due(struct ev_loop *ev, ev_timer *w, int events)
+{
+    (void)ev;
+    (void)events;
+    round_due(w->data);
+}
+
+void timers_init(struct xfrin_zone *xz)
+{
+    ev_timer_init(&xz->due, on_due, 0, 0);
+    ev_timer_init(&xz->expire, on_expire, 0, 0);
+    ev_periodic_init(&xz->wake, on_wake, 0, 0, NULL);
+    xz->due.data = xz->expire.data = xz->wake.data = xz;
+}
+
+void timers_stop(struct xfrin_zone *xz)
+{
+    ev_timer_stop(xz->x->ev, &xz->due);
+    ev_timer_stop(xz->x->ev, &xz->expire);
+    ev_periodic_stop(xz->x->ev, &xz->wake);
+}
