@@ -89,7 +89,7 @@ static void query_seen(struct dns_connection *c, int side, const struct timespec
     uint16_t class;
     struct why why;
     if (m->count[SECTION_QUESTION] != 1 || msg_opcode(m->flags) != OPCODE_QUERY ||
-        msg_question(m, t.zone, &t.qtype, &class, &why) || class != CLASS_IN ||
+        msg_question(m, t.zone, &t.qtype, &class, &why) < 0 || class != CLASS_IN ||
         (t.qtype != RR_AXFR && t.qtype != RR_IXFR) || c->nopen == OPEN_MAX)
         return;
     t.number = (unsigned)++c->reader->summary->transfers;
