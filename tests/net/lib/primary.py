@@ -18,10 +18,8 @@ STALL = object()  # say nothing more, but keep the connection
 
 
 class Primary:
-    host = "127.0.0.1"
-
-    def __init__(self, net, zone):
-        self.net, self.zone, self.port = net, zone, net.port()
+    def __init__(self, net, zone, host="127.0.0.1"):
+        self.net, self.zone, self.port, self.host = net, zone, net.port(), host
         self.soas = self.axfrs = 0
         self.rcode = None
         self.stopping = threading.Event()
@@ -122,10 +120,10 @@ class Primary:
 class FakePrimary(Primary):
     """script(q) yields messages (octets), ready to be sent; q is the query. good(q) is what a good primary would yield."""
 
-    def __init__(self, net, zone, serial=1, script=None):
+    def __init__(self, net, zone, serial=1, script=None, host="127.0.0.1"):
         self.serial, self.script = serial, script or self.good
         self.records = [wire.rr(zone, "NS", 300, wire.name("ns1." + zone)), wire.a("ns1." + zone, "192.0.2.53")]
-        super().__init__(net, zone)
+        super().__init__(net, zone, host)
 
     def answer(self, q, tcp):
         return wire.message(q.id, QR | AA, [wire.question(*q.question)], [wire.soa(self.zone, self.serial)])

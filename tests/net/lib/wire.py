@@ -156,7 +156,7 @@ def connect(port, host="127.0.0.1", timeout=10):
     return socket.create_connection((host, port), timeout)
 
 
-def exchange(port, msg, tcp=False, host="127.0.0.1", timeout=3):
+def exchange(port, msg, tcp=False, host="127.0.0.1", timeout=3, source=None):
     """One message there, one back. None: no answer (timeout, refused connection, connection closed)."""
     try:
         if tcp:
@@ -166,6 +166,8 @@ def exchange(port, msg, tcp=False, host="127.0.0.1", timeout=3):
                 return back and Message(back)
         with socket.socket(family(host), socket.SOCK_DGRAM) as s:
             s.settimeout(timeout)
+            if source:
+                s.bind((source, 0))
             s.connect((host, port))
             s.send(msg)
             until = time.monotonic() + timeout
