@@ -81,11 +81,8 @@ static void print_json(struct json *json, const struct judge *j, const struct ca
     json_real(json, "chain_seconds", c->seconds);
     json_uint(json, "findings_total", c->findings->total);
     json_array(json, "findings");
-    for (size_t i = 0; i < c->findings->n; i++) {
-        json_object(json, NULL);
+    for (size_t i = 0; i < c->findings->n; i++)
         finding_json(&c->findings->list[i], json);
-        json_end(json);
-    }
     json_end(json);
 }
 

@@ -141,11 +141,8 @@ static void server_line(FILE *f, const struct server *s, size_t nzones)
 static void findings_json(struct json *j, const char *key, const struct findings *f)
 {
     json_array(j, key);
-    for (size_t i = 0; i < f->n; i++) {
-        json_object(j, NULL);
+    for (size_t i = 0; i < f->n; i++)
         finding_json(&f->list[i], j);
-        json_end(j);
-    }
     json_end(j);
 }
 

@@ -45,7 +45,7 @@ enum verdict findings_stage_verdict(const struct findings *f); /* of the stage t
 
 /* "www.example. A: signature by key 1234 expired 3600 s ago": the message with {n0} {n1} {text} filled in. Caller frees. */
 char *finding_print(const struct finding *finding);
-void finding_json(const struct finding *finding, struct json *json);
+void finding_json(const struct finding *finding, struct json *json);   /* an object, into the open array */
 const char *verdict_text(enum verdict v);             /* "pass" "hold" "retry" "reject" */
 int verdict_parse(const char *s, enum verdict *out);  /* -E_NOENT; "note" is pass */
 
