@@ -126,10 +126,10 @@ static enum outcome answer_at(struct chase *c, struct link *l, const uint8_t **n
     const struct node *node = l->node;
     struct rrset set;
     if (s->qtype == RR_ANY || s->qtype == RR_RRSIG) {
-        bool any;
-        bool fits = s->query->tcp ? put_all(s, l->name, node, &any)
-                                  : put_one_of_all(s, l->name, node, &any);
-        return !fits ? TRUNCATED : any ? ANSWERED : NODATA;
+        bool any, fits = s->query->tcp ? put_all(s, l->name, node, &any)
+                                       : put_one_of_all(s, l->name, node, &any);
+        if (any)
+            return fits ? ANSWERED : TRUNCATED;
     }
     if (node_rrset(node, s->qtype, 0, &set)) {
         if (!answer_put(s, SECTION_ANSWER, l->name, node, &set))
@@ -300,22 +300,27 @@ static bool put_required(struct answer_state *s, const struct rrset *ns, const u
     return true;
 }
 
+/* Whether the child is signed, and by which key. A DS that the zone does not sign is no use to anybody. */
+static bool put_security(struct answer_state *s, const struct node *cut, const uint8_t *owner)
+{
+    struct rrset ds, sig;
+    if (!node_rrset(cut, RR_DS, 0, &ds))
+        return denial_of_ds(s, cut);
+    return !node_rrset(cut, RR_RRSIG, RR_DS, &sig) ||
+           answer_put(s, SECTION_AUTHORITY, owner, cut, &ds);
+}
+
 static enum outcome refer(struct answer_state *s, const struct link *l)
 {
     const struct node *cut = l->node;
     const uint8_t *owner = as_asked(l->name, cut);
-    struct rrset ns, ds;
+    struct rrset ns;
     bool found = node_rrset(cut, RR_NS, 0, &ns);
     ASSERT(found);
     if (!msg_put_rrset(s->w, SECTION_AUTHORITY, owner, &ns))
         return TRUNCATED;
-    if (s->edns.dnssec_ok) {
-        bool fits = node_rrset(cut, RR_DS, 0, &ds)
-                        ? answer_put(s, SECTION_AUTHORITY, owner, cut, &ds)
-                        : denial_of_ds(s, cut);
-        if (!fits)
-            return TRUNCATED;
-    }
+    if (s->edns.dnssec_ok && !put_security(s, cut, owner))
+        return TRUNCATED;
     if (!put_required(s, &ns, node_name(cut)))
         return TRUNCATED;
     put_optional(s, &ns, node_name(cut));

@@ -32,25 +32,30 @@ static struct snapshot *seal(struct edit **e)
 /* ---- bitmaps ---- */
 
 struct types {
-    bool has[65536];
+    uint8_t octets[256][32]; /* by window; empty between uses */
+    uint8_t used[256];
 };
 
-static size_t bitmap_put(const struct types *t, uint8_t *out)
+static void types_add(struct types *t, uint16_t type)
+{
+    unsigned window = type >> 8, bit = type & 255;
+    t->octets[window][bit / 8] |= (uint8_t)(0x80 >> bit % 8);
+    if (t->used[window] < bit / 8 + 1)
+        t->used[window] = (uint8_t)(bit / 8 + 1);
+}
+
+static size_t types_take(struct types *t, uint8_t *out)
 {
     size_t n = 0;
     for (unsigned window = 0; window < 256; window++) {
-        uint8_t octets[32] = {0};
-        unsigned used = 0;
-        for (unsigned i = 0; i < 256; i++)
-            if (t->has[window << 8 | i]) {
-                octets[i / 8] |= (uint8_t)(0x80 >> i % 8);
-                used = i / 8 + 1;
-            }
+        unsigned used = t->used[window];
         if (!used)
             continue;
         out[n++] = (uint8_t)window;
         out[n++] = (uint8_t)used;
-        memcpy(out + n, octets, used);
+        memcpy(out + n, t->octets[window], used);
+        memset(t->octets[window], 0, used);
+        t->used[window] = 0;
         n += used;
     }
     return n;
@@ -60,14 +65,18 @@ static size_t bitmap_put(const struct types *t, uint8_t *out)
 static size_t bitmap_of(const struct node *node, enum name_status status, bool nsec, uint8_t *out)
 {
     static struct types t;
-    memset(&t, 0, sizeof t);
+    bool is_signed = node && (nsec || status == NAME_AUTHORITATIVE);
     for (unsigned i = 0; node && i < node->nrrsets; i++) {
         uint16_t type = node->head[i].type;
-        t.has[type] = status == NAME_AUTHORITATIVE || type == RR_NS || type == RR_DS;
+        if (status == NAME_AUTHORITATIVE || type == RR_NS || type == RR_DS)
+            types_add(&t, type);
+        is_signed |= type == RR_DS;
     }
-    t.has[RR_NSEC] = nsec;
-    t.has[RR_RRSIG] = node && (nsec || status == NAME_AUTHORITATIVE || t.has[RR_DS]);
-    return bitmap_put(&t, out);
+    if (nsec)
+        types_add(&t, RR_NSEC);
+    if (is_signed)
+        types_add(&t, RR_RRSIG);
+    return types_take(&t, out);
 }
 
 /* ---- the chain ---- */
