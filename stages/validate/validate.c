@@ -4,10 +4,15 @@
  * there, signatures, NSEC · the NSEC3 chains · when to look again. The parts are in the files that
  * validate.h lists.
  *
- * A version is judged whole. What passed stays right until time makes it wrong, so the state holds
- * when that will be: the first moment at which an rrset has no good signature left. The stage asks
- * to be woken min_remaining before, and then at that moment. Without a change and without a wake-up
- * there is nothing to say.
+ * The first version is judged whole; after it only what a change can have made wrong (walk.c). What
+ * passed stays right until time makes it wrong, so the state holds when that will be: the first
+ * moment at which an rrset has no good signature left. The stage asks to be woken min_remaining
+ * before, and then at that moment, and then judges all again. So it does when what every name depends
+ * on has changed: the DNSKEY set, the kind of denial; and in zones with NSEC3, whose hashes have no
+ * neighbours among the names. Without a change and without a wake-up there is nothing to say.
+ *
+ * After a part only, `earliest` is the smaller of the old one and the part's: never too late. It may
+ * be the end of a signature that is gone; then one look at all of it too many is the price.
  */
 #include "stages/validate/validate.h"
 
@@ -79,6 +84,7 @@ static const struct option validate_options[] = {
 
 struct validate_state {
     int64_t earliest; /* when the first rrset runs out of good signatures; NEVER */
+    bool nsec, nsec3; /* what was judged */
 };
 
 /* --- one run --- */
@@ -129,16 +135,39 @@ static void names_check(void *ctx, unsigned worker, size_t begin, size_t end)
     signatures_flush(check, &check->worker[worker]);
 }
 
-/* Everything about a version. Returns when its first rrset runs out of good signatures. */
-static int64_t version_check(struct check *check)
+static bool dnskeys_equal(const struct node *a, const struct node *b)
 {
-    walk_all(check);
+    struct rrset x, y;
+    bool has_x = node_rrset(a, RR_DNSKEY, 0, &x), has_y = node_rrset(b, RR_DNSKEY, 0, &y);
+    return has_x == has_y && (!has_x || rrset_equal(&x, &y, true));
+}
+
+/* Is all that did not change as right as it was? */
+static bool rest_stays_right(const struct check *check, const struct validate_state *state)
+{
+    const struct stage_run *run = check->run;
+    const struct node *before = state && run->prev ? snapshot_apex(run->prev) : NULL;
+    if (!before || run->woken || check->nsec3 || state->nsec3)
+        return false;
+    if (state->earliest != NEVER && run->now > state->earliest - check->conf->min_remaining)
+        return false;
+    return state->nsec == check->nsec && dnskeys_equal(before, check->apex);
+}
+
+/* Returns when the first rrset of the version runs out of good signatures. */
+static int64_t version_check(struct check *check, const struct validate_state *state)
+{
+    bool part = rest_stays_right(check, state);
+    if (part)
+        walk_changed(check);
+    else
+        walk_all(check);
     keys_expect(&check->keys, check->items);
     workers_open(check);
     par_map(check->run->par, check->items, NAMES_CHUNK, names_check, check);
     int64_t earliest = workers_close(check);
     nsec3_check_all(check);
-    return earliest;
+    return part && state->earliest < earliest ? state->earliest : earliest;
 }
 
 /* min_remaining before the earliest end; when that is over, the end itself (one second past it, it
@@ -153,10 +182,11 @@ static time_t wake_at(const struct stage_run *run, int64_t earliest)
     return earliest >= run->now ? (time_t)earliest + 1 : 0;
 }
 
-static void state_set(struct stage_run *run, int64_t earliest)
+static void state_set(const struct check *check, struct stage_run *run, int64_t earliest)
 {
     struct validate_state *state = mem_alloc(sizeof(*state));
-    *state = (struct validate_state){.earliest = earliest};
+    *state =
+        (struct validate_state){.earliest = earliest, .nsec = check->nsec, .nsec3 = check->nsec3};
     run->next_state = state;
     run->wake_at = wake_at(run, earliest);
 }
@@ -175,10 +205,10 @@ static void validate_run(struct stage_run *run)
     if (apex_check(&check)) {
         denial_decide(&check);
         if (keys_open(&check))
-            earliest = version_check(&check);
+            earliest = version_check(&check, state);
         keys_close(&check.keys);
     }
-    state_set(run, earliest);
+    state_set(&check, run, earliest);
 }
 
 static void validate_state_free(void *state)

@@ -175,5 +175,7 @@ bool nsec3_only(const struct node *node);
 
 /* Fills check->item with every name of the version. */
 void walk_all(struct check *check);
+/* Fills it with the names that the run's delta can have made wrong. */
+void walk_changed(struct check *check);
 
 #endif
