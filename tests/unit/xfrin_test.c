@@ -1,0 +1,736 @@
+/* xfrin: rounds against primaries that behave, misbehave, lag, lie and die. What bounds transfers, checks and time is in
+ * xfrin_limits_test.c, files are in xfrin_file_test.c. */
+#include "tests/lib/daemon.h"
+#include "tests/lib/primary.h"
+#include "tests/lib/suite.h"
+
+#include "pipeline/base/alloc.h"
+#include "pipeline/base/json.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define Z  "a.example."
+#define P1 "127.0.0.1@15410"
+#define P2 "127.0.0.2@15411"
+
+#define REMOTES                                                                                    \
+    "server = { listen = (\"127.0.0.1@15499\"); };\n"                                              \
+    "remotes = ( { name = \"p1\"; address = \"" P1 "\"; },\n"                                      \
+    "            { name = \"p2\"; address = \"" P2 "\"; source = \"127.0.0.9\"; } );\n"
+#define ONE  REMOTES "zones = ( { name = \"" Z "\"; primaries = (\"p1\"); chain = (); } );"
+#define BOTH REMOTES "zones = ( { name = \"" Z "\"; primaries = (\"p1\", \"p2\"); chain = (); } );"
+
+static struct daemon d;
+static struct primary *p1, *p2;
+
+static void quick(struct xfrin_tuning *t)
+{
+    t->soa_timeout_ms = 40;
+    t->connect_ms = 2000;
+}
+
+static void no_gap(struct xfrin_tuning *t)
+{
+    quick(t);
+    t->notify_gap_ms = 0;
+}
+
+static void play(struct primary *p, struct primary_play play)
+{
+    primary_play(p, &play);
+}
+
+static struct primary_play good(uint32_t serial)
+{
+    struct primary_play p = primary_good;
+    p.serial = serial;
+    return p;
+}
+
+static struct primary_play soa(uint32_t serial, enum primary_soa how)
+{
+    struct primary_play p = good(serial);
+    p.soa = how;
+    return p;
+}
+
+static struct primary_play axfr(uint32_t serial, enum primary_axfr how)
+{
+    struct primary_play p = good(serial);
+    p.axfr = how;
+    p.records = 200;
+    return p;
+}
+
+static const struct zone_counters *counters(void)
+{
+    return &daemon_zone(&d, Z)->counters;
+}
+
+static void end(void)
+{
+    daemon_close(&d);
+    if (p1)
+        primary_stop(&p1);
+    if (p2)
+        primary_stop(&p2);
+}
+
+/* ---- the serial check */
+
+START_TEST(first_load)
+{
+    p1 = primary_start(P1);
+    time_t before = time(NULL);
+    daemon_open(&d, 1, ONE, quick);
+    UNTIL(&d, daemon_serves(&d, Z, 10) && daemon_idle(&d, Z));
+    ck_assert_uint_eq(p1->soa_udp, 1);
+    ck_assert_uint_eq(p1->edns, 1);
+    ck_assert_uint_eq(p1->soa_tcp, 0);
+    ck_assert_uint_eq(p1->axfr, 1);
+    struct zone *z = daemon_zone(&d, Z);
+    ck_assert_uint_eq(z->counters.checks_ok, 1);
+    ck_assert_uint_eq(z->counters.transfers_ok, 1);
+    ck_assert_uint_eq(z->counters.accepted, 1);
+    ck_assert_int_ge(z->checked_at, before);
+    ck_assert_int_ge(z->check_at, before + 3240 - 1); /* refresh 3600 ± 10 % */
+    ck_assert_int_le(z->check_at, time(NULL) + 3960 + 1);
+    ck_assert_int_eq(z->expires_at, z->checked_at + 86400);
+    ck_assert_str_eq(z->last_error, "");
+    struct version *v = zone_version(z);
+    ck_assert_str_eq(v->origin, P1);
+    ck_assert_uint_eq(v->served->records, 7);
+    version_unref(v);
+    ck_assert_uint_eq(daemon_said(&d, "info transfer complete zone=a.example. primary=" P1), 1);
+    end();
+}
+END_TEST
+
+START_TEST(same_serial_is_not_fetched)
+{
+    p1 = primary_start(P1);
+    daemon_open(&d, 1, ONE, quick);
+    UNTIL(&d, daemon_serves(&d, Z, 10) && daemon_idle(&d, Z));
+    daemon_notify(&d, Z, P1, NULL);
+    UNTIL(&d, counters()->checks_ok == 2 && daemon_idle(&d, Z));
+    ck_assert_uint_eq(p1->axfr, 1);
+    play(p1, good(11));
+    daemon_notify(&d, Z, P1, &(uint32_t){11});
+    UNTIL(&d, daemon_serves(&d, Z, 11));
+    ck_assert_uint_eq(p1->axfr, 2);
+    end();
+}
+END_TEST
+
+START_TEST(serials_wrap)
+{
+    p1 = primary_start(P1);
+    play(p1, good(4294967290u));
+    daemon_open(&d, 1, ONE, no_gap);
+    UNTIL(&d, daemon_serves(&d, Z, 4294967290u) && daemon_idle(&d, Z));
+    play(p1, good(5));
+    daemon_notify(&d, Z, P1, NULL);
+    UNTIL(&d, daemon_serves(&d, Z, 5) && daemon_idle(&d, Z));
+    play(p1, good(5 + 0x80000000u)); /* neither newer nor older */
+    daemon_notify(&d, Z, P1, NULL);
+    UNTIL(&d, counters()->checks_ok == 3 && daemon_idle(&d, Z));
+    ck_assert(daemon_serves(&d, Z, 5));
+    ck_assert_uint_eq(p1->axfr, 2);
+    end();
+}
+END_TEST
+
+START_TEST(failover_from_a_dead_host)
+{
+    p2 = primary_start(P2);
+    daemon_open(&d, 1, BOTH, quick);
+    UNTIL(&d, daemon_serves(&d, Z, 10));
+    ck_assert_uint_eq(daemon_said(&d, "warn serial check failed zone=a.example. primary=" P1
+                                      " why=\"cannot connect: Connection refused\""),
+                      1);
+    ck_assert_uint_eq(counters()->checks_failed, 1);
+    end();
+}
+END_TEST
+
+/* Three tries over UDP, one over TCP, all of them without an answer. */
+START_TEST(failover_from_a_silent_host)
+{
+    p1 = primary_start(P1);
+    p2 = primary_start(P2);
+    struct primary_play silent = soa(10, PRIMARY_SILENT);
+    silent.gate_soa = true;
+    play(p1, silent);
+    daemon_open(&d, 1, BOTH, quick);
+    daemon_in(&d, Z)->x->tuning.connect_ms = 200;
+    UNTIL(&d, daemon_serves(&d, Z, 10));
+    ck_assert_uint_eq(p1->soa_udp, 3);
+    ck_assert_uint_eq(p1->soa_tcp, 1);
+    ck_assert_uint_eq(daemon_said(&d, "primary=" P1), 1);
+    ck_assert_uint_eq(daemon_said(&d, "serial check failed"), 1);
+    end();
+}
+END_TEST
+
+START_TEST(udp_lost_tcp_answers)
+{
+    p1 = primary_start(P1);
+    play(p1, soa(10, PRIMARY_SILENT));
+    daemon_open(&d, 1, ONE, quick);
+    UNTIL(&d, daemon_serves(&d, Z, 10));
+    ck_assert_uint_eq(p1->soa_udp, 3);
+    ck_assert_uint_eq(p1->soa_tcp, 1);
+    end();
+}
+END_TEST
+
+START_TEST(cut_answer_is_asked_again_over_tcp)
+{
+    p1 = primary_start(P1);
+    play(p1, soa(10, PRIMARY_TRUNCATES));
+    daemon_open(&d, 1, ONE, quick);
+    UNTIL(&d, daemon_serves(&d, Z, 10));
+    ck_assert_uint_eq(p1->soa_udp, 1);
+    ck_assert_uint_eq(p1->soa_tcp, 1);
+    end();
+}
+END_TEST
+
+START_TEST(wrong_id_does_not_end_the_wait)
+{
+    p1 = primary_start(P1);
+    play(p1, soa(10, PRIMARY_WRONG_ID));
+    daemon_open(&d, 1, ONE, quick);
+    UNTIL(&d, daemon_serves(&d, Z, 10));
+    ck_assert_uint_eq(counters()->checks_failed, 0);
+    ck_assert_uint_eq(p1->soa_tcp, 0);
+    end();
+}
+END_TEST
+
+START_TEST(wrong_question_over_udp_and_tcp)
+{
+    p1 = primary_start(P1);
+    play(p1, soa(10, PRIMARY_WRONG_QUESTION));
+    daemon_open(&d, 1, ONE, quick);
+    UNTIL(&d, counters()->checks_failed == 1);
+    ck_assert_uint_eq(daemon_said(&d,
+                                  "it answered another question; 3 datagrams with another ID or "
+                                  "question were ignored"),
+                      1);
+    end();
+}
+END_TEST
+
+START_TEST(server_without_edns)
+{
+    p1 = primary_start(P1);
+    play(p1, soa(10, PRIMARY_KNOWS_NO_EDNS));
+    daemon_open(&d, 1, ONE, no_gap);
+    UNTIL(&d, daemon_serves(&d, Z, 10) && daemon_idle(&d, Z));
+    ck_assert_uint_eq(p1->soa_udp, 2);
+    ck_assert_uint_eq(p1->edns, 1);
+    daemon_notify(&d, Z, P1, NULL); /* it is remembered */
+    UNTIL(&d, counters()->checks_ok == 2);
+    ck_assert_uint_eq(p1->edns, 1);
+    end();
+}
+END_TEST
+
+START_TEST(lame_primaries)
+{
+    static const struct {
+        enum primary_soa how;
+        const char *why;
+    } row[] = {
+        {PRIMARY_NO_SOA, "its answer has no SOA record: it does not serve the zone"},
+        {PRIMARY_SAYS_REFUSED, "it answered with RCODE REFUSED"},
+    };
+    p1 = primary_start(P1);
+    p2 = primary_start(P2);
+    play(p1, soa(10, row[_i].how));
+    daemon_open(&d, 1, BOTH, quick);
+    UNTIL(&d, daemon_serves(&d, Z, 10));
+    ck_assert_uint_eq(daemon_said(&d, row[_i].why), 1);
+    ck_assert_uint_eq(p1->axfr, 0);
+    end();
+}
+END_TEST
+
+START_TEST(answer_without_aa_is_taken_and_noted_once)
+{
+    p1 = primary_start(P1);
+    play(p1, soa(10, PRIMARY_NO_AA));
+    daemon_open(&d, 1, ONE, no_gap);
+    UNTIL(&d, daemon_serves(&d, Z, 10) && daemon_idle(&d, Z));
+    daemon_notify(&d, Z, P1, NULL);
+    UNTIL(&d, counters()->checks_ok == 2);
+    ck_assert_uint_eq(daemon_said(&d, "without the AA bit"), 1);
+    end();
+}
+END_TEST
+
+/* ---- transfers that go wrong: the words an operator sees */
+
+static const struct {
+    enum primary_axfr how;
+    const char *why;
+} wrong[] = {
+    {PRIMARY_DIES, "the stream ended"},
+    {PRIMARY_DIES_BETWEEN, "the stream ended"},
+    {PRIMARY_NOT_IT, "message 1, record 1 (h0.a.example. A): the first record is not the SOA"},
+    {PRIMARY_OUTSIDE, "message 1, record 4 (h1.outside.invalid. A): owner is outside the zone"},
+    {PRIMARY_CHAOS_CLASS, "message 1, record 4 (h1.a.example. A): class is 3, not IN"},
+    {PRIMARY_RCODE, "SERVFAIL"},
+    {PRIMARY_XFR_WRONG_ID, "message 1: "},
+    {PRIMARY_XFR_WRONG_QUESTION, "message 1: question is other. class 1 AXFR, not what was asked"},
+    {PRIMARY_TC, "message 2: "},
+    {PRIMARY_OTHER_SERIAL_LAST, "a second SOA with serial 11; the transfer began with serial 10"},
+    {PRIMARY_EMPTY_MESSAGE, "message 2: "},
+    {PRIMARY_SHORT_RDATA, "message 1, record 4 ("},
+};
+
+START_TEST(wrong_transfer_is_refused_whole_and_the_next_primary_asked)
+{
+    p1 = primary_start(P1);
+    p2 = primary_start(P2);
+    play(p1, axfr(10, wrong[_i].how));
+    play(p2, good(12));
+    daemon_open(&d, 1, BOTH, no_gap);
+    UNTIL(&d, daemon_serves(&d, Z, 12) && daemon_idle(&d, Z));
+    ck_assert_uint_eq(daemon_said(&d, wrong[_i].why), 1);
+    ck_assert_uint_eq(daemon_said(&d, "warn transfer failed zone=a.example. primary=" P1 " why=\""),
+                      1);
+    ck_assert_uint_eq(counters()->transfers_failed, 1);
+    ck_assert_uint_eq(counters()->transfers_ok, 1);
+    ck_assert_uint_eq(counters()->accepted, 1);
+    struct version *v = zone_version(daemon_zone(&d, Z));
+    ck_assert_uint_eq(v->served->records, 7); /* nothing of the first one is in there */
+    version_unref(v);
+    end();
+}
+END_TEST
+
+/* The version that is held is untouched, and status says why it is not renewed. */
+START_TEST(last_good_version_stays)
+{
+    p1 = primary_start(P1);
+    daemon_open(&d, 1, ONE, no_gap);
+    UNTIL(&d, daemon_serves(&d, Z, 10) && daemon_idle(&d, Z));
+    play(p1, axfr(11, PRIMARY_DIES));
+    daemon_notify(&d, Z, P1, NULL);
+    UNTIL(&d, counters()->transfers_failed == 1 && daemon_idle(&d, Z));
+    ck_assert(daemon_serves(&d, Z, 10));
+    struct zone *z = daemon_zone(&d, Z);
+    ck_assert_ptr_eq(strstr(z->last_error, "transfer failed: " P1 ": "), z->last_error);
+    ck_assert_int_le(z->check_at, time(NULL) + 660 + 1); /* retry 600 ± 10 % */
+    ck_assert_int_ge(z->check_at, time(NULL) + 540 - 2);
+    struct json *j = json_new();
+    json_object(j, NULL);
+    xfrin_json(d.server.xfrin, z, j);
+    json_end(j);
+    ck_assert_ptr_nonnull(strstr(json_text(j, NULL), "\"error\":\"transfer failed: "));
+    ck_assert_ptr_nonnull(strstr(json_text(j, NULL), "\"doing\":\"idle\""));
+    json_free(&j);
+    play(p1, good(11));
+    daemon_notify(&d, Z, P1, NULL);
+    UNTIL(&d, daemon_serves(&d, Z, 11) && daemon_idle(&d, Z));
+    ck_assert_str_eq(z->last_error, "");
+    ck_assert_uint_eq(daemon_said(&d, "primary answers again"), 1);
+    end();
+}
+END_TEST
+
+START_TEST(transfer_with_an_older_serial_than_told)
+{
+    p1 = primary_start(P1);
+    daemon_open(&d, 1, ONE, no_gap);
+    UNTIL(&d, daemon_serves(&d, Z, 10) && daemon_idle(&d, Z));
+    play(p1, axfr(15, PRIMARY_SERVES_OLDER));
+    daemon_notify(&d, Z, P1, NULL);
+    UNTIL(&d, counters()->transfers_failed == 1 && daemon_idle(&d, Z));
+    ck_assert_uint_eq(daemon_said(&d, "message 1: serial 10 is not newer than ours, 10"), 1);
+    ck_assert_uint_eq(counters()->accepted, 1);
+    end();
+}
+END_TEST
+
+/* ---- serials that go back */
+
+START_TEST(older_serial_is_followed_only_on_order)
+{
+    p1 = primary_start(P1);
+    play(p1, good(20));
+    daemon_open(&d, 1, ONE, no_gap);
+    UNTIL(&d, daemon_serves(&d, Z, 20) && daemon_idle(&d, Z));
+    play(p1, good(15));
+    daemon_notify(&d, Z, P1, NULL);
+    UNTIL(&d, counters()->checks_ok == 2 && daemon_idle(&d, Z));
+    ck_assert(daemon_serves(&d, Z, 20));
+    ck_assert_uint_eq(p1->axfr, 1);
+    ck_assert_uint_eq(
+        daemon_said(&d, "warn serial of the primary is older than ours zone=a.example."), 1);
+    ck_assert_uint_eq(daemon_said(&d, "it has serial 15 and we hold 20"), 1);
+    ck_assert_str_ne(daemon_zone(&d, Z)->last_error, "");
+    xfrin_retransfer(d.server.xfrin, daemon_zone(&d, Z));
+    UNTIL(&d, daemon_serves(&d, Z, 15));
+    end();
+}
+END_TEST
+
+START_TEST(primary_that_lags_does_not_hide_one_that_does_not)
+{
+    p1 = primary_start(P1);
+    p2 = primary_start(P2);
+    play(p1, good(20));
+    play(p2, good(20));
+    daemon_open(&d, 1, BOTH, no_gap);
+    UNTIL(&d, daemon_serves(&d, Z, 20) && daemon_idle(&d, Z));
+    play(p1, good(15));
+    play(p2, good(21));
+    daemon_notify(&d, Z, P1, NULL);
+    UNTIL(&d, daemon_serves(&d, Z, 21));
+    end();
+}
+END_TEST
+
+START_TEST(retransfer_takes_the_same_serial_again)
+{
+    p1 = primary_start(P1);
+    daemon_open(&d, 1, ONE, quick);
+    UNTIL(&d, daemon_serves(&d, Z, 10) && daemon_idle(&d, Z));
+    struct primary_play more = good(10);
+    more.records = 30;
+    play(p1, more);
+    xfrin_retransfer(d.server.xfrin, daemon_zone(&d, Z));
+    UNTIL(&d, d.events[ZONE_ACCEPTED] == 2 && daemon_idle(&d, Z));
+    struct version *v = zone_version(daemon_zone(&d, Z));
+    ck_assert_uint_eq(v->served->records, 32);
+    version_unref(v);
+    xfrin_retransfer(d.server.xfrin, daemon_zone(&d, Z));
+    UNTIL(&d, d.events[ZONE_UNCHANGED] == 1 && daemon_idle(&d, Z));
+    end();
+}
+END_TEST
+
+/* ---- NOTIFY */
+
+START_TEST(notifies_during_a_check_give_one_more)
+{
+    p1 = primary_start(P1);
+    daemon_open(&d, 1, ONE, no_gap);
+    daemon_in(&d, Z)->x->tuning.soa_timeout_ms = 20000; /* no second try while the gate is shut */
+    UNTIL(&d, daemon_serves(&d, Z, 10) && daemon_idle(&d, Z));
+    struct primary_play shut = good(10);
+    shut.gate_soa = true;
+    play(p1, shut);
+    daemon_notify(&d, Z, P1, NULL);
+    UNTIL(&d, p1->soa_udp == 2);
+    for (int i = 0; i < 50; i++)
+        daemon_notify(&d, Z, P1, NULL);
+    daemon_turn(&d);
+    play(p1, good(10));
+    UNTIL(&d, counters()->checks_ok == 3 && daemon_idle(&d, Z));
+    for (int i = 0; i < 20; i++)
+        daemon_turn(&d);
+    ck_assert_uint_eq(p1->soa_udp, 3);
+    end();
+}
+END_TEST
+
+START_TEST(notify_during_a_transfer_gives_one_more_check)
+{
+    p1 = primary_start(P1);
+    daemon_open(&d, 1, ONE, no_gap);
+    UNTIL(&d, daemon_serves(&d, Z, 10) && daemon_idle(&d, Z));
+    struct primary_play shut = good(11);
+    shut.gate_axfr = true;
+    play(p1, shut);
+    daemon_notify(&d, Z, P1, NULL);
+    UNTIL(&d, p1->axfr == 2);
+    daemon_notify(&d, Z, P1, &(uint32_t){12});
+    daemon_notify(&d, Z, P1, &(uint32_t){12});
+    daemon_turn(&d);
+    play(p1, good(11)); /* the transfer under way was of serial 11 */
+    UNTIL(&d, daemon_serves(&d, Z, 11) && daemon_idle(&d, Z));
+    UNTIL(&d, counters()->checks_ok == 3 && daemon_idle(&d, Z));
+    ck_assert_uint_eq(p1->soa_udp, 3);
+    ck_assert_uint_eq(p1->axfr, 2);
+    end();
+}
+END_TEST
+
+/* A NOTIFY that led to nothing keeps the next one waiting, but not one with news. */
+START_TEST(notifies_without_news_are_answered_once_a_second)
+{
+    p1 = primary_start(P1);
+    daemon_open(&d, 1, ONE, quick);
+    UNTIL(&d, daemon_serves(&d, Z, 10) && daemon_idle(&d, Z));
+    daemon_notify(&d, Z, P1, &(uint32_t){10});
+    UNTIL(&d, counters()->checks_ok == 2 && daemon_idle(&d, Z));
+    int64_t first = p1->soa_at_us;
+    daemon_notify(&d, Z, P1, &(uint32_t){10});
+    UNTIL(&d, counters()->checks_ok == 3 && daemon_idle(&d, Z));
+    int64_t second = p1->soa_at_us;
+    ck_assert_int_ge(second - first, 990000);
+    play(p1, good(11));
+    daemon_notify(&d, Z, P1, &(uint32_t){11});
+    UNTIL(&d, daemon_serves(&d, Z, 11) && daemon_idle(&d, Z));
+    ck_assert_int_lt(p1->soa_at_us - second, 900000);
+    end();
+}
+END_TEST
+
+/* One promise that is not kept is enough: the next one waits. */
+START_TEST(notifies_that_lie_are_answered_once_a_second)
+{
+    p1 = primary_start(P1);
+    daemon_open(&d, 1, ONE, quick);
+    UNTIL(&d, daemon_serves(&d, Z, 10) && daemon_idle(&d, Z));
+    daemon_notify(&d, Z, P1, &(uint32_t){99});
+    UNTIL(&d, counters()->checks_ok == 2 && daemon_idle(&d, Z));
+    int64_t first = p1->soa_at_us;
+    daemon_notify(&d, Z, P1, &(uint32_t){100});
+    UNTIL(&d, counters()->checks_ok == 3 && daemon_idle(&d, Z));
+    ck_assert_int_ge(p1->soa_at_us - first, 990000);
+    end();
+}
+END_TEST
+
+START_TEST(primary_that_notifies_is_asked_first)
+{
+    p1 = primary_start(P1);
+    p2 = primary_start(P2);
+    daemon_open(&d, 1, BOTH, no_gap);
+    UNTIL(&d, daemon_serves(&d, Z, 10) && daemon_idle(&d, Z));
+    ck_assert_uint_eq(p2->soa_udp, 0);
+    play(p2, good(11));
+    daemon_notify(&d, Z, "127.0.0.2@40000", NULL);
+    UNTIL(&d, daemon_serves(&d, Z, 11) && daemon_idle(&d, Z));
+    ck_assert_uint_eq(p1->soa_udp, 1);
+    ck_assert_uint_eq(p2->axfr, 1);
+    play(p1, good(12));
+    daemon_notify(&d, Z, "192.0.2.1@53", NULL); /* allowed, but none of them */
+    UNTIL(&d, daemon_serves(&d, Z, 12));
+    ck_assert_uint_eq(p2->soa_udp, 1);
+    end();
+}
+END_TEST
+
+/* ---- what the chain says */
+
+START_TEST(refused_content_is_not_fetched_again)
+{
+    p1 = primary_start(P1);
+    p2 = primary_start(P2);
+    daemon_open(&d, 1, BOTH, no_gap);
+    UNTIL(&d, daemon_serves(&d, Z, 10) && daemon_idle(&d, Z));
+    play(p1, good(19));
+    play(p2, good(19));
+    daemon_notify(&d, Z, P1, NULL);
+    UNTIL(&d, d.events[ZONE_REFUSED] == 2 && daemon_idle(&d, Z)); /* one from each */
+    ck_assert_uint_eq(p1->axfr + p2->axfr, 3);
+    ck_assert_int_eq(daemon_zone(&d, Z)->expires_at, daemon_zone(&d, Z)->checked_at + 86400);
+    for (unsigned i = 1; i <= 3; i++) {
+        daemon_notify(&d, Z, P1, NULL);
+        UNTIL(&d, p1->soa_udp + p2->soa_udp == 3 + 2 * i && daemon_idle(&d, Z));
+    }
+    ck_assert_uint_eq(p1->axfr + p2->axfr, 3);
+    play(p2, good(20)); /* mended at one of them */
+    daemon_notify(&d, Z, P1, NULL);
+    UNTIL(&d, daemon_serves(&d, Z, 20) && daemon_idle(&d, Z));
+    ck_assert_uint_eq(p1->axfr + p2->axfr, 4);
+    end();
+}
+END_TEST
+
+/* … until the back-off is over, again and again, less and less often. */
+START_TEST(refused_content_is_fetched_after_the_back_off)
+{
+    p1 = primary_start(P1);
+    struct primary_play bad = good(19);
+    bad.retry = 1;
+    play(p1, bad);
+    daemon_open(&d, 1, ONE, quick);
+    UNTIL(&d, d.events[ZONE_REFUSED] == 1 && daemon_idle(&d, Z));
+    double first = daemon_now();
+    UNTIL(&d, d.events[ZONE_REFUSED] == 2 && daemon_idle(&d, Z));
+    double second = daemon_now();
+    UNTIL(&d, d.events[ZONE_REFUSED] == 3 && daemon_idle(&d, Z));
+    double third = daemon_now();
+    ck_assert(second - first > 0.85); /* 1 s ± 10 % */
+    ck_assert(third - second > 1.7);  /* 2 s ± 10 % */
+    ck_assert_uint_eq(p1->axfr, 3);
+    end();
+}
+END_TEST
+
+START_TEST(refused_content_is_fetched_on_order_and_on_reload)
+{
+    p1 = primary_start(P1);
+    play(p1, good(19));
+    daemon_open(&d, 1, ONE, quick);
+    UNTIL(&d, d.events[ZONE_REFUSED] == 1 && daemon_idle(&d, Z));
+    xfrin_retransfer(d.server.xfrin, daemon_zone(&d, Z));
+    UNTIL(&d, d.events[ZONE_REFUSED] == 2 && daemon_idle(&d, Z));
+    daemon_reload(&d, ONE);
+    UNTIL(&d, d.events[ZONE_REFUSED] == 3 && daemon_idle(&d, Z));
+    ck_assert_uint_eq(p1->axfr, 3);
+    end();
+}
+END_TEST
+
+START_TEST(held_content_waits_for_the_operator)
+{
+    p1 = primary_start(P1);
+    struct why why;
+    daemon_open(&d, 1, ONE, no_gap);
+    UNTIL(&d, daemon_serves(&d, Z, 10) && daemon_idle(&d, Z));
+    play(p1, good(18));
+    daemon_notify(&d, Z, P1, NULL);
+    UNTIL(&d, d.events[ZONE_HELD] == 1 && daemon_idle(&d, Z));
+    daemon_notify(&d, Z, P1, NULL);
+    UNTIL(&d, counters()->checks_ok == 3 && daemon_idle(&d, Z));
+    ck_assert_uint_eq(p1->axfr, 2);
+    ck_assert_int_eq(zone_approve(daemon_zone(&d, Z), NULL, &why), 0);
+    UNTIL(&d, daemon_serves(&d, Z, 18) && d.events[ZONE_ACCEPTED] == 2);
+    ck_assert_int_ge(daemon_zone(&d, Z)->check_at, time(NULL) + 3240 - 2);
+    end();
+}
+END_TEST
+
+START_TEST(content_that_cannot_be_judged_is_fetched_again)
+{
+    p1 = primary_start(P1);
+    struct primary_play later = good(17);
+    play(p1, later);
+    daemon_open(&d, 1, ONE, quick);
+    UNTIL(&d, d.events[ZONE_RETRY] == 2);
+    ck_assert_uint_ge(p1->axfr, 2);
+    end();
+}
+END_TEST
+
+START_TEST(stages_are_woken)
+{
+    p1 = primary_start(P1);
+    play(p1, good(16));
+    daemon_open(&d, 1, ONE, quick);
+    UNTIL(&d, d.events[ZONE_ACCEPTED] >= 2);
+    ck_assert(daemon_serves(&d, Z, 16));
+    ck_assert_uint_eq(p1->axfr, 1);
+    end();
+}
+END_TEST
+
+/* ---- reloads, drops, ends */
+
+START_TEST(zone_is_dropped_in_the_middle)
+{
+    p1 = primary_start(P1);
+    struct primary_play shut = good(10);
+    shut.gate_soa = _i == 0;
+    shut.gate_axfr = _i == 1;
+    play(p1, shut);
+    daemon_open(&d, 1, ONE, quick);
+    UNTIL(&d, _i == 0 ? p1->soa_udp > 0 : p1->axfr > 0);
+    daemon_reload(&d, REMOTES "zones = ();");
+    play(p1, good(10));
+    daemon_reload(&d, ONE);
+    UNTIL(&d, daemon_serves(&d, Z, 10) && daemon_idle(&d, Z));
+    ck_assert_uint_eq(d.server.xfrin->checks, 0);
+    ck_assert_uint_eq(d.server.xfrin->transfers, 0);
+    end();
+}
+END_TEST
+
+START_TEST(primaries_change_in_the_middle)
+{
+    p1 = primary_start(P1);
+    p2 = primary_start(P2);
+    struct primary_play shut = good(10);
+    shut.gate_soa = _i == 0;
+    shut.gate_axfr = _i == 1;
+    play(p1, shut);
+    play(p2, good(20));
+    daemon_open(&d, 1, ONE, quick);
+    UNTIL(&d, _i == 0 ? p1->soa_udp > 0 : p1->axfr > 0);
+    daemon_reload(&d,
+                  REMOTES "zones = ( { name = \"" Z "\"; primaries = (\"p2\"); chain = (); } );");
+    UNTIL(&d, daemon_serves(&d, Z, 20) && daemon_idle(&d, Z));
+    ck_assert_uint_eq(d.server.xfrin->transfers, 0);
+    end();
+}
+END_TEST
+
+START_TEST(stop_in_the_middle)
+{
+    p1 = primary_start(P1);
+    struct primary_play shut = good(10);
+    shut.gate_soa = _i == 0;
+    shut.gate_axfr = _i == 1;
+    play(p1, shut);
+    daemon_open(&d, 1, ONE, quick);
+    UNTIL(&d, _i == 0 ? p1->soa_udp > 0 : p1->axfr > 0);
+    char *doing = xfrin_doing(d.server.xfrin, daemon_zone(&d, Z));
+    ck_assert_str_eq(doing,
+                     _i == 0 ? "asking " P1 " for its serial" : strstr(doing, "transferring "));
+    mem_free(&doing);
+    daemon_notify(&d, Z, P1, NULL); /* still on its way when all is freed */
+    end();
+}
+END_TEST
+
+START_TEST(chain_in_the_loops_own_thread)
+{
+    p1 = primary_start(P1);
+    daemon_open(&d, 0, ONE, no_gap);
+    UNTIL(&d, daemon_serves(&d, Z, 10) && daemon_idle(&d, Z));
+    play(p1, good(19));
+    daemon_notify(&d, Z, P1, NULL);
+    UNTIL(&d, d.events[ZONE_REFUSED] == 1 && daemon_idle(&d, Z));
+    end();
+}
+END_TEST
+
+int main(void)
+{
+    struct suite s = suite_open("xfrin");
+    suite_add(s, first_load);
+    suite_add(s, same_serial_is_not_fetched);
+    suite_add(s, serials_wrap);
+    suite_add(s, failover_from_a_dead_host);
+    suite_add(s, failover_from_a_silent_host);
+    suite_add(s, udp_lost_tcp_answers);
+    suite_add(s, cut_answer_is_asked_again_over_tcp);
+    suite_add(s, wrong_id_does_not_end_the_wait);
+    suite_add(s, wrong_question_over_udp_and_tcp);
+    suite_add(s, server_without_edns);
+    tcase_add_loop_test(s.tcase, lame_primaries, 0, 2);
+    suite_add(s, answer_without_aa_is_taken_and_noted_once);
+    tcase_add_loop_test(s.tcase, wrong_transfer_is_refused_whole_and_the_next_primary_asked, 0,
+                        (int)(sizeof wrong / sizeof wrong[0]));
+    suite_add(s, last_good_version_stays);
+    suite_add(s, transfer_with_an_older_serial_than_told);
+    suite_add(s, older_serial_is_followed_only_on_order);
+    suite_add(s, primary_that_lags_does_not_hide_one_that_does_not);
+    suite_add(s, retransfer_takes_the_same_serial_again);
+    suite_add(s, notifies_during_a_check_give_one_more);
+    suite_add(s, notify_during_a_transfer_gives_one_more_check);
+    suite_add(s, notifies_without_news_are_answered_once_a_second);
+    suite_add(s, notifies_that_lie_are_answered_once_a_second);
+    suite_add(s, primary_that_notifies_is_asked_first);
+    suite_add(s, refused_content_is_not_fetched_again);
+    suite_add(s, refused_content_is_fetched_after_the_back_off);
+    suite_add(s, refused_content_is_fetched_on_order_and_on_reload);
+    suite_add(s, held_content_waits_for_the_operator);
+    suite_add(s, content_that_cannot_be_judged_is_fetched_again);
+    suite_add(s, stages_are_woken);
+    tcase_add_loop_test(s.tcase, zone_is_dropped_in_the_middle, 0, 2);
+    tcase_add_loop_test(s.tcase, primaries_change_in_the_middle, 0, 2);
+    tcase_add_loop_test(s.tcase, stop_in_the_middle, 0, 2);
+    suite_add(s, chain_in_the_loops_own_thread);
+    return suite_run(s);
+}
