@@ -24,7 +24,9 @@ int command_ask(int argc, char **argv)
         break;
     }
     struct config *config;
-    if (config_load(command_config_path(path), &config, &why))
+    /* The zones of the file may be wrong: then `weir reload` is for the running weir to refuse, and
+     * `weir status` must still work. */
+    if (config_load_server(command_config_path(path), &config, &why))
         return command_fail(argv[0], &why);
     int code;
     if (!config->server.control)

@@ -27,22 +27,33 @@ static int check_parts(const struct source *src, const setting *root, struct why
     return 0;
 }
 
+static int refuse_no_server(const struct source *src, const setting *root, struct why *why)
+{
+    return setting_refuse(src, root, why, "expected server = { listen = (\"ADDRESS@PORT\"); ... }");
+}
+
+static int read_server(const struct source *src, const setting *root, struct config *out,
+                       struct why *why)
+{
+    const setting *server = config_setting_get_member(root, "server");
+    return server ? server_conf_read(src, server, &out->server, why)
+                  : refuse_no_server(src, root, why);
+}
+
 static int read_parts(const struct source *src, const setting *root, struct config *out,
                       struct why *why)
 {
-    const setting *server = config_setting_get_member(root, "server");
     const setting *remotes = config_setting_get_member(root, "remotes");
     const setting *templates = config_setting_get_member(root, "templates");
     const setting *zones = config_setting_get_member(root, "zones");
     int err = check_parts(src, root, why);
     if (err)
         return err;
-    if (!server)
-        return setting_refuse(src, root, why,
-                              "expected server = { listen = (\"ADDRESS@PORT\"); ... }");
+    if (!config_setting_get_member(root, "server"))
+        return refuse_no_server(src, root, why);
     if (!zones)
         return setting_refuse(src, root, why, "expected zones = ( { name = ...; }, ... )");
-    err = server_conf_read(src, server, &out->server, why);
+    err = read_server(src, root, out, why);
     if (!err && remotes)
         err = remotes_read(src, remotes, out, why);
     if (!err)
@@ -58,8 +69,10 @@ static int refuse_syntax(const char *path, const config_t *tree, struct why *why
     return why_set(why, -E_CONF, "%s:%d: %s", path, config_error_line(tree), text);
 }
 
+typedef int reader(const struct source *, const setting *, struct config *, struct why *);
+
 static int parse_in(const char *folder, const char *text, size_t len, const char *path,
-                    struct config **out, struct why *why)
+                    reader *read, struct config **out, struct why *why)
 {
     char *safe;
     int err = config_text_prepare(text, len, path, &safe, why);
@@ -72,7 +85,7 @@ static int parse_in(const char *folder, const char *text, size_t len, const char
     config_t tree;
     config_init(&tree);
     if (config_read_string(&tree, safe))
-        err = read_parts(&src, config_root_setting(&tree), c, why);
+        err = read(&src, config_root_setting(&tree), c, why);
     else
         err = refuse_syntax(path, &tree, why);
     config_destroy(&tree);
@@ -100,7 +113,7 @@ int config_parse(const char *text, size_t len, const char *path, struct config *
                  struct why *why)
 {
     char *folder = folder_of(path);
-    int err = parse_in(folder, text, len, path, out, why);
+    int err = parse_in(folder, text, len, path, read_parts, out, why);
     mem_free(&folder);
     return err;
 }
@@ -133,7 +146,7 @@ static int read_all(FILE *file, const char *path, char **out, size_t *len, struc
     return 0;
 }
 
-int config_load(const char *path, struct config **out, struct why *why)
+static int load(const char *path, reader *read, struct config **out, struct why *why)
 {
     FILE *file = fopen(path, "re");
     if (!file)
@@ -146,11 +159,21 @@ int config_load(const char *path, struct config **out, struct why *why)
         return err;
     /* Absolute, so that paths in it hold after a chdir. */
     char *folder = folder_of(path), *real = realpath(folder, NULL);
-    err = parse_in(real ? real : folder, text, len, path, out, why);
+    err = parse_in(real ? real : folder, text, len, path, read, out, why);
     free(real);
     mem_free(&folder);
     mem_free(&text);
     return err;
+}
+
+int config_load(const char *path, struct config **out, struct why *why)
+{
+    return load(path, read_parts, out, why);
+}
+
+int config_load_server(const char *path, struct config **out, struct why *why)
+{
+    return load(path, read_server, out, why);
 }
 
 struct config *config_ref(const struct config *c)

@@ -73,7 +73,9 @@ struct config {
 };
 /* -E_IO: the file cannot be read; -E_CONF: "FILE:LINE: word = value: expected …". (Not config_read: libconfig has that.) */
 int config_load(const char *path, struct config **out, struct why *why) MUST_CHECK;
-/* The same from text; `path` is what errors name and what relative paths start from. */
+/* Its server block alone, without remotes and zones, which may be wrong: for who only wants to talk to a running weir. */
+int config_load_server(const char *path, struct config **out, struct why *why) MUST_CHECK;
+/* The whole from text; `path` is what errors name and what relative paths start from. */
 int config_parse(const char *text, size_t len, const char *path, struct config **out, struct why *why) MUST_CHECK;
 struct config *config_ref(const struct config *c);
 void config_unref(struct config *c);
