@@ -22,6 +22,8 @@ struct pending {
     struct snapshot *input, *since;
     struct changeset *changes;
     bool woken;
+    bool
+        yields; /* an old input, to be judged again: a newer one that waits goes first and takes its place */
     char origin[96];
 };
 
@@ -199,7 +201,7 @@ static void run_submit(struct zone *z, struct pending *p)
     pthread_mutex_lock(&z->lock);
     bool submit = false;
     struct pending replaced = {0};
-    if (!z->run->retired && !(p->woken && z->run->has_pending)) {
+    if (!z->run->retired && !(p->yields && z->run->has_pending)) {
         replaced = z->run->pending;
         z->run->pending = *p;
         z->run->has_pending = true;
@@ -230,8 +232,10 @@ static void run_again(struct zone *z)
     struct version *v = zone_version(z);
     if (!v)
         return;
-    struct pending p = {
-        .input = snapshot_ref(v->input), .since = snapshot_ref(v->input), .woken = true};
+    struct pending p = {.input = snapshot_ref(v->input),
+                        .since = snapshot_ref(v->input),
+                        .woken = true,
+                        .yields = true};
     snprintf(p.origin, sizeof p.origin, "%s", v->origin);
     version_unref(v);
     run_submit(z, &p);
@@ -356,12 +360,20 @@ static void zone_accept(struct zone *z, struct candidate **cp, time_t now, bool 
         return;
     if (woken) {
         /* It was made beside the version that was just replaced: judge it beside the new one. */
-        zone_submit(z, held->version->input, NULL, NULL, held->origin);
+        struct pending again = {.input = snapshot_ref(held->version->input), .yields = true};
+        snprintf(again.origin, sizeof again.origin, "%s", held->origin);
+        run_submit(z, &again);
     } else {
         log_notice("held version is superseded", LOG_KV("zone", LOG_S(z->text)),
                    LOG_KV("serial", LOG_U(held->serial)), LOG_KV("by", LOG_U(v->soa.serial)));
     }
     candidate_free(&held);
+}
+
+static void log_approval_void(const struct zone *z)
+{
+    log_warn("approval came too late: what was held then has been superseded",
+             LOG_KV("zone", LOG_S(z->text)));
 }
 
 static void zone_hold(struct zone *z, struct candidate **cp)
@@ -376,8 +388,12 @@ static void zone_hold(struct zone *z, struct candidate **cp)
     atomic_fetch_add(&z->counters.held, 1);
     pthread_mutex_lock(&z->lock);
     struct candidate *before = z->held;
+    bool approved = z->run->approve;
     z->held = c;
+    z->run->approve = false; /* what the operator has seen is the one before, not this one */
     pthread_mutex_unlock(&z->lock);
+    if (approved)
+        log_approval_void(z);
     *cp = NULL;
     candidate_free(&before);
 }
@@ -458,6 +474,7 @@ static void run_input(struct zone_run *run, struct pending *p, struct chain *cha
                       struct version *prev)
 {
     struct zone *z = run->zone;
+    struct soa soa = {0};
     time_t now = shared_now(run->shared);
     if (prev && prev->chain == chain && !p->woken) {
         if (!p->changes || p->since != prev->input) {
@@ -468,7 +485,8 @@ static void run_input(struct zone_run *run, struct pending *p, struct chain *cha
         }
         if (p->changes->n == 0) {
             zone_unchanged(z);
-            tell(run, ZONE_UNCHANGED, prev->soa.serial);
+            snapshot_soa(p->input, &soa);
+            tell(run, ZONE_UNCHANGED, soa.serial);
             return;
         }
     }
@@ -489,8 +507,10 @@ static void run_approval(struct zone_run *run)
     struct candidate *c = z->held;
     z->held = NULL;
     pthread_mutex_unlock(&z->lock);
-    if (!c)
+    if (!c) {
+        log_approval_void(z);
         return;
+    }
     uint32_t serial = c->serial;
     log_notice("held version approved by the operator", LOG_KV("zone", LOG_S(z->text)),
                LOG_KV("serial", LOG_U(serial)));

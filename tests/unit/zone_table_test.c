@@ -223,6 +223,106 @@ START_TEST(test_wake)
 }
 END_TEST
 
+/* What happens while a chain runs: its clock is looked at just before. */
+struct meanwhile {
+    struct zone *z;
+    void (*act)(struct zone *z);
+};
+
+static time_t clock_acts(void *ctx)
+{
+    struct meanwhile *m = ctx;
+    void (*act)(struct zone * z) = m->act;
+    m->act = NULL;
+    if (act)
+        act(m->z);
+    return 1000;
+}
+
+static void approve_31(struct zone *z)
+{
+    uint32_t serial = 31;
+    struct why why;
+    ck_assert_int_eq(zone_approve(z, &serial, &why), 0);
+}
+
+static void submit_45(struct zone *z)
+{
+    submit(z, 45);
+}
+
+/* The operator says yes to the version that he sees; another one is held in its place before it comes to that. */
+START_TEST(test_approval_is_of_what_was_seen)
+{
+    struct world w;
+    world_open(&w, 0);
+    struct meanwhile m = {.z = get(&w, "example.")};
+    zone_table_clock(w.table, clock_acts, &m);
+    submit(m.z, 15);
+    submit(m.z, 31);
+    m.act = approve_31;
+    submit(m.z, 41);
+    ck_assert_uint_eq(served(m.z), 15);
+    ck_assert_ptr_nonnull(m.z->held);
+    ck_assert_uint_eq(m.z->held->serial, 41);
+    world_close(&w);
+}
+END_TEST
+
+/* A held version that must be judged again does not push out a newer input that waits. */
+START_TEST(test_held_yields)
+{
+    struct world w;
+    world_open(&w, 0);
+    struct meanwhile m = {.z = get(&w, "example.")};
+    zone_table_clock(w.table, clock_acts, &m);
+    submit(m.z, 15);
+    submit(m.z, 31);
+    m.act = submit_45;
+    zone_wake(m.z);
+    ck_assert_uint_eq(served(m.z), 45);
+    ck_assert_ptr_null(m.z->held);
+    world_close(&w);
+}
+END_TEST
+
+/* Gives out the serial that comes in, and a thousand. */
+static void bump_run(struct stage_run *r)
+{
+    struct soa soa;
+    uint8_t rdata[2 + 20] = {0};
+    struct why why;
+    ck_assert(snapshot_soa(r->next, &soa));
+    put_u32(rdata + 2, soa.serial + 1000);
+    (void)edit_remove(r->out, snapshot_apex_name(r->next));
+    ck_assert_int_eq(
+        edit_add(r->out, snapshot_apex_name(r->next), RR_SOA, 60, rdata, sizeof rdata, &why), 0);
+}
+
+static const struct stage_type bump = {.name = "bump", .summary = "-", .run = bump_run};
+
+/* Events are about inputs, whatever the chain makes of their serials. */
+START_TEST(test_event_serial)
+{
+    struct world w;
+    world_open(&w, 0);
+    struct config *next =
+        config_make((const char *const[]){"example.", "child.example.", "other."}, 3, false);
+    next->zones[0].chain->stage[0].type = &bump;
+    zone_table_apply(w.table, next, NULL);
+    config_unref(w.config);
+    w.config = next;
+    struct zone *z = get(&w, "example.");
+    submit(z, 15);
+    ck_assert_uint_eq(served(z), 1015);
+    ck_assert_uint_eq(w.last_serial, 15);
+    submit(z, 15);
+    ck_assert_int_eq(w.events[ZONE_UNCHANGED], 1);
+    ck_assert_uint_eq(w.last_serial, 15);
+    world_close(&w);
+}
+END_TEST
+
 static int seen_added, seen_dropped, seen_changed;
 static void on_added(void *ctx, struct zone *z)
 {
@@ -325,6 +425,9 @@ int main(void)
     suite_add(s, test_find);
     suite_add(s, test_verdicts);
     suite_add(s, test_wake);
+    suite_add(s, test_approval_is_of_what_was_seen);
+    suite_add(s, test_held_yields);
+    suite_add(s, test_event_serial);
     suite_add(s, test_apply);
     suite_add(s, test_threads);
     return suite_run(s);
