@@ -12,6 +12,9 @@ const struct finding_type validate_findings[] = {
          "Without SOA this is no zone: the transfer or the file is broken at its source."},
     [SOA_MULTIPLE] = {"soa-multiple", STAGE_REJECT, "{n0} SOA records at the apex",
                       "A zone has exactly one SOA. The primary's data is broken."},
+    [SOA_MISPLACED] = {"soa-misplaced", STAGE_REJECT, "SOA below the apex",
+                       "A zone has one SOA, at its apex. This one is a child zone's, or a name was "
+                       "misspelt. Remove it at the primary."},
     [NS_MISSING] = {"ns-missing", STAGE_REJECT, "no NS at the apex",
                     "A zone without name servers of its own cannot be delegated to. Restore the NS "
                     "set at the primary."},
@@ -105,9 +108,10 @@ const struct finding_type validate_findings[] = {
     [SIG_EXTRA] = {"rrsig-extra", STAGE_PASS, "extra signature by key {n0} {text}",
                    "Good signatures are there as well, so resolvers are not harmed. The signer "
                    "should clean up."},
-    [SIG_EXPIRING] = {"rrsig-expiring", STAGE_PASS, "the last good signature ends in {n0} s",
-                      "Less than min_remaining. If the primary does not sign again in time, the "
-                      "zone goes dark."},
+    [SIG_EXPIRING] = {"rrsig-expiring", STAGE_PASS,
+                      "{n0} rrsets have less than min_remaining left, this one least: {n1} s",
+                      "Their last good signatures end. If the primary does not sign again in time, "
+                      "the zone goes dark, name by name."},
     [SIG_ORPHAN] = {"rrsig-orphan", STAGE_REJECT,
                     "a signature covers {text}, which is not at this name",
                     "The data was removed after signing, or lost on the way. " RESIGN},
@@ -116,10 +120,43 @@ const struct finding_type validate_findings[] = {
          "RFC 4035 2.2: such data is not the zone's own and must not be signed. " RESIGN},
     [SIG_TTL] = {"rrsig-ttl", STAGE_PASS, "signatures have TTL {n0}, what they cover has {n1}",
                  "RFC 4034 3 asks for the same. Resolvers take the smaller. No action needed."},
+    [SIG_END_BEFORE_REFRESH] =
+        {"signatures-end-before-refresh", STAGE_PASS,
+         "the first signatures end in {n0} s, before refresh and retry ({n1} s) are over",
+         "If the next refresh fails, secondaries serve signatures that have ended. Sign earlier, "
+         "or refresh more often."},
 
+    [TTL_MIXED] = {"ttl-mixed", STAGE_PASS, "records with different TTLs; the smallest is {n0}",
+                   "RFC 2181 5.2: one rrset has one TTL. The smallest is served."},
     [DS_MISPLACED] =
         {"ds-misplaced", STAGE_REJECT, "DS where there is no delegation",
          "A DS belongs beside the NS of a child, never at the apex. Remove it, or restore the NS."},
+    [DELEGATION_OTHER_DATA] =
+        {"delegation-other-data", STAGE_PASS, "data beside a delegation that hides it",
+         "Only NS, DS, NSEC and glue have a meaning here: nobody is ever answered from the rest. "
+         "It belongs into the child zone."},
+    [NS_NO_ADDRESS] = {"ns-no-address", STAGE_PASS, "name server {text}",
+                       "The name server is inside the zone and cannot be reached. Add its address, "
+                       "or remove the NS."},
+    [CNAME_MULTIPLE] =
+        {"cname-multiple", STAGE_REJECT, "{n0} CNAME records at one name",
+         "A name is an alias of one other name (RFC 2181 10.1). Remove all but one."},
+    [CNAME_OTHER_DATA] =
+        {"cname-other-data", STAGE_REJECT,
+         "CNAME beside other data: {n0} types, the first is {text}",
+         "An alias has no data of its own (RFC 1034 3.6.2): name servers differ in what they "
+         "answer. Remove the CNAME, or the rest."},
+    [DNAME_MULTIPLE] = {"dname-multiple", STAGE_REJECT, "{n0} DNAME records at one name",
+                        "There is at most one (RFC 6672 2.4). Remove all but one."},
+    [DNAME_AT_DELEGATION] =
+        {"dname-at-delegation", STAGE_REJECT, "DNAME beside the NS of a delegation",
+         "RFC 6672 2.3: what is below the name is either the child's or redirected, not both."},
+    [DNAME_OCCLUDES] = {"dname-occludes", STAGE_PASS, "hidden by the DNAME of {text}",
+                        "Records below a DNAME are never answered (RFC 6672 2.4). They do no harm; "
+                        "remove them, or the DNAME."},
+    [CDS_MISPLACED] = {"cds-misplaced", STAGE_PASS,
+                       "a request to the parent that is not at the apex",
+                       "RFC 7344 4.1: CDS and CDNSKEY mean something at the apex only. Remove it."},
 
     [NSEC_MISSING] = {"nsec-missing", STAGE_REJECT, "the name has no NSEC",
                       "The chain has a gap: the name before can be denied wrongly. " RESIGN},
@@ -132,6 +169,10 @@ const struct finding_type validate_findings[] = {
                      "The list of types is not what is there: types can be denied that exist, or "
                      "promised that do not. " RESIGN},
     [NSEC_MISPLACED] = {"nsec-misplaced", STAGE_REJECT, "NSEC where none may be: {text}", RESIGN},
+    [NSEC_TTL] = {"nsec-ttl", STAGE_PASS,
+                  "{n0} NSEC have another TTL than {n1}; this is the first one",
+                  "RFC 9077: the smaller of the SOA's TTL and its minimum, or denials live longer "
+                  "than they should. Upgrade the signer."},
 
     [NSEC3_PARAM] = {"nsec3-param", STAGE_REJECT,
                      "NSEC3PARAM with hash algorithm {n0}, flags {n1} cannot be used",
@@ -167,5 +208,9 @@ const struct finding_type validate_findings[] = {
     [NSEC3_STRAY] = {"nsec3-stray", STAGE_REJECT, "{n0} NSEC3 records of no announced chain",
                      "Left over from, or the beginning of, another chain. denial = any accepts "
                      "them beside a whole chain."},
+    [NSEC3_TTL] = {"nsec3-ttl", STAGE_PASS,
+                   "{n0} NSEC3 have another TTL than {n1}; this is the first one",
+                   "RFC 9077: the smaller of the SOA's TTL and its minimum, or denials live longer "
+                   "than they should. Upgrade the signer."},
     {NULL, STAGE_PASS, NULL, NULL},
 };

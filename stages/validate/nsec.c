@@ -9,7 +9,7 @@
 
 #include <stdio.h>
 
-void nsec_check(struct check *check, const struct item *item)
+void nsec_check(struct check *check, struct worker *worker, const struct item *item)
 {
     struct findings *findings = check->run->findings;
     const uint8_t *owner = node_name(item->node);
@@ -20,6 +20,8 @@ void nsec_check(struct check *check, const struct item *item)
     }
     if (set.count != 1)
         finding_add(findings, NSEC_MULTIPLE, owner, RR_NSEC, set.count, 0, NULL);
+    if (set.ttl != check->nsec_ttl)
+        tally_add(&worker->tally[TALLY_NSEC_TTL], 0, owner, RR_NSEC);
     struct rdata rdata = {0};
     bool any = rrset_first(&set, &rdata);
     ASSERT(any);

@@ -228,6 +228,9 @@ static void there_list(struct chain3 *chain)
             finding_add(check->run->findings, NSEC3_OWNER, owner, RR_NSEC3, 0, 0, NULL);
             continue;
         }
+        struct rrset set;
+        if (node_rrset(item->node, RR_NSEC3, 0, &set) && set.ttl != check->nsec_ttl)
+            tally_add(&check->tally[TALLY_NSEC3_TTL], 0, owner, RR_NSEC3);
         if (there.nsec3.flags > 1)
             finding_add(check->run->findings, NSEC3_FLAGS, owner, RR_NSEC3, there.nsec3.flags, 0,
                         NULL);

@@ -5,9 +5,9 @@
  *   no RRSIG over    RRSIG, what is not   NS, glue, what is not        anything
  *                    there                there
  *   NSEC             yes (nsec.c)         yes (nsec.c)                 no
- *   DS               no                   yes                          left alone: nobody sees it
  *
- * RFC 4035 2.2 to 2.4.
+ * What may stand beside and below aliases and cuts is in alias.c and delegation.c. RFC 4035 2.2
+ * to 2.4.
  */
 #include "stages/validate/validate.h"
 
@@ -55,14 +55,16 @@ void owner_check(struct check *check, struct worker *worker, const struct item *
             owner_check_rrsig(check, item, &set);
         else if (owner_answers_for(item->status, set.type))
             signatures_add(check, worker, item->node, &set);
-        if (set.type == RR_DS && item->status == NAME_AUTHORITATIVE)
-            finding_add(check->run->findings, DS_MISPLACED, owner, RR_DS, 0, 0, NULL);
+        if (set.ttl_mixed && set.type != RR_RRSIG)
+            finding_add(check->run->findings, TTL_MIXED, owner, set.type, set.ttl, 0, NULL);
         if (set.type == RR_NSEC &&
             (item->status == NAME_OCCLUDED || item->nsec3_only || !check->nsec))
             finding_add(check->run->findings, NSEC_MISPLACED, owner, RR_NSEC, 0, 0,
                         item->status == NAME_OCCLUDED ? "a delegation or DNAME above hides the name"
                                                       : "the zone has none at its apex");
     }
+    alias_check(check, item);
+    delegation_check(check, worker, item);
     if (check->nsec && item->status != NAME_OCCLUDED && !item->nsec3_only)
-        nsec_check(check, item);
+        nsec_check(check, worker, item);
 }

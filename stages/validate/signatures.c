@@ -292,8 +292,8 @@ static void set_judge(struct check *check, struct worker *worker, const struct s
     if (satisfied.until < worker->earliest)
         worker->earliest = satisfied.until;
     if (satisfied.until - check->run->now < check->conf->min_remaining)
-        finding_add(check->run->findings, SIG_EXPIRING, node_name(set->node), set->set.type,
-                    satisfied.until - check->run->now, 0, NULL);
+        tally_add(&worker->tally[TALLY_EXPIRING], satisfied.until, node_name(set->node),
+                  set->set.type);
 }
 
 /* --- the batch --- */

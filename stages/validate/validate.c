@@ -99,6 +99,9 @@ static bool apex_check(struct check *check)
         finding_add(findings, SOA_MISSING, check->apex_name, RR_SOA, 0, 0, NULL);
         return false;
     }
+    bool any = snapshot_soa(check->run->next, &check->soa);
+    ASSERT(any);
+    check->nsec_ttl = check->soa.minimum < check->soa.ttl ? check->soa.minimum : check->soa.ttl;
     if (set.count != 1)
         finding_add(findings, SOA_MULTIPLE, check->apex_name, RR_SOA, set.count, 0, NULL);
     if (!node_has(check->apex, RR_NS))
@@ -123,6 +126,8 @@ static int64_t workers_close(struct check *check)
         signatures_free(&worker->signatures);
         earliest = worker->earliest < earliest ? worker->earliest : earliest;
         check->run->visited += worker->visited;
+        for (unsigned kind = 0; kind < TALLIES; kind++)
+            tally_merge(&check->tally[kind], &worker->tally[kind]);
     }
     return earliest;
 }
@@ -133,6 +138,24 @@ static void names_check(void *ctx, unsigned worker, size_t begin, size_t end)
     for (size_t i = begin; i < end; i++)
         owner_check(check, &check->worker[worker], &check->item[i]);
     signatures_flush(check, &check->worker[worker]);
+}
+
+static void tallies_report(const struct check *check)
+{
+    tally_report(check, TALLY_EXPIRING, SIG_EXPIRING,
+                 check->tally[TALLY_EXPIRING].value - check->run->now);
+    tally_report(check, TALLY_NSEC_TTL, NSEC_TTL, check->nsec_ttl);
+    tally_report(check, TALLY_NSEC3_TTL, NSEC3_TTL, check->nsec_ttl);
+}
+
+/* The next version is asked for when refresh is over; if that fails, once more after retry. */
+static void time_check(const struct check *check, int64_t earliest)
+{
+    int64_t left = earliest - check->run->now;
+    int64_t wait = (int64_t)check->soa.refresh + check->soa.retry;
+    if (earliest != NEVER && left < wait)
+        finding_add(check->run->findings, SIG_END_BEFORE_REFRESH, check->apex_name, RR_SOA, left,
+                    wait, NULL);
 }
 
 static bool dnskeys_equal(const struct node *a, const struct node *b)
@@ -167,7 +190,11 @@ static int64_t version_check(struct check *check, const struct validate_state *s
     par_map(check->run->par, check->items, NAMES_CHUNK, names_check, check);
     int64_t earliest = workers_close(check);
     nsec3_check_all(check);
-    return part && state->earliest < earliest ? state->earliest : earliest;
+    if (part && state->earliest < earliest)
+        earliest = state->earliest;
+    tallies_report(check);
+    time_check(check, earliest);
+    return earliest;
 }
 
 /* min_remaining before the earliest end; when that is over, the end itself (one second past it, it

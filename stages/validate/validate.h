@@ -5,10 +5,13 @@
  *        keys.c         the apex DNSKEY set, ready to verify
  *        signatures.c   an rrset and its RRSIGs
  *        owner.c        what may be at a name, and what of it must be signed
+ *        alias.c        CNAME and DNAME
+ *        delegation.c   cuts, and the addresses of name servers
  *        denial.c       which kind of denial the zone has, and may have
  *        bitmap.c       type bitmaps against the types that are there
  *        nsec.c         the NSEC at a name
  *        nsec3.c        the NSEC3 chains of a version
+ *        tally.c        what is told once for the zone, with a count
  *        walk.c         which names to look at
  *
  * WHO    One run on one thread; signatures, owner and nsec also from par_map bodies, each with its
@@ -34,6 +37,7 @@ struct validate_conf {
 enum validate_code {
     SOA_MISSING,
     SOA_MULTIPLE,
+    SOA_MISPLACED,
     NS_MISSING,
     DNSKEY_MISSING,
     DNSKEY_TOO_MANY,
@@ -66,12 +70,23 @@ enum validate_code {
     SIG_ORPHAN,
     SIG_MISPLACED,
     SIG_TTL,
+    SIG_END_BEFORE_REFRESH,
+    TTL_MIXED,
     DS_MISPLACED,
+    DELEGATION_OTHER_DATA,
+    NS_NO_ADDRESS,
+    CNAME_MULTIPLE,
+    CNAME_OTHER_DATA,
+    DNAME_MULTIPLE,
+    DNAME_AT_DELEGATION,
+    DNAME_OCCLUDES,
+    CDS_MISPLACED,
     NSEC_MISSING,
     NSEC_MULTIPLE,
     NSEC_NEXT,
     NSEC_BITMAP,
     NSEC_MISPLACED,
+    NSEC_TTL,
     NSEC3_PARAM,
     NSEC3_PARAM_MANY,
     NSEC3_ITERATIONS,
@@ -85,6 +100,7 @@ enum validate_code {
     NSEC3_OWNER,
     NSEC3_MULTIPLE,
     NSEC3_STRAY,
+    NSEC3_TTL,
 };
 extern const struct finding_type validate_findings[];
 
@@ -106,6 +122,15 @@ struct keys {
     bool has_sep;
 };
 
+/* --- tallies --- */
+enum tally_kind { TALLY_EXPIRING, TALLY_NSEC_TTL, TALLY_NSEC3_TTL, TALLIES };
+struct tally {
+    size_t n;
+    int64_t value; /* of the case that comes first: the smallest, then by owner and type */
+    const uint8_t *owner;
+    uint16_t type;
+};
+
 /* --- signatures --- */
 struct signatures; /* one worker's batch */
 
@@ -113,6 +138,7 @@ struct worker {
     struct signatures *signatures;
     int64_t earliest; /* when the first rrset that it saw runs out of valid signatures */
     uint64_t visited;
+    struct tally tally[TALLIES];
 };
 
 /* --- one run --- */
@@ -121,6 +147,7 @@ struct item { /* a name to look at */
     const struct node
         *next; /* the next name that owns an NSEC; NULL: the apex (status says if it matters) */
     enum name_status status;
+    const struct node *over; /* occluded: the cut or DNAME that hides it; else NULL */
     bool nsec3_only; /* nothing but a hash's NSEC3 and its signature: no name of the zone itself */
 };
 struct check {
@@ -129,6 +156,8 @@ struct check {
     const uint8_t *apex_name;
     unsigned apex_labels;
     const struct node *apex;
+    struct soa soa;
+    uint32_t nsec_ttl; /* as it should be (RFC 9077) */
     struct keys keys;
     bool nsec, nsec3;     /* this kind of denial is judged */
     bool nsec3_tolerated; /* there may be NSEC3 without NSEC3PARAM */
@@ -136,6 +165,7 @@ struct check {
     struct worker *worker;
     size_t items;
     struct item *item;
+    struct tally tally[TALLIES]; /* of all workers, when they are done */
 };
 
 #define NEVER INT64_MAX
@@ -155,6 +185,18 @@ void signatures_flush(struct check *check, struct worker *worker);
 
 void owner_check(struct check *check, struct worker *worker, const struct item *item);
 
+void alias_check(struct check *check, const struct item *item);
+void delegation_check(struct check *check, struct worker *worker, const struct item *item);
+/* Is the name occluded by a delegation? Else by a DNAME. */
+bool item_below_cut(const struct check *check, const struct item *item);
+
+/* One more case. */
+void tally_add(struct tally *tally, int64_t value, const uint8_t *owner, uint16_t type);
+void tally_merge(struct tally *tally, const struct tally *other);
+/* A finding with the count as {n0} at the first case; nothing if there is none. */
+void tally_report(const struct check *check, enum tally_kind kind, enum validate_code code,
+                  int64_t n1);
+
 /* Settles check->nsec and check->nsec3 by policy and by what is at the apex. */
 void denial_decide(struct check *check);
 
@@ -169,7 +211,7 @@ enum { BITMAP_TEXT_MAX = 200 };
 bool bitmap_check(const struct node *node, enum bitmap_rule rule, bool for_nsec3,
                   const uint8_t *bitmap, size_t len, char out[BITMAP_TEXT_MAX]);
 
-void nsec_check(struct check *check, const struct item *item);
+void nsec_check(struct check *check, struct worker *worker, const struct item *item);
 void nsec3_check_all(struct check *check);
 bool nsec3_only(const struct node *node);
 

@@ -25,6 +25,7 @@ void walk_all(struct check *check)
         struct item *item = &check->item[check->items++];
         *item = (struct item){
             .node = node, .status = status_walk_step(&walk, node), .nsec3_only = nsec3_only(node)};
+        item->over = item->status == NAME_OCCLUDED ? walk.over : NULL;
         if (item->status == NAME_OCCLUDED || item->nsec3_only)
             continue;
         if (before)
@@ -129,6 +130,20 @@ static const struct node *owner_after(const struct snapshot *s, const struct nod
     return NULL;
 }
 
+static struct item item_at(const struct snapshot *s, const struct node *node)
+{
+    struct locate at;
+    snapshot_locate(s, node_name(node), &at);
+    struct item item = {.node = node, .nsec3_only = nsec3_only(node)};
+    if (at.cut == node) {
+        item.status = NAME_CUT;
+    } else if (at.cut || at.dname) {
+        item.status = NAME_OCCLUDED;
+        item.over = at.cut ? at.cut : at.dname;
+    }
+    return item;
+}
+
 void walk_changed(struct check *check)
 {
     const struct snapshot *s = check->run->next;
@@ -148,9 +163,7 @@ void walk_changed(struct check *check)
         if (i > 0 && g.node[i] == g.node[i - 1])
             continue;
         struct item *item = &check->item[check->items++];
-        *item = (struct item){.node = g.node[i],
-                              .status = snapshot_status(s, g.node[i]),
-                              .nsec3_only = nsec3_only(g.node[i])};
+        *item = item_at(s, g.node[i]);
         if (item->status != NAME_OCCLUDED && !item->nsec3_only)
             item->next = owner_after(s, item->node);
     }
