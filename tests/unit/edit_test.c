@@ -237,7 +237,7 @@ static void laws_of_changes(const struct version *x, const struct version *y,
 
 START_TEST(random_histories)
 {
-    for (int round = 0; round < 200; round++) {
+    for (int round = 0; round < 100; round++) {
         struct family *family[2] = {family_new(apex), family_new(apex)};
         for (uint32_t i = 0; i < 120; i++) {
             struct version *v = &version[below(VERSIONS)];
