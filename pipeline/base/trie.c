@@ -228,6 +228,7 @@ void trie_find_path(const struct trie *trie, const struct trie_key *key, struct 
         return;
     while (twig_is_branch(twig)) {
         const struct branch *b = twig_branch(twig);
+        branch_prefetch(b);
         unsigned offset = b->offset, digit = key_digit(key, offset), next = 0;
         if (offset < key->len && b->map & 1 && !twig_is_branch(b->twig[0]) &&
             (offset == 0 || key->digit[offset - 1] == 0) && out->n < most) {

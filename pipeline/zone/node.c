@@ -138,6 +138,8 @@ bool node_equal(const struct node *a, const struct node *b)
 
 static void leaf_key(const void *leaf, struct trie_key *out)
 {
+    /* The name lies behind the heads, often in the next cache line: asked for together with the first. */
+    __builtin_prefetch((const char *)leaf + 64);
     name_key(node_name(leaf), out);
 }
 static void leaf_ref(void *leaf)
