@@ -43,7 +43,8 @@ static void random_record(struct record *r)
     static const uint8_t host[] = "\1h\1z";
     random_name(r->owner);
     r->type = below(2) ? RR_A : below(2) ? RR_TXT : RR_NS;
-    r->ttl = r->type; /* one TTL a set: of several, a node keeps the smallest, and then order would count */
+    r->ttl =
+        r->type; /* one TTL a set: of several, a node keeps the smallest, and then order would count */
     if (r->type == RR_A) {
         memcpy(r->rdata, "\300\0\2", 3);
         r->rdata[3] = (uint8_t)below(4);

@@ -84,7 +84,7 @@ static void random_key(struct trie_key *key)
     key->len = 0;
     if (words) {
         for (unsigned n = rng(4); n > 0; n--) {
-            for (unsigned i = 1 + rng(2); i > 0; i--)
+            for (unsigned i = 1 + rng(3); i > 0; i--)
                 key->digit[key->len++] = (uint8_t)(1 + rng(3));
             key->digit[key->len++] = 0;
         }
