@@ -243,14 +243,6 @@ int server_start(struct server **out, struct config *config, struct why *why)
     server_apply(s, config);
     for (unsigned i = 0; i < s->nquery; i++)
         loop_start(s->query[i].loop);
-    for (size_t i = 0; i < conf->nlisten; i++) {
-        char text[ADDRESS_TEXT_MAX];
-        log_info("listening", LOG_KV("address", LOG_S(address_print(&conf->listen[i], text))));
-    }
-    log_notice("weir is up", LOG_KV("zones", LOG_U(config->nzones)),
-               LOG_KV("query_threads", LOG_U(s->nquery)),
-               LOG_KV("workers", LOG_U(pool_threads(s->pool))),
-               LOG_KV("config", LOG_S(s->config_path)));
     *out = s;
     return 0;
 }
@@ -348,6 +340,20 @@ static void signal_watch(struct server *s, ev_signal *w, int signum,
     ev_signal_start(loop_ev(s->control_loop), w);
 }
 
+static void server_greet(const struct server *s)
+{
+    const struct config *config = atomic_load(&s->config);
+    for (size_t i = 0; i < config->server.nlisten; i++) {
+        char text[ADDRESS_TEXT_MAX];
+        address_print(&config->server.listen[i], text);
+        log_info("listening", LOG_KV("address", LOG_S(text)));
+    }
+    log_notice("weir is up", LOG_KV("zones", LOG_U(config->nzones)),
+               LOG_KV("query_threads", LOG_U(s->nquery)),
+               LOG_KV("workers", LOG_U(pool_threads(s->pool))),
+               LOG_KV("config", LOG_S(s->config_path)));
+}
+
 void server_run(struct server *s)
 {
     struct server_signals sig;
@@ -355,6 +361,7 @@ void server_run(struct server *s)
     signal_watch(s, &sig.hangup, SIGHUP, on_hangup);
     signal_watch(s, &sig.terminate, SIGTERM, on_end);
     signal_watch(s, &sig.interrupt, SIGINT, on_end);
+    server_greet(s); /* whoever waits for it may send signals from now on */
     systemd_tell("READY=1");
     loop_run(s->control_loop);
     ev_signal_stop(loop_ev(s->control_loop), &sig.hangup);

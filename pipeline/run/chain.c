@@ -363,6 +363,7 @@ struct candidate *chain_run(const struct chain *chain, const struct version *pre
     struct soa soa;
     c->has_serial = snapshot_soa(input->snapshot, &soa);
     c->serial = c->has_serial ? soa.serial : 0;
+    c->woken = input->woken;
     snprintf(c->origin, sizeof c->origin, "%s", r.made->origin);
 
     c->stage = run_stages(&r, input, now, par);

@@ -68,6 +68,7 @@ struct candidate {
     int stage;                           /* that gave the verdict, or -1 */
     uint32_t serial;                     /* of the input */
     bool has_serial;
+    bool woken;                          /* of the input that is served already, judged again */
     double seconds;                      /* wall time of the run, for status and log */
     time_t at;
     char origin[96];

@@ -336,7 +336,8 @@ static void zone_accept(struct zone *z, struct candidate **cp, time_t now, bool 
     pthread_mutex_lock(&z->lock);
     struct candidate *refused = NULL, *held = z->held;
     z->held = NULL;
-    if (!woken) { /* a wake-up says nothing about a newer input that was refused */
+    /* To judge again what is served says nothing about a newer input that was refused. */
+    if (!woken || (z->refused && z->refused->woken)) {
         refused = z->refused;
         z->refused = NULL;
         atomic_store(&z->has_refused, false);

@@ -126,6 +126,13 @@ class Process:
             self.child.wait()
 
 
+    def kill(self):
+        """What a crash leaves behind."""
+        self.ended = True
+        self.child.kill()
+        self.child.wait()
+
+
 def die_with_parent():
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
