@@ -2,7 +2,8 @@
  *
  * SO_REUSEPORT on every one of them: each query thread binds the same address, and the kernel deals
  * clients out by a hash of both ends, so a thread never takes another's packet and no lock is
- * shared.
+ * shared. It also lets in another process of the same user, which would silently take half of the
+ * clients; so the server first binds each address once without it.
  *
  * A server that answers UDP must not let the ICMP messages of strangers shape its packets.
  * IP_PMTUDISC_OMIT leaves DF clear and takes no learned path MTU into account; with replies of
@@ -68,6 +69,25 @@ static int failed(int fd, const char *what, const struct address *at, struct why
     if (fd >= 0)
         close(fd);
     return why_set(why, -E_IO, "%s %s: %s", what, address_print(at, text), strerror(error));
+}
+
+/* TCP: SO_REUSEADDR overlooks what is left of old connections, but no socket that listens. */
+static int bind_alone(int type, const char *what, const struct address *at, struct why *why)
+{
+    int fd = socket(at->sa.sa_family, type | SOCK_CLOEXEC, 0);
+    bool ready = fd >= 0 &&
+                 (at->sa.sa_family == AF_INET || turn_on(fd, IPPROTO_IPV6, IPV6_V6ONLY)) &&
+                 (type == SOCK_DGRAM || turn_on(fd, SOL_SOCKET, SO_REUSEADDR));
+    if (!ready || bind(fd, &at->sa, at->len) != 0)
+        return failed(fd, what, at, why);
+    close(fd);
+    return 0;
+}
+
+int listen_is_free(const struct address *at, struct why *why)
+{
+    int err = bind_alone(SOCK_DGRAM, "cannot bind UDP", at, why);
+    return err ? err : bind_alone(SOCK_STREAM, "cannot bind TCP", at, why);
 }
 
 int listen_udp(const struct address *at, int *out, struct why *why)

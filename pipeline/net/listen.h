@@ -10,6 +10,8 @@
 
 #include "pipeline/run/address.h"
 
+/* Nobody, not even one who would share it, is bound to it. */
+int listen_is_free(const struct address *at, struct why *why) MUST_CHECK;
 int listen_udp(const struct address *at, int *fd, struct why *why) MUST_CHECK;
 int listen_tcp(const struct address *at, int *fd, struct why *why) MUST_CHECK;
 bool listen_is_wildcard(const struct address *at); /* 0.0.0.0 or :: */

@@ -13,6 +13,7 @@
 #include "pipeline/base/log.h"
 #include "pipeline/net/capture.h"
 #include "pipeline/net/control.h"
+#include "pipeline/net/listen.h"
 #include "pipeline/net/notify.h"
 #include "pipeline/net/systemd.h"
 #include "pipeline/net/tcp.h"
@@ -155,11 +156,14 @@ struct event_task {
 static void event_arrive(struct task *task)
 {
     struct event_task *e = (struct event_task *)(void *)task;
-    if (e->server->xfrin)
-        xfrin_outcome(e->server->xfrin, &e->event);
-    if (e->server->notify && e->event.outcome == ZONE_ACCEPTED)
-        notify_zone(e->server->notify, e->event.zone);
-    zone_unref(e->event.zone);
+    struct server *s = e->server;
+    struct zone *z = e->event.zone;
+    bool held = zone_table_get(s->zones, z->name) == z; /* not dropped since */
+    if (held && s->xfrin)
+        xfrin_outcome(s->xfrin, &e->event);
+    if (held && s->notify && e->event.outcome == ZONE_ACCEPTED)
+        notify_zone(s->notify, z);
+    zone_unref(z);
     mem_free(&e);
 }
 
@@ -202,6 +206,8 @@ static void server_apply(struct server *s, struct config *config)
 static int server_open(struct server *s, const struct server_conf *conf, struct why *why)
 {
     int err = folders_open(conf, why);
+    for (size_t i = 0; !err && i < conf->nlisten; i++)
+        err = listen_is_free(&conf->listen[i], why);
     if (!err)
         err = query_threads_open(s, conf, why);
     if (!err && conf->control)
@@ -219,6 +225,50 @@ static unsigned worker_count(const struct server_conf *conf)
     return conf->workers ? (unsigned)conf->workers : cores > 0 ? (unsigned)cores : 1;
 }
 
+static void on_hangup(struct ev_loop *ev, ev_signal *w, int events)
+{
+    (void)ev;
+    (void)events;
+    struct why why;
+    (void)!server_reload(w->data, &why);
+}
+
+static void on_end(struct ev_loop *ev, ev_signal *w, int events)
+{
+    (void)ev;
+    (void)events;
+    struct server *s = w->data;
+    log_notice("stopping", LOG_KV("signal", LOG_S(w->signum == SIGTERM ? "SIGTERM" : "SIGINT")));
+    systemd_tell("STOPPING=1");
+    loop_stop(s->control_loop);
+}
+
+static void signal_watch(struct server *s, ev_signal *w, int signum,
+                         void (*fn)(struct ev_loop *, ev_signal *, int))
+{
+    ev_signal_init(w, fn, signum);
+    w->data = s;
+    ev_signal_start(loop_ev(s->control_loop), w);
+}
+
+/* From here on SIGHUP means reload, though it waits until the server runs. */
+static void signals_open(struct server *s)
+{
+    s->signals = mem_zalloc(sizeof *s->signals);
+    signal(SIGPIPE, SIG_IGN);
+    signal_watch(s, &s->signals->hangup, SIGHUP, on_hangup);
+    signal_watch(s, &s->signals->terminate, SIGTERM, on_end);
+    signal_watch(s, &s->signals->interrupt, SIGINT, on_end);
+}
+
+static void signals_close(struct server *s)
+{
+    ev_signal_stop(loop_ev(s->control_loop), &s->signals->hangup);
+    ev_signal_stop(loop_ev(s->control_loop), &s->signals->terminate);
+    ev_signal_stop(loop_ev(s->control_loop), &s->signals->interrupt);
+    mem_free(&s->signals);
+}
+
 int server_start(struct server **out, struct config *config, struct why *why)
 {
     const struct server_conf *conf = &config->server;
@@ -228,6 +278,7 @@ int server_start(struct server **out, struct config *config, struct why *why)
     atomic_store(&s->config, config_ref(config));
     rcu_thread_start();
     s->control_loop = loop_new("weir-control");
+    signals_open(s);
     s->tcp_limits = tcp_limits_new();
     descriptors_raise(conf);
     int err = server_open(s, conf, why);
@@ -314,32 +365,6 @@ int server_reload(struct server *s, struct why *why)
     return 0;
 }
 
-static void on_hangup(struct ev_loop *ev, ev_signal *w, int events)
-{
-    (void)ev;
-    (void)events;
-    struct why why;
-    (void)!server_reload(w->data, &why);
-}
-
-static void on_end(struct ev_loop *ev, ev_signal *w, int events)
-{
-    (void)ev;
-    (void)events;
-    struct server *s = w->data;
-    log_notice("stopping", LOG_KV("signal", LOG_S(w->signum == SIGTERM ? "SIGTERM" : "SIGINT")));
-    systemd_tell("STOPPING=1");
-    loop_stop(s->control_loop);
-}
-
-static void signal_watch(struct server *s, ev_signal *w, int signum,
-                         void (*fn)(struct ev_loop *, ev_signal *, int))
-{
-    ev_signal_init(w, fn, signum);
-    w->data = s;
-    ev_signal_start(loop_ev(s->control_loop), w);
-}
-
 static void server_greet(const struct server *s)
 {
     const struct config *config = atomic_load(&s->config);
@@ -356,17 +381,10 @@ static void server_greet(const struct server *s)
 
 void server_run(struct server *s)
 {
-    struct server_signals sig;
-    signal(SIGPIPE, SIG_IGN);
-    signal_watch(s, &sig.hangup, SIGHUP, on_hangup);
-    signal_watch(s, &sig.terminate, SIGTERM, on_end);
-    signal_watch(s, &sig.interrupt, SIGINT, on_end);
-    server_greet(s); /* whoever waits for it may send signals from now on */
+    server_greet(s);
     systemd_tell("READY=1");
     loop_run(s->control_loop);
-    ev_signal_stop(loop_ev(s->control_loop), &sig.hangup);
-    ev_signal_stop(loop_ev(s->control_loop), &sig.terminate);
-    ev_signal_stop(loop_ev(s->control_loop), &sig.interrupt);
+    signals_close(s); /* a second SIGTERM ends the process at once */
 }
 
 /* ---- stop
@@ -390,6 +408,8 @@ static void query_threads_close(struct server *s)
 void server_stop(struct server **sp)
 {
     struct server *s = *sp;
+    if (s->signals)
+        signals_close(s);
     query_threads_close(s);
     control_free(&s->control);
     if (s->zones) {

@@ -20,6 +20,7 @@ struct xfrin;
 struct notify;
 struct control;
 struct capture;
+struct server_signals;
 
 struct query_counters {             /* one per query thread, written by it alone, read by anyone */
     _Atomic uint64_t udp_queries, udp_replies, udp_dropped, udp_truncated;
@@ -52,6 +53,7 @@ struct server {
     struct notify *notify;
     struct control *control;
     struct capture *capture;        /* NULL: not wanted */
+    struct server_signals *signals; /* watched from server_start until server_run returns */
     time_t started_at;
     uint64_t reloads, reloads_failed;
 };

@@ -471,6 +471,14 @@ static void tell(struct zone_run *run, enum zone_outcome outcome, uint32_t seria
         run->shared->listen(run->shared->listen_ctx, &event);
 }
 
+static bool run_retired(struct zone_run *run)
+{
+    pthread_mutex_lock(&run->zone->lock);
+    bool retired = run->retired;
+    pthread_mutex_unlock(&run->zone->lock);
+    return retired;
+}
+
 static void run_input(struct zone_run *run, struct pending *p, struct chain *chain,
                       struct version *prev)
 {
@@ -497,6 +505,10 @@ static void run_input(struct zone_run *run, struct pending *p, struct chain *cha
                                 .origin = p->origin,
                                 .woken = p->woken};
     struct candidate *c = chain_run(chain, prev, &input, now, pool_par(run->shared->pool));
+    if (run_retired(run)) {
+        candidate_free(&c);
+        return;
+    }
     uint32_t serial = c->serial;
     tell(run, settle(z, &c, now, p->woken), serial);
 }

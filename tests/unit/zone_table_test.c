@@ -225,30 +225,38 @@ END_TEST
 
 /* What happens while a chain runs: its clock is looked at just before. */
 struct meanwhile {
+    struct world *w;
     struct zone *z;
-    void (*act)(struct zone *z);
+    void (*act)(struct meanwhile *m);
 };
 
 static time_t clock_acts(void *ctx)
 {
     struct meanwhile *m = ctx;
-    void (*act)(struct zone * z) = m->act;
+    void (*act)(struct meanwhile *) = m->act;
     m->act = NULL;
     if (act)
-        act(m->z);
+        act(m);
     return 1000;
 }
 
-static void approve_31(struct zone *z)
+static void approve_31(struct meanwhile *m)
 {
     uint32_t serial = 31;
     struct why why;
-    ck_assert_int_eq(zone_approve(z, &serial, &why), 0);
+    ck_assert_int_eq(zone_approve(m->z, &serial, &why), 0);
 }
 
-static void submit_45(struct zone *z)
+static void submit_45(struct meanwhile *m)
 {
-    submit(z, 45);
+    submit(m->z, 45);
+}
+
+static void drop_all(struct meanwhile *m)
+{
+    struct config *next = config_make((const char *const[]){"else."}, 1, false);
+    zone_table_apply(m->w->table, next, NULL);
+    config_unref(next);
 }
 
 /* The operator says yes to the version that he sees; another one is held in its place before it comes to that. */
@@ -282,6 +290,21 @@ START_TEST(test_held_yields)
     zone_wake(m.z);
     ck_assert_uint_eq(served(m.z), 45);
     ck_assert_ptr_null(m.z->held);
+    world_close(&w);
+}
+END_TEST
+
+/* Dropped while its chain runs: nothing is accepted, and nobody is told. */
+START_TEST(test_dropped_while_running)
+{
+    struct world w;
+    world_open(&w, 0);
+    struct meanwhile m = {.w = &w, .z = zone_ref(get(&w, "example.")), .act = drop_all};
+    zone_table_clock(w.table, clock_acts, &m);
+    submit(m.z, 15);
+    ck_assert_uint_eq(served(m.z), 0);
+    ck_assert_int_eq(w.events[ZONE_ACCEPTED], 0);
+    zone_unref(m.z);
     world_close(&w);
 }
 END_TEST
@@ -427,6 +450,7 @@ int main(void)
     suite_add(s, test_wake);
     suite_add(s, test_approval_is_of_what_was_seen);
     suite_add(s, test_held_yields);
+    suite_add(s, test_dropped_while_running);
     suite_add(s, test_event_serial);
     suite_add(s, test_apply);
     suite_add(s, test_threads);
