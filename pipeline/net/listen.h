@@ -1,9 +1,10 @@
 /* listen: the sockets that queries come in on.
  *
  * WHAT   Bound, non-blocking, close-on-exec; SO_REUSEPORT, so that every query thread has its own
- * and the kernel spreads the clients; IPv6 sockets take IPv6 only. UDP: fragments are made and
- * taken as the path wants, no path MTU that an ICMP message claims is believed (RFC 9715 discusses
- * the attacks). FAILS  -E_IO with a why that names protocol, address and reason.
+ *        and the kernel spreads the clients; IPv6 sockets take IPv6 only. UDP: fragments are made
+ *        and taken as the path wants, no path MTU that an ICMP message claims is believed (RFC 9715
+ *        discusses the attacks).
+ * FAILS  -E_IO with a why that names protocol, address and reason.
  */
 #ifndef WEIR_NET_LISTEN_H
 #define WEIR_NET_LISTEN_H

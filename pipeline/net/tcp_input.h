@@ -1,10 +1,12 @@
 /* tcp_input: octets in, whole DNS messages out.
  *
  * WHAT   The framing of DNS over TCP (two octets of length, then the message) apart from any
- * socket: pieces of any size go in, messages come out. The buffer starts with nothing, grows when a
- * message needs it, and is given back when it is empty. OWNS   A message that was taken is borrowed
- * until the next tcp_input_room() or _fini(). COST   At most one message of the largest size (2 +
- * 65,535 octets) is held, or pieces of small ones. SPEC   RFC 1035 4.2.2, RFC 7766 8.
+ *        socket: pieces of any size go in, messages come out. The buffer starts with nothing, grows
+ *        when a message needs it, and is given back when it is empty.
+ * OWNS   A message that was taken is borrowed until the next tcp_input_room() or _fini().
+ * COST   At most one message of the largest size (2 + 65,535 octets) is held, or pieces of small
+ *        ones.
+ * SPEC   RFC 1035 4.2.2, RFC 7766 8.
  */
 #ifndef WEIR_NET_TCP_INPUT_H
 #define WEIR_NET_TCP_INPUT_H

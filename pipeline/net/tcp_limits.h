@@ -1,9 +1,9 @@
 /* tcp_limits: who holds how many connections and transfers, over all query threads.
  *
  * WHAT   Counts in all and a host; a host is an IPv4 address or an IPv6 /64, which is what one
- * client owns. Each begin that returned TCP_ADMITTED is paired with an end. WHO    Any thread; a
- * mutex, taken once a connection or transfer, never once a query. COST   O(1) expected. Memory: one
- * entry a host that holds something.
+ *        client owns. Each begin that returned TCP_ADMITTED is paired with an end.
+ * WHO    Any thread; a mutex, taken once a connection or transfer, never once a query.
+ * COST   O(1) expected. Memory: one entry a host that holds something.
  */
 #ifndef WEIR_NET_TCP_LIMITS_H
 #define WEIR_NET_TCP_LIMITS_H

@@ -1,8 +1,9 @@
 /* tcp_transfer: the transfers out of one connection; private to tcp*.c.
  *
  * WHAT   A few at once; their messages go out in turn. Each holds a reference on its version and
- * its zone, and one admission of tcp_limits. A zone's and the thread's counters are kept here, and
- * what became of a transfer is logged. WHO    The query thread.
+ *        its zone, and one admission of tcp_limits. A zone's and the thread's counters are kept
+ *        here, and what became of a transfer is logged.
+ * WHO    The query thread.
  */
 #ifndef WEIR_NET_TCP_TRANSFER_H
 #define WEIR_NET_TCP_TRANSFER_H

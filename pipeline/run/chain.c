@@ -80,35 +80,6 @@ bool chain_changes_records(const struct chain *c)
     return false;
 }
 
-static bool option_same(const struct option *o, const void *a, const void *b)
-{
-    const char *pa = (const char *)a + o->offset, *pb = (const char *)b + o->offset;
-    switch (o->kind) {
-    case OPTION_BOOL:
-        return *(const bool *)pa == *(const bool *)pb;
-    case OPTION_ENUM:
-        return *(const int *)pa == *(const int *)pb;
-    case OPTION_STRING: {
-        const char *sa = *(char *const *)pa, *sb = *(char *const *)pb;
-        return sa && sb ? strcmp(sa, sb) == 0 : sa == sb;
-    }
-    case OPTION_LIST: {
-        const struct option_list *la = (const void *)pa, *lb = (const void *)pb;
-        if (la->n != lb->n)
-            return false;
-        for (size_t i = 0; i < la->n; i++)
-            if (strcmp(la->text[i], lb->text[i]) != 0)
-                return false;
-        return true;
-    }
-    case OPTION_INT:
-    case OPTION_SECONDS:
-    case OPTION_BYTES:
-        return *(const int64_t *)pa == *(const int64_t *)pb;
-    }
-    UNREACHABLE();
-}
-
 static enum verdict stage_policy(const struct chain_stage *s, unsigned code)
 {
     return s->verdicts ? s->verdicts[code] : s->type->findings[code].verdict;
@@ -121,10 +92,7 @@ static bool chain_stage_same(const struct chain_stage *a, const struct chain_sta
     for (unsigned i = 0; a->type->findings && a->type->findings[i].code; i++)
         if (stage_policy(a, i) != stage_policy(b, i))
             return false;
-    for (const struct option *o = a->type->options; o && o->name; o++)
-        if (!option_same(o, a->conf, b->conf))
-            return false;
-    return true;
+    return option_conf_equal(a->type->options, a->conf, b->conf);
 }
 
 bool chain_same(const struct chain *a, const struct chain *b)

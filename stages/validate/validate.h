@@ -15,8 +15,9 @@
  *        walk.c         which names to look at
  *
  * WHO    One run on one thread; signatures, owner and nsec also from par_map bodies, each with its
- * own worker. OWNS   All of struct check lives in the run's arena, save the keys and scratches that
- * check_close releases.
+ *        own worker.
+ * OWNS   All of struct check lives in the run's arena, save the keys and scratches that check_close
+ *        releases.
  */
 #ifndef WEIR_VALIDATE_H
 #define WEIR_VALIDATE_H

@@ -1,8 +1,8 @@
 /* random: numbers for tests that can be had again.
  *
  * WHAT   random_open() takes the seed from WEIR_SEED, or the clock, and prints it once for each
- * test process, so that a failure can be repeated: WEIR_SEED=… build/tests/unit/x_test WHO    One
- * thread a struct; random_fork() gives another thread its own.
+ *        test process, so that a failure can be repeated: WEIR_SEED=… build/tests/unit/x_test
+ * WHO    One thread a struct; random_fork() gives another thread its own.
  */
 #ifndef WEIR_TESTS_RANDOM_H
 #define WEIR_TESTS_RANDOM_H

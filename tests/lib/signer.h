@@ -1,11 +1,12 @@
 /* signer: signs test zones.
  *
  * WHAT   Makes a signed zone from an unsigned one: DNSKEY set, NSEC or NSEC3 chain, RRSIGs. Keys
- * follow from a seed, so a test can be had again. A signature that the version before holds over
- * the same rrset by the same key is kept, as real signers do, so two versions differ only where the
- * zone does. How names, bitmaps and hashes are found is written apart from stages/validate, that
- * neither hides the other's faults. The octets to sign are dnssec_input's; that these are right is
- * shown by zones that others signed. WHO    One thread.
+ *        follow from a seed, so a test can be had again. A signature that the version before holds
+ *        over the same rrset by the same key is kept, as real signers do, so two versions differ
+ *        only where the zone does. How names, bitmaps and hashes are found is written apart from
+ *        stages/validate, that neither hides the other's faults. The octets to sign are
+ *        dnssec_input's; that these are right is shown by zones that others signed.
+ * WHO    One thread.
  */
 #ifndef WEIR_TESTS_SIGNER_H
 #define WEIR_TESTS_SIGNER_H

@@ -1,8 +1,8 @@
 /* stageplay: one stage, played without a chain.
  *
  * WHAT   Runs a stage on versions as the chain would, and keeps what an accepted run leaves: input,
- * output, state. A result that is not accepted is dropped, and nothing of it is left. WHO    One
- * thread.
+ *        output, state. A result that is not accepted is dropped, and nothing of it is left.
+ * WHO    One thread.
  */
 #ifndef WEIR_TESTS_STAGEPLAY_H
 #define WEIR_TESTS_STAGEPLAY_H
