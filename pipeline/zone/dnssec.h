@@ -80,6 +80,12 @@ enum dnssec_result dnssec_verify_octets(struct dnssec_scratch *scratch, const st
 const uint8_t *dnssec_input(struct dnssec_scratch *scratch, const uint8_t *owner, const struct rrset *set,
                             const struct rrsig *sig, const uint8_t *rrsig_rdata, size_t *len);
 
+/* Does the DS name this DNSKEY of owner (RFC 4034 5.1.4)? UNSUPPORTED: tag and algorithm fit, but the digest is neither
+ * SHA-256 nor SHA-384; SHA-1 proves nothing any more. */
+enum dnssec_result dnssec_ds_matches(const uint8_t *owner, const uint8_t *dnskey_rdata, size_t len,
+                                     const uint8_t *ds_rdata, size_t ds_len);
+size_t dnssec_ds_digest_len(uint8_t digest_type);          /* 0: unsupported */
+
 /* NSEC3 hash (RFC 5155 5), SHA-1. */
 void dnssec_nsec3_hash(const uint8_t *name, uint16_t iterations, const uint8_t *salt, size_t salt_len, uint8_t out[20]);
 

@@ -33,6 +33,14 @@ const struct finding_type validate_findings[] = {
     [DNSKEY_NO_ZONE_KEY] =
         {"dnskey-no-zone-key", STAGE_REJECT, "none of {n0} keys may sign zone data",
          "Each key lacks the zone flag (256), has another protocol than 3, or is revoked."},
+    [DNSKEY_LIMITS] = {"dnskey-limits", STAGE_REJECT,
+                       "key {n0} of algorithm {n1} is not accepted: {text}",
+                       "Sizes that resolvers refuse, or that cost them too much (RFC 5702 2, "
+                       "CVE-2023-50387). Roll "
+                       "to a key of a usual size."},
+    [DNSKEY_NOT_ZONE_KEY] = {"dnskey-not-zone-key", STAGE_PASS,
+                             "key {n0} has flags {n1}: it is no zone key",
+                             "RFC 4034 2.1.1: no signature is verified with it. It may go."},
     [DNSKEY_UNSUPPORTED] =
         {"dnskey-unsupported", STAGE_PASS,
          "key {n0} has algorithm {n1}, which cannot be checked here",
@@ -54,6 +62,13 @@ const struct finding_type validate_findings[] = {
         {"dnskey-sep-unsigned", STAGE_HOLD, "no key with the SEP flag signed the DNSKEY set",
          "The DS at the parent usually names such a key; if so, the zone would go dark. If your DS "
          "names a key without the flag, set this finding to pass."},
+    [TRUST_ANCHOR_MISSING] =
+        {"trust-anchor-missing", STAGE_REJECT, "none of {n1} keys is one of {n0} trust anchors",
+         "With the DS at the parent as it is configured here, every resolver would fail the zone. "
+         "Restore the key, or change trust_anchor if the parent's DS changed."},
+    [TRUST_ANCHOR_UNSIGNED] =
+        {"trust-anchor-unsigned", STAGE_REJECT, "no key of a trust anchor signed the DNSKEY set",
+         "The key is published, but the chain from the parent ends at it. " RESIGN},
 
     [DENIAL_MISSING] = {"denial-missing", STAGE_REJECT, "neither NSEC nor NSEC3PARAM at the apex",
                         "Without them nobody can prove that a name is not there. " RESIGN},
@@ -157,6 +172,15 @@ const struct finding_type validate_findings[] = {
     [CDS_MISPLACED] = {"cds-misplaced", STAGE_PASS,
                        "a request to the parent that is not at the apex",
                        "RFC 7344 4.1: CDS and CDNSKEY mean something at the apex only. Remove it."},
+    [CDS_NO_KEY] = {"cds-no-key", STAGE_PASS,
+                    "key {n0} of algorithm {n1} is to be in the DS set, but is not a DNSKEY here",
+                    "If the parent does so, and all are like this, the zone goes dark (RFC 7344 "
+                    "4.1). Publish the key first."},
+    [CDS_DISAGREE] = {"cds-disagree", STAGE_PASS, "key {n0} of algorithm {n1} {text}",
+                      "RFC 7344 4: CDS and CDNSKEY ask for the same. What a parent does depends on "
+                      "which it reads."},
+    [CDS_TOO_MANY] = {"cds-too-many", STAGE_PASS, "{n0} CDS and CDNSKEY records, not looked at",
+                      "More than max_keys keys could ask for."},
 
     [NSEC_MISSING] = {"nsec-missing", STAGE_REJECT, "the name has no NSEC",
                       "The chain has a gap: the name before can be denied wrongly. " RESIGN},

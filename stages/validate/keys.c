@@ -35,10 +35,16 @@ static void key_read(struct check *check, struct keys *keys, struct rdata rdata)
         finding_add(findings, DNSKEY_REVOKED, check->apex_name, RR_DNSKEY, key->tag, key->algorithm,
                     NULL);
     if (!(flags & DNSKEY_ZONE))
+        finding_add(findings, DNSKEY_NOT_ZONE_KEY, check->apex_name, RR_DNSKEY, key->tag, flags,
+                    NULL);
+    if (!(flags & DNSKEY_ZONE))
         return; /* not a zone key: nothing is verified with it, so it may be anything */
     struct why why;
     int rc = dnssec_key_open(rdata.data, rdata.len, &key->key, &why);
-    if (rc == -E_UNSUPPORTED)
+    if (rc == -E_UNSUPPORTED && dnssec_supported(key->algorithm))
+        finding_add(findings, DNSKEY_LIMITS, check->apex_name, RR_DNSKEY, key->tag, key->algorithm,
+                    why.text);
+    else if (rc == -E_UNSUPPORTED)
         finding_add(findings, DNSKEY_UNSUPPORTED, check->apex_name, RR_DNSKEY, key->tag,
                     key->algorithm, NULL);
     else if (rc != 0)
@@ -49,6 +55,8 @@ static void key_read(struct check *check, struct keys *keys, struct rdata rdata)
     keys_note_algorithm(keys, key->algorithm);
     keys->usable |= key->key != NULL;
     keys->has_sep |= key->sep;
+    key->anchor = anchors_name(check, rdata);
+    keys->anchored |= key->anchor;
 }
 
 /* Keys that share tag and algorithm, told once for each such group. False: more than anybody should
@@ -99,10 +107,11 @@ bool keys_open(struct check *check)
         finding_add(findings, DNSKEY_NO_ZONE_KEY, check->apex_name, RR_DNSKEY, keys->n, 0, NULL);
         return false;
     }
-    if (!keys->usable) {
+    if (!keys->usable)
         finding_add(findings, DNSKEY_UNSUPPORTED_ONLY, check->apex_name, RR_DNSKEY, 0, 0, NULL);
-        return false;
-    }
+    if (check->conf->anchors > 0 && !keys->anchored)
+        finding_add(findings, TRUST_ANCHOR_MISSING, check->apex_name, RR_DNSKEY,
+                    (int64_t)check->conf->anchors, keys->n, NULL);
     return true;
 }
 

@@ -14,7 +14,7 @@
  *   - A bad signature whose algorithm is satisfied by another one is a note; else it is reported as
  * what it is.
  *   - A signature of an algorithm that cannot be checked here satisfies that algorithm, but never
- * alone an rrset.
+ * alone an rrset; unless there is no key of another kind, which keys.c has told, and policy decides.
  *
  * The work is bounded: max_signatures an rrset, each tried with at most max_keys_per_tag keys.
  *
@@ -205,7 +205,8 @@ static int64_t set_best(const struct check *check, const struct sig *sig, unsign
 {
     int64_t best = -1;
     for (unsigned i = 0; i < n; i++) {
-        bool good = sig[i].code == SIG_GOOD || (algorithm && sig[i].code == SIG_UNSUPPORTED);
+        bool unknown_counts = algorithm || !check->keys.usable;
+        bool good = sig[i].code == SIG_GOOD || (unknown_counts && sig[i].code == SIG_UNSUPPORTED);
         if (!good || (algorithm && sig[i].view.algorithm != algorithm))
             continue;
         int64_t end = check->run->now + sig_seconds_to(check, sig[i].view.expiration);
@@ -247,16 +248,22 @@ static void set_report_missing(struct check *check, const struct signed_set *set
     }
 }
 
-/* RFC 4034 2.1.1: the flag is a hint only. But the parent's DS nearly always names a key that has
- * it. */
-static void set_check_sep(struct check *check, const struct signed_set *set, const struct sig *sig)
+/* Where trust begins: at an anchor if there are any, else at a key with SEP. RFC 4034 2.1.1: the
+ * flag is a hint only, but the parent's DS nearly always names a key that has it. */
+static void set_check_entry(struct check *check, const struct signed_set *set,
+                            const struct sig *sig)
 {
-    bool by_any = false, by_sep = false;
+    bool by_any = false, by_sep = false, by_anchor = false;
     for (unsigned i = 0; i < set->n; i++) {
         by_any |= sig[i].code == SIG_GOOD;
         by_sep |= sig[i].code == SIG_GOOD && check->keys.key[sig[i].key].sep;
+        by_anchor |= sig[i].code == SIG_GOOD && check->keys.key[sig[i].key].anchor;
     }
-    if (by_any && !by_sep && check->keys.has_sep)
+    if (check->conf->anchors > 0) {
+        if (by_any && !by_anchor && check->keys.anchored)
+            finding_add(check->run->findings, TRUST_ANCHOR_UNSIGNED, node_name(set->node),
+                        RR_DNSKEY, 0, 0, NULL);
+    } else if (by_any && !by_sep && check->keys.has_sep)
         finding_add(check->run->findings, DNSKEY_SEP_UNSIGNED, node_name(set->node), RR_DNSKEY, 0,
                     0, NULL);
 }
@@ -286,7 +293,7 @@ static void set_judge(struct check *check, struct worker *worker, const struct s
     if (!satisfied.all && check->conf->signatures == SIGNATURES_PER_ALGORITHM)
         set_report_missing(check, set, sig);
     if (set->set.type == RR_DNSKEY)
-        set_check_sep(check, set, sig);
+        set_check_entry(check, set, sig);
     if (!satisfied.all)
         return;
     if (satisfied.until < worker->earliest)

@@ -79,6 +79,11 @@ static const struct option validate_options[] = {
      .min = 0,
      .max = 2500,
      .help = "most additional NSEC3 iterations"},
+    {.name = "trust_anchor",
+     .kind = OPTION_LIST,
+     FIELD(trust_anchor),
+     .help = "the DNSKEY set must be signed by one of these keys: \"TAG ALGORITHM DIGESTTYPE HEX\" "
+             "(a DS, SHA-256 or SHA-384) or \"FLAGS 3 ALGORITHM BASE64\" (a DNSKEY)"},
     {.name = NULL},
 };
 
@@ -231,11 +236,24 @@ static void validate_run(struct stage_run *run)
     int64_t earliest = NEVER;
     if (apex_check(&check)) {
         denial_decide(&check);
-        if (keys_open(&check))
+        if (keys_open(&check)) {
+            cds_check(&check);
             earliest = version_check(&check, state);
+        }
         keys_close(&check.keys);
     }
     state_set(&check, run, earliest);
+}
+
+static int validate_conf_check(void *conf, const uint8_t *apex, struct why *why)
+{
+    (void)apex;
+    return anchors_open(conf, why);
+}
+
+static void validate_conf_close(void *conf)
+{
+    anchors_close(conf);
 }
 
 static void validate_state_free(void *state)
@@ -250,6 +268,8 @@ const struct stage_type stage_validate = {
     .conf_size = sizeof(struct validate_conf),
     .options = validate_options,
     .findings = validate_findings,
+    .conf_check = validate_conf_check,
+    .conf_close = validate_conf_close,
     .run = validate_run,
     .state_free = validate_state_free,
 };

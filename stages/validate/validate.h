@@ -3,6 +3,8 @@
  *        validate.c     the stage: options, one run, state and wake-up
  *        findings.c     the table of findings
  *        keys.c         the apex DNSKEY set, ready to verify
+ *        anchor.c       trust anchors
+ *        cds.c          CDS and CDNSKEY
  *        signatures.c   an rrset and its RRSIGs
  *        owner.c        what may be at a name, and what of it must be signed
  *        alias.c        CNAME and DNAME
@@ -24,6 +26,11 @@
 
 #include "pipeline/stage.h"
 
+struct anchor {
+    bool is_ds; /* else a DNSKEY */
+    size_t len;
+    uint8_t *rdata;
+};
 enum validate_denial { DENIAL_NSEC_ONLY, DENIAL_NSEC3_ONLY, DENIAL_ANY };
 enum validate_signatures { SIGNATURES_PER_ALGORITHM, SIGNATURES_ANY_KEY };
 
@@ -32,6 +39,10 @@ struct validate_conf {
     int signatures; /* enum validate_signatures */
     int64_t max_clock_skew, min_remaining;
     int64_t max_keys, max_keys_per_tag, max_signatures, max_iterations;
+    struct option_list trust_anchor;
+    /* made of it by anchors_open: */
+    size_t anchors;
+    struct anchor *anchor;
 };
 
 /* In the order of findings.c. */
@@ -45,12 +56,16 @@ enum validate_code {
     DNSKEY_MALFORMED,
     DNSKEY_PROTOCOL,
     DNSKEY_NO_ZONE_KEY,
+    DNSKEY_LIMITS,
+    DNSKEY_NOT_ZONE_KEY,
     DNSKEY_UNSUPPORTED,
     DNSKEY_UNSUPPORTED_ONLY,
     DNSKEY_SAME_TAG,
     DNSKEY_TAG_FLOOD,
     DNSKEY_REVOKED,
     DNSKEY_SEP_UNSIGNED,
+    TRUST_ANCHOR_MISSING,
+    TRUST_ANCHOR_UNSIGNED,
     DENIAL_MISSING,
     DENIAL_MIXED,
     DENIAL_IS_NSEC,
@@ -82,6 +97,9 @@ enum validate_code {
     DNAME_AT_DELEGATION,
     DNAME_OCCLUDES,
     CDS_MISPLACED,
+    CDS_NO_KEY,
+    CDS_DISAGREE,
+    CDS_TOO_MANY,
     NSEC_MISSING,
     NSEC_MULTIPLE,
     NSEC_NEXT,
@@ -112,6 +130,7 @@ struct zone_key {
     uint8_t algorithm;
     bool may_sign; /* zone flag, protocol 3, not revoked */
     bool sep, revoked;
+    bool anchor; /* a trust anchor names it */
 };
 struct keys {
     unsigned n;
@@ -121,6 +140,7 @@ struct keys {
     uint8_t algorithm[256];
     bool usable; /* at least one key can verify */
     bool has_sep;
+    bool anchored; /* at least one is a trust anchor */
 };
 
 /* --- tallies --- */
@@ -176,6 +196,13 @@ bool keys_open(struct check *check);
 void keys_close(struct keys *keys);
 /* That about so many signatures are about to be verified. */
 void keys_expect(struct keys *keys, size_t signatures);
+
+/* conf->anchor from conf->trust_anchor. -E_CONF */
+int anchors_open(struct validate_conf *conf, struct why *why);
+void anchors_close(struct validate_conf *conf);
+bool anchors_name(const struct check *check, struct rdata dnskey);
+
+void cds_check(struct check *check);
 
 struct signatures *signatures_new(void);
 void signatures_free(struct signatures **signatures);

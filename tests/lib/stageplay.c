@@ -9,16 +9,32 @@
 
 enum { KEEP_FINDINGS = 4000 };
 
+/* "a~b,c": the strings "a b" and "c". */
+static int stageplay_set_list(const struct option *option, void *conf, char *text, struct why *why)
+{
+    const char *item[16];
+    struct option_value value = {.kind = VALUE_LIST, .list = item};
+    char *rest = NULL;
+    for (char *p = text; (p = strchr(p, '~'));)
+        *p = ' ';
+    for (char *word = strtok_r(text, ",", &rest); word && value.n < 16;
+         word = strtok_r(NULL, ",", &rest))
+        item[value.n++] = word;
+    return option_set(option, conf, &value, why);
+}
+
 static int stageplay_set(const struct stage_type *type, void *conf, char *word, struct why *why)
 {
     char *equals = strchr(word, '=');
     if (!equals)
         return why_set(why, -E_CONF, "%s: no value", word);
     *equals = '\0';
-    const char *text = equals + 1;
+    char *text = equals + 1;
     const struct option *option = type->options ? option_find(type->options, word) : NULL;
     if (!option)
         return why_set(why, -E_CONF, "%s has no option %s", type->name, word);
+    if (option->kind == OPTION_LIST)
+        return stageplay_set_list(option, conf, text, why);
     struct option_value value = {.kind = VALUE_STRING, .s = text};
     char *end;
     value.i = strtoll(text, &end, 10);
@@ -46,6 +62,8 @@ int stageplay_open(struct stageplay *play, const struct stage_type *type, const 
     if (rc == 0 && type->conf_check)
         rc = type->conf_check(play->conf, apex, why);
     if (rc != 0) {
+        if (play->conf && type->conf_close)
+            type->conf_close(play->conf);
         if (play->conf)
             option_conf_free(type->options, &play->conf);
         family_unref(play->family);

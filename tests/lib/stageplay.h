@@ -26,7 +26,7 @@ struct stageresult {
     uint64_t visited;
 };
 
-/* options: "name=value name=value", or NULL. A bad one is refused with -E_CONF. */
+/* options: "name=value name=value", or NULL; a list is "a~b,c" for ("a b", "c"). A bad one is refused with -E_CONF. */
 int stageplay_open(struct stageplay *play, const struct stage_type *type, const uint8_t *apex,
                    const char *options, struct why *why) MUST_CHECK;
 void stageplay_close(struct stageplay *play);
