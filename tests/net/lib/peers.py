@@ -231,11 +231,11 @@ def zone(name, primaries=(), chain="()", notify=(), allow="127.0.0.1", more=""):
     return "{ " + row + more + " }"
 
 
-def configuration(net, listen, rows, remotes, server=""):
+def configuration(net, listen, rows, remotes, server="", what="weir", control=None):
     peers = ",\n  ".join(f'{{ name = "{n}"; address = "{address(where)}"; }}' for n, where in remotes.items())
     rows = ",\n  ".join([rows] if isinstance(rows, str) else rows)
-    return (f'server = {{ listen = {words(listen)}; threads = 2; workers = 2; state = "{net.path("state")}"; '
-            f'control = "{net.path("weir.sock")}"; {server} }};\nremotes = (\n  {peers}\n);\nzones = (\n  {rows}\n);\n')
+    return (f'server = {{ listen = {words(listen)}; threads = 2; workers = 2; state = "{net.path(what + ".state")}"; '
+            f'control = "{control or net.path(what + ".sock")}"; {server} }};\nremotes = (\n  {peers}\n);\nzones = (\n  {rows}\n);\n')
 
 
 class Net:
@@ -375,11 +375,11 @@ class Net:
 
     # ---- weir
 
-    def weir(self, rows, server="", listen=None, port=None, host="127.0.0.1", wait=True, **remotes):
+    def weir(self, rows, server="", listen=None, port=None, host="127.0.0.1", wait=True, control=None, **remotes):
         port = port or self.port()
         what = self.name("weir")
         conf = self.path(f"{what}.conf")
-        write(conf, configuration(self, listen or f"{host}@{port}", rows, remotes, server))
+        write(conf, configuration(self, listen or f"{host}@{port}", rows, remotes, server, what, control))
         weir = Weir(self, what, port, conf, host)
         if wait:
             weir.wait_logged("weir is up")
