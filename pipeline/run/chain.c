@@ -180,7 +180,7 @@ static struct edit *stage_edit_open(const struct run *r, unsigned i)
     const struct snapshot *last = r->base ? r->base->result[i].out : NULL;
     if (last)
         return edit_open(last->family, last, last);
-    struct family *family = family_new(snapshot_apex_name(r->next));
+    struct family *family = family_beside(r->next->family);
     struct edit *e = edit_open(family, NULL, NULL);
     family_unref(family);
     return e;

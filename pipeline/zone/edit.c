@@ -41,7 +41,8 @@ enum pending {
     PENDING_LATE, /* the owner's records go to the last visit */
 };
 
-/* What the bounds must allow for on top of the trie. Duplicates are counted until a node is built. */
+/* What the bounds must allow for on top of the trie. Duplicates are counted until a node is built; with what is late, so is what
+ * it costs to keep it, which is many times a small record under a long name. */
 struct waiting {
     ptrdiff_t records, bytes;
 };
@@ -253,6 +254,7 @@ static void late_begin(struct edit *e)
     v->end = &v->first;
     memcpy(v->owner, e->owner, e->owner_len);
     e->late[e->late_n++] = v;
+    e->late_more.bytes += (ptrdiff_t)(sizeof v + sizeof *v + e->owner_len);
 }
 
 static void late_add(struct edit *e, uint16_t type, uint32_t ttl, const uint8_t *rdata,
@@ -260,6 +262,7 @@ static void late_add(struct edit *e, uint16_t type, uint32_t ttl, const uint8_t 
 {
     struct late_visit *v = e->late[e->late_n - 1];
     struct late_record *r = arena_alloc(e->arena, sizeof *r + len);
+    e->late_more.bytes += (ptrdiff_t)sizeof *r;
     *r = (struct late_record){.ttl = ttl, .type = type, .len = len};
     if (len)
         memcpy(r->rdata, rdata, len);

@@ -45,6 +45,16 @@ struct family *family_new(const uint8_t *apex)
     return f;
 }
 
+struct family *family_beside(struct family *family)
+{
+    struct family *f = family_new(family->apex);
+    pthread_mutex_lock(&family->mutex);
+    f->hand_over = family->hand_over;
+    f->hand_over_ctx = family->hand_over_ctx;
+    pthread_mutex_unlock(&family->mutex);
+    return f;
+}
+
 struct family *family_ref(struct family *family)
 {
     uint32_t was = atomic_fetch_add_explicit(&family->refs, 1, memory_order_relaxed);

@@ -16,6 +16,7 @@
 
 struct family;
 struct family *family_new(const uint8_t *apex);          /* one reference; apex is copied */
+struct family *family_beside(struct family *family);     /* another one, of the same apex and hand_over */
 struct family *family_ref(struct family *family);
 void family_unref(struct family *family);
 const uint8_t *family_apex(const struct family *family);

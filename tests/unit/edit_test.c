@@ -352,11 +352,41 @@ START_TEST(bounds)
             if (kind == 0)
                 EXPECT_EQ(n, 101);
             else
-                EXPECT(n > 50 && n <= 167);
+                EXPECT(n > (order == 1 ? 5 : 50) && n <= 167);
             EXPECT_EQ(edit_add(e, owner, RR_A, 60, rdata, sizeof rdata, &why), -E_LIMIT);
             EXPECT_EQ(edit_seal(&e, &s, NULL, &why), -E_LIMIT);
             EXPECT(!e && !s);
         }
+    family_unref(family);
+}
+END_TEST
+
+/* Small records of two long names in turn: what waits is bounded as memory, not as rdata. */
+START_TEST(bounds_count_what_waits)
+{
+    enum { LABEL = 63, MAX_BYTES = 100000 };
+    struct family *family = family_new(apex);
+    uint8_t owner[3 * (1 + LABEL) + 3] = {0}, rdata[] = {0, 0, 0, 0};
+    for (unsigned i = 0; i < 3; i++) {
+        memset(owner + i * (1 + LABEL), 'x', 1 + LABEL);
+        owner[i * (1 + LABEL)] = LABEL;
+    }
+    memcpy(owner + sizeof owner - 3, "\1z", 3);
+    struct edit *e = edit_open(family, NULL, NULL);
+    struct edit_limits limits = {.max_bytes = MAX_BYTES};
+    struct why why = {""};
+    edit_limit(e, &limits);
+    unsigned n = 0;
+    int rc = 0;
+    for (; n < MAX_BYTES && !rc; n++) {
+        owner[1] = (uint8_t)('a' + n % 2);
+        rdata[2] = (uint8_t)(n >> 8);
+        rdata[3] = (uint8_t)n;
+        rc = edit_add(e, owner, RR_A, 60, rdata, sizeof rdata, &why);
+    }
+    EXPECT_EQ(rc, -E_LIMIT);
+    EXPECT(n <= MAX_BYTES / sizeof owner + 2);
+    edit_abort(&e);
     family_unref(family);
 }
 END_TEST
@@ -461,6 +491,7 @@ int main(void)
     suite_add(s, interleaved_owners);
     suite_add(s, late_records_are_seen);
     suite_add(s, bounds);
+    suite_add(s, bounds_count_what_waits);
     suite_add(s, bounds_leave_room_for_exchange);
     suite_add(s, node_overflows_late);
     suite_add(s, changed_rrsets);

@@ -1,10 +1,12 @@
 /* The way of a version: accepted, refused, held, superseded, unchanged; and who is found for a name. The stage `gate`
  * gives the verdict that the serial's last digit names. */
 #include "pipeline/base/log.h"
+#include "pipeline/base/pool.h"
 #include "pipeline/run/zone_table.h"
 #include "tests/lib/suite.h"
 
 #include <fcntl.h>
+#include <semaphore.h>
 #include <string.h>
 
 enum { GATE_REJECT, GATE_HOLD, GATE_RETRY, GATE_NOTE };
@@ -309,10 +311,11 @@ START_TEST(test_dropped_while_running)
 }
 END_TEST
 
-/* Gives out the serial that comes in, and a thousand. */
+/* Gives out the serial that comes in, and a thousand; and a second name, so that the trie has a branch. */
 static void bump_run(struct stage_run *r)
 {
     struct soa soa;
+    static const uint8_t text[] = "\4text", second[] = "\6second\7example";
     uint8_t rdata[2 + 20] = {0};
     struct why why;
     ck_assert(snapshot_soa(r->next, &soa));
@@ -320,9 +323,59 @@ static void bump_run(struct stage_run *r)
     (void)edit_remove(r->out, snapshot_apex_name(r->next));
     ck_assert_int_eq(
         edit_add(r->out, snapshot_apex_name(r->next), RR_SOA, 60, rdata, sizeof rdata, &why), 0);
+    if (!edit_get(r->out, second))
+        ck_assert_int_eq(edit_add(r->out, second, RR_TXT, 60, text, 5, &why), 0);
 }
 
 static const struct stage_type bump = {.name = "bump", .summary = "-", .run = bump_run};
+
+struct gatekeeper {
+    struct job job;
+    sem_t shut, open;
+};
+
+static void gatekeeper_run(struct job *job)
+{
+    struct gatekeeper *g = (struct gatekeeper *)(void *)job;
+    sem_post(&g->shut);
+    sem_wait(&g->open);
+}
+
+/* Who drops the last reference (a query thread, after a transfer out) does not free a stage's output: a worker does. */
+START_TEST(test_outputs_die_on_workers)
+{
+    struct world w;
+    struct gatekeeper g = {.job.run = gatekeeper_run};
+    struct trie_stats before, after;
+    world_open(&w, 1);
+    w.config->zones[0].chain->stage[0].type = &bump;
+    struct zone *z = get(&w, "example.");
+    submit(z, 15);
+    zone_table_drain(w.table);
+    struct version *old = zone_version(z);
+    struct family *family = family_ref(old->served->family);
+    submit(z, 16);
+    zone_table_drain(w.table);
+    rcu_barrier_all();
+
+    sem_init(&g.shut, 0, 0);
+    sem_init(&g.open, 0, 0);
+    pool_submit(w.pool, &g.job);
+    sem_wait(&g.shut); /* the only worker is busy */
+    family_stats(family, &before);
+    version_unref(old);
+    family_stats(family, &after);
+    ck_assert_uint_eq(after.branches, before.branches);
+    sem_post(&g.open);
+    zone_table_drain(w.table);
+    family_stats(family, &after);
+    ck_assert_uint_lt(after.branches, before.branches);
+    family_unref(family);
+    world_close(&w);
+    sem_destroy(&g.shut);
+    sem_destroy(&g.open);
+}
+END_TEST
 
 /* Events are about inputs, whatever the chain makes of their serials. */
 START_TEST(test_event_serial)
@@ -452,6 +505,7 @@ int main(void)
     suite_add(s, test_held_yields);
     suite_add(s, test_dropped_while_running);
     suite_add(s, test_event_serial);
+    suite_add(s, test_outputs_die_on_workers);
     suite_add(s, test_apply);
     suite_add(s, test_threads);
     return suite_run(s);
