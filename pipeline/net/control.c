@@ -325,7 +325,9 @@ static int socket_listen(const struct sockaddr_un *at, int *out, struct why *why
         close(living);
         return why_set(why, -E_IO, "another weir listens on the control socket %s", at->sun_path);
     }
-    if (errno == ECONNREFUSED)
+    /* connect() says the same of any other file: only a socket may be left over from a weir. */
+    struct stat st;
+    if (errno == ECONNREFUSED && !lstat(at->sun_path, &st) && S_ISSOCK(st.st_mode))
         unlink(at->sun_path);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     mode_t before = umask(0177);
