@@ -7,7 +7,7 @@
  * FAILS  verify: DNSSEC_VALID, DNSSEC_BOGUS or DNSSEC_UNSUPPORTED; never anything in between.
  * COST   one digest input an rrset, one public key operation a signature. One scratch keeps OpenSSL's contexts of the
  *        last DNSSEC_SCRATCH_KEYS keys, so a signature costs no allocation of ours.
- * SPEC   RFC 4034 3.1.8.1, 6, appendix B; RFC 5702; RFC 6605; RFC 8080; RFC 3110 (RSA key format).
+ * SPEC   RFC 4034 3.1.8.1, 5.1.4, 6, appendix B; RFC 5702; RFC 6605; RFC 8080; RFC 3110 (RSA key format); RFC 8976.
  */
 #ifndef WEIR_ZONE_DNSSEC_H
 #define WEIR_ZONE_DNSSEC_H
@@ -85,6 +85,15 @@ const uint8_t *dnssec_input(struct dnssec_scratch *scratch, const uint8_t *owner
 enum dnssec_result dnssec_ds_matches(const uint8_t *owner, const uint8_t *dnskey_rdata, size_t len,
                                      const uint8_t *ds_rdata, size_t ds_len);
 size_t dnssec_ds_digest_len(uint8_t digest_type);          /* 0: unsupported */
+
+/* The digest of a zone (RFC 8976, scheme SIMPLE): begin, add every node in canonical order, end. The apex's ZONEMD and
+ * the signatures over it are left out. end frees; false: OpenSSL could not. */
+enum { DNSSEC_ZONEMD_MAX = 64 };
+struct dnssec_zonemd;
+size_t dnssec_zonemd_len(uint8_t hash);                    /* octets of the digest; 0: unsupported, not to begin with */
+struct dnssec_zonemd *dnssec_zonemd_begin(const uint8_t *apex, uint8_t hash);
+void dnssec_zonemd_add(struct dnssec_zonemd *zonemd, const struct node *node);
+bool dnssec_zonemd_end(struct dnssec_zonemd **zonemd, uint8_t out[DNSSEC_ZONEMD_MAX]);
 
 /* NSEC3 hash (RFC 5155 5), SHA-1. */
 void dnssec_nsec3_hash(const uint8_t *name, uint16_t iterations, const uint8_t *salt, size_t salt_len, uint8_t out[20]);

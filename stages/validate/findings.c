@@ -182,6 +182,33 @@ const struct finding_type validate_findings[] = {
     [CDS_TOO_MANY] = {"cds-too-many", STAGE_PASS, "{n0} CDS and CDNSKEY records, not looked at",
                       "More than max_keys keys could ask for."},
 
+    [ZONEMD_MISSING] = {"zonemd-missing", STAGE_REJECT, "no ZONEMD at the apex",
+                        "The policy is zonemd = require. Have the primary publish one, or set "
+                        "if-present."},
+    [ZONEMD_SERIAL] = {"zonemd-serial", STAGE_REJECT,
+                       "ZONEMD is for serial {n0}, the zone has {n1}",
+                       "The zone was changed after the digest was made. Have the primary make it "
+                       "again; until then the last good version is served."},
+    [ZONEMD_MISMATCH] =
+        {"zonemd-mismatch", STAGE_REJECT,
+         "the zone does not have the digest that ZONEMD of scheme {n0}, hash {n1} says",
+         "Records were lost, added or changed on the way, or after the digest was made; glue and "
+         "TTLs count as well. Transfer it again, and compare with the primary."},
+    [ZONEMD_DUPLICATE] = {"zonemd-duplicate", STAGE_REJECT,
+                          "more than one ZONEMD of scheme {n0} and hash {n1}",
+                          "RFC 8976 2: none of them can be used. Remove all but the right one."},
+    [ZONEMD_UNSUPPORTED] = {"zonemd-unsupported", STAGE_PASS,
+                            "ZONEMD of scheme {n0} and hash {n1} cannot be checked here",
+                            "Scheme 1 with hash 1 (SHA-384) or 2 (SHA-512) can be. The record "
+                            "passes as it is."},
+    [ZONEMD_UNVERIFIED] = {"zonemd-unverified", STAGE_REJECT,
+                           "none of {n0} ZONEMD records can be checked here",
+                           "The policy is zonemd = require. Have the primary publish scheme 1 with "
+                           "hash 1 or 2."},
+    [ZONEMD_EXTRA] = {"zonemd-extra", STAGE_PASS, "another ZONEMD of scheme {n0}, hash {n1} {text}",
+                      "One that is right is there as well, and is enough (RFC 8976 4). The primary "
+                      "should clean up."},
+
     [NSEC_MISSING] = {"nsec-missing", STAGE_REJECT, "the name has no NSEC",
                       "The chain has a gap: the name before can be denied wrongly. " RESIGN},
     [NSEC_MULTIPLE] = {"nsec-multiple", STAGE_REJECT, "{n0} NSEC records at one name",

@@ -19,6 +19,7 @@
 enum { NAMES_CHUNK = 256 };
 
 static const char *const denial_words[] = {"nsec-only", "nsec3-only", "any", NULL};
+static const char *const zonemd_words[] = {"require", "if-present", "ignore", NULL};
 static const char *const signatures_words[] = {"per-algorithm", "any-key", NULL};
 
 #define FIELD(name) .offset = offsetof(struct validate_conf, name)
@@ -37,6 +38,13 @@ static const struct option validate_options[] = {
      .help = "per-algorithm: each algorithm of the DNSKEY set signs every rrset (RFC 4035 2.2); "
              "any-key: one good "
              "signature is enough, as it is for resolvers"},
+    {.name = "zonemd",
+     .kind = OPTION_ENUM,
+     FIELD(zonemd),
+     .fallback = "if-present",
+     .words = zonemd_words,
+     .help = "the digest of the zone (RFC 8976): require one that verifies, verify it if it is "
+             "there, or do not look at it"},
     {.name = "max_clock_skew",
      .kind = OPTION_SECONDS,
      FIELD(max_clock_skew),
@@ -238,6 +246,7 @@ static void validate_run(struct stage_run *run)
         denial_decide(&check);
         if (keys_open(&check)) {
             cds_check(&check);
+            zonemd_check(&check);
             earliest = version_check(&check, state);
         }
         keys_close(&check.keys);

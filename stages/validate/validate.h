@@ -5,6 +5,7 @@
  *        keys.c         the apex DNSKEY set, ready to verify
  *        anchor.c       trust anchors
  *        cds.c          CDS and CDNSKEY
+ *        zonemd.c       the digest of the zone
  *        signatures.c   an rrset and its RRSIGs
  *        owner.c        what may be at a name, and what of it must be signed
  *        alias.c        CNAME and DNAME
@@ -32,11 +33,13 @@ struct anchor {
     uint8_t *rdata;
 };
 enum validate_denial { DENIAL_NSEC_ONLY, DENIAL_NSEC3_ONLY, DENIAL_ANY };
+enum validate_zonemd { ZONEMD_REQUIRE, ZONEMD_IF_PRESENT, ZONEMD_IGNORE };
 enum validate_signatures { SIGNATURES_PER_ALGORITHM, SIGNATURES_ANY_KEY };
 
 struct validate_conf {
     int denial;     /* enum validate_denial */
     int signatures; /* enum validate_signatures */
+    int zonemd;     /* enum validate_zonemd */
     int64_t max_clock_skew, min_remaining;
     int64_t max_keys, max_keys_per_tag, max_signatures, max_iterations;
     struct option_list trust_anchor;
@@ -100,6 +103,13 @@ enum validate_code {
     CDS_NO_KEY,
     CDS_DISAGREE,
     CDS_TOO_MANY,
+    ZONEMD_MISSING,
+    ZONEMD_SERIAL,
+    ZONEMD_MISMATCH,
+    ZONEMD_DUPLICATE,
+    ZONEMD_UNSUPPORTED,
+    ZONEMD_UNVERIFIED,
+    ZONEMD_EXTRA,
     NSEC_MISSING,
     NSEC_MULTIPLE,
     NSEC_NEXT,
@@ -203,6 +213,7 @@ void anchors_close(struct validate_conf *conf);
 bool anchors_name(const struct check *check, struct rdata dnskey);
 
 void cds_check(struct check *check);
+void zonemd_check(struct check *check);
 
 struct signatures *signatures_new(void);
 void signatures_free(struct signatures **signatures);
