@@ -149,6 +149,7 @@ struct xfrin_zone {
     uint32_t refused_serial;
     ev_tstamp refused_until;
     unsigned wakes_in_vain;
+    double checked;                      /* xfrin_now at the last check that went well (zone->checked_at is for people); 0: never */
     ev_timer due, expire;
     ev_periodic wake;
 };
@@ -223,7 +224,7 @@ void timers_retry(struct xfrin_zone *xz);                        /* … after SO
 void timers_refused(struct xfrin_zone *xz, bool judged);         /* … judged: again, so refused_until moves on by xz->refusals */
 void timers_soon(struct xfrin_zone *xz, double after_s);
 void timers_wake(struct xfrin_zone *xz);                         /* to when the version's stages want it */
-void timers_expiry(struct xfrin_zone *xz);                       /* arms expire from zone->expires_at */
+void timers_expiry(struct xfrin_zone *xz);                       /* arms expire, by the last check */
 double xfrin_now(void);                                          /* seconds, monotonic */
 
 /* ---- xfrin_report.c */

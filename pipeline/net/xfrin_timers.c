@@ -5,7 +5,7 @@
  *             the refresh (or, without a version, FIRST_MAX: an operator is waiting for it)
  *   refused   the same, doubled for every time the same serial was refused, up to refresh_max; until then
  *             the serial is still asked for as often as the refresh wants it
- *   expire    SOA expire, or expire_max if that is less, after the last check that went well
+ *   expire    SOA expire (refresh and retry at least), or expire_max if that is less, after the last check that went well
  *
  * All but the wake-up are intervals and run by the monotonic clock; 10 % either way is left to chance,
  * so that zones that were loaded together do not stay together. A stage's wake_at is a date (a signature
@@ -19,6 +19,7 @@
 
 #include "pipeline/base/log.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -144,28 +145,45 @@ static void on_expire(struct ev_loop *ev, ev_timer *w, int events)
               LOG_KV("last_check_s_ago", LOG_I(checked ? time(NULL) - checked : -1)));
 }
 
+static void check_note(struct xfrin_zone *xz)
+{
+    xz->checked = xfrin_now();
+    pthread_mutex_lock(&xz->zone->lock);
+    xz->zone->checked_at = time(NULL);
+    pthread_mutex_unlock(&xz->zone->lock);
+}
+
+/* Less than a refresh and a retry would expire a zone whose primary is well (as BIND has it); an expire of 0 is one
+ * that nobody could serve. */
+static int64_t expire_interval(const struct xfrin_zone *xz, const struct soa *soa)
+{
+    int64_t least =
+        (int64_t)(1.1 * refresh_interval(xz, soa) + retry_interval(xz, soa)); /* jitter */
+    int64_t expire = soa->expire > least ? soa->expire : least, most = xz->conf->expire_max_s;
+    return most && expire > most ? most : expire;
+}
+
 /* By the served SOA and the last check. An expired zone stays so. */
 void timers_expiry(struct xfrin_zone *xz)
 {
     struct zone *z = xz->zone;
     struct soa soa;
-    bool have = !xz->conf->file && served_soa(xz, &soa);
-    time_t now = time(NULL);
-    pthread_mutex_lock(&z->lock);
-    if (have && !z->checked_at)
-        z->checked_at = now; /* a version from before the start whose timers are not known */
-    int64_t expire = have ? soa.expire : 0;
-    if (xz->conf->expire_max_s && expire > xz->conf->expire_max_s)
-        expire = xz->conf->expire_max_s;
-    z->expires_at = have ? z->checked_at + expire : 0;
-    double left = (double)(z->expires_at - now);
-    pthread_mutex_unlock(&z->lock);
-    if (!have) {
+    if (xz->conf->file || !served_soa(xz, &soa)) {
+        pthread_mutex_lock(&z->lock);
+        z->expires_at = 0;
+        pthread_mutex_unlock(&z->lock);
         ev_timer_stop(xz->x->ev, &xz->expire);
         atomic_store(&z->expired, false);
-    } else if (!atomic_load(&z->expired)) {
-        arm(xz, &xz->expire, left);
+        return;
     }
+    if (!xz->checked) /* a version from before the start whose timers are not known */
+        check_note(xz);
+    double left = xz->checked + (double)expire_interval(xz, &soa) - xfrin_now();
+    pthread_mutex_lock(&z->lock);
+    z->expires_at = time(NULL) + (time_t)ceil(left);
+    pthread_mutex_unlock(&z->lock);
+    if (!atomic_load(&z->expired))
+        arm(xz, &xz->expire, left);
 }
 
 void timers_checked(struct xfrin_zone *xz, bool current)
@@ -173,9 +191,7 @@ void timers_checked(struct xfrin_zone *xz, bool current)
     struct zone *z = xz->zone;
     if (!current && atomic_load(&z->expired))
         return;
-    pthread_mutex_lock(&z->lock);
-    z->checked_at = time(NULL);
-    pthread_mutex_unlock(&z->lock);
+    check_note(xz);
     if (atomic_exchange(&z->expired, false))
         log_notice("zone is no longer expired", LOG_KV("zone", LOG_S(z->text)));
     timers_expiry(xz);

@@ -311,6 +311,44 @@ START_TEST(zone_expires_and_comes_back)
 }
 END_TEST
 
+/* A calendar that was years behind when the zone came in (no clock in the machine, then NTP) is no reason to expire it. */
+START_TEST(the_calendar_expires_nothing)
+{
+    const char *conf = ONE("refresh_min = 60;");
+    p1 = primary_start(P1);
+    daemon_open(&d, 1, conf, quick);
+    struct zone *z = daemon_zone(&d, Z);
+    UNTIL(&d, daemon_serves(&d, Z, 10) && daemon_idle(&d, Z));
+    pthread_mutex_lock(&z->lock);
+    z->checked_at -= 600000000;
+    pthread_mutex_unlock(&z->lock);
+    daemon_reload(&d, conf);
+    ck_assert_int_gt(z->expires_at, time(NULL) + 80000);
+    ck_assert_double_gt(ev_timer_remaining(d.server.xfrin->ev, &daemon_in(&d, Z)->expire), 80000);
+    end();
+}
+END_TEST
+
+/* … and an SOA expire shorter than the way to the next check neither. */
+START_TEST(expire_allows_for_the_next_check)
+{
+    p1 = primary_start(P1);
+    struct primary_play p = primary_good;
+    p.expire = 0;
+    p.refresh = p.retry = 1;
+    play(p1, p);
+    daemon_open(&d, 1, ONE("refresh_min = 1; refresh_max = 1; retry_min = 1;"), quick);
+    struct zone *z = daemon_zone(&d, Z);
+    UNTIL(&d, daemon_serves(&d, Z, 10) && daemon_idle(&d, Z));
+    unsigned asked = p1->soa_udp;
+    UNTIL(&d, p1->soa_udp >= asked + 2 && daemon_idle(&d, Z));
+    ck_assert_uint_eq(daemon_said(&d, "zone expired"), 0);
+    primary_stop(&p1);
+    UNTIL(&d, atomic_load(&z->expired));
+    end();
+}
+END_TEST
+
 /* A primary that can be asked keeps the zone alive, whatever we think of its content. */
 START_TEST(refused_content_does_not_expire_the_zone)
 {
@@ -425,6 +463,8 @@ int main(void)
     suite_add(s, checks_are_bounded_and_notified_zones_go_first);
     suite_add(s, notified_zones_are_transferred_first);
     suite_add(s, zone_expires_and_comes_back);
+    suite_add(s, the_calendar_expires_nothing);
+    suite_add(s, expire_allows_for_the_next_check);
     suite_add(s, refused_content_does_not_expire_the_zone);
     suite_add(s, same_failure_is_logged_less_and_less);
     suite_add(s, what_comes_in_is_captured);
