@@ -1,8 +1,8 @@
 /* weir replay: captured transfers through the chains of a configuration.
  *
- * Transfers of one zone are judged in the order in which they began; messages are handed to zone/transfer, the same
- * code that the daemon feeds from its sockets, with the time of the transfer's last packet as the clock. A zone's family has one
- * writer, so a transfer that begins while another of its zone is open keeps its messages until that one ends.
+ * Messages are handed to zone/transfer, the same code that the daemon feeds from its sockets, with the time of the transfer's
+ * last packet as the clock. A zone's family has one writer, so the transfers of a zone stand in a queue in the order in which
+ * their first answers came: the first is fed as its messages come, the others keep theirs until those before them have ended.
  */
 #include "pipeline/command.h"
 
@@ -21,7 +21,7 @@ enum { KEPT_MAX = 1 << 30 };
 struct replay_zone {
     const struct zone_conf *conf;
     struct judge *judge;
-    struct replay_transfer *busy; /* whose transfer has the family */
+    struct replay_transfer *first, **last; /* the queue; the first has the family */
 };
 struct message {
     struct message *next;
@@ -29,21 +29,26 @@ struct message {
     uint8_t data[];
 };
 struct replay_transfer {
+    struct replay_transfer *next;
     struct replay_zone *zone;
-    struct transfer *transfer; /* NULL: waits, or refused */
-    int state;                 /* 0 more must come, 1 complete, < 0 refused */
-    struct why why;
-    struct message *first, **last; /* kept while another has the family */
+    struct capture_transfer about;
+    struct transfer *transfer; /* NULL: waits */
+    bool queued, ended;
+    size_t messages;
+    int state;                     /* of transfer_feed: 0 more must come, 1 complete, < 0 refused */
+    struct why why;                /* refused: by which rule */
+    char *problem;                 /* what the capture reader has to say at its end, or NULL */
+    struct message *first, **last; /* kept until it has the family */
 };
 struct replay {
     const struct config *config;
     const char *config_path, *zone, *write_dir;
     time_t at; /* 0: the packets' own */
-    bool json_wanted;
+    bool json_wanted, write_failed;
     struct json *json;
     struct pool *pool;
     struct replay_zone *zones; /* one a zone of the configuration */
-    size_t passed, refused, skipped, kept;
+    size_t passed, refused, incomplete, skipped, kept;
     uint8_t only[NAME_MAX_OCTETS];
 };
 
@@ -56,41 +61,142 @@ static struct replay_zone *zone_of(struct replay *r, const uint8_t *name)
     if (!z->judge) {
         z->conf = conf;
         z->judge = judge_new(conf, r->pool);
+        z->last = &z->first;
     }
     return z;
 }
 
-static void transfer_start(struct replay_transfer *t, uint16_t id)
+static void *skip(struct replay *r, const struct capture_transfer *c, const char *why)
 {
-    const struct version *v = judge_version(t->zone->judge);
-    struct transfer_config config = {
-        .family = judge_family(t->zone->judge),
-        .held = v ? v->input : NULL,
-        .id = id,
-        .limits = {(size_t)t->zone->conf->max_records, (size_t)t->zone->conf->max_bytes},
-    };
-    t->zone->busy = t;
-    t->transfer = transfer_new(&config);
+    char name[NAME_TEXT_MAX];
+    if (!r->json)
+        printf("transfer %u: %s: %s: skipped\n", c->number, name_print(c->zone, name), why);
+    r->skipped++;
+    return NULL;
 }
 
 static void *on_begin(void *ctx, const struct capture_transfer *c)
 {
     struct replay *r = ctx;
     struct replay_zone *z = zone_of(r, c->zone);
-    char name[NAME_TEXT_MAX];
-    if (!z) {
-        if (!r->json)
-            printf("transfer %u: %s is not in the configuration, or not asked for: skipped\n",
-                   c->number, name_print(c->zone, name));
-        r->skipped++;
-        return NULL;
-    }
+    if (!z)
+        return skip(r, c, "not in the configuration, or not asked for");
+    if (c->qtype != RR_AXFR)
+        return skip(r, c, "an IXFR, which is not read yet");
     struct replay_transfer *t = mem_zalloc(sizeof *t);
     t->zone = z;
+    t->about = *c;
     t->last = &t->first;
-    if (!z->busy)
-        transfer_start(t, c->id);
     return t;
+}
+
+/* ---- verdicts -------------------------------------------------------------------------------------------- */
+
+static void print_refusal(struct replay *r, const struct replay_transfer *t, const char *from,
+                          bool incomplete)
+{
+    if (incomplete)
+        r->incomplete++;
+    else
+        r->refused++;
+    if (r->json) {
+        json_string(r->json, "zone", t->zone->conf->text);
+        json_string(r->json, "from", from);
+        json_int(r->json, "at", t->about.ended.tv_sec);
+        json_string(r->json, "verdict", incomplete ? "incomplete" : "malformed");
+        json_string(r->json, "why", t->why.text);
+    } else {
+        printf("%s from %s: %s: %s\n", t->zone->conf->text, from,
+               incomplete ? "INCOMPLETE in the capture" : "REFUSED as a transfer", t->why.text);
+    }
+}
+
+static void write_zone(struct replay *r, const struct replay_transfer *t)
+{
+    const struct version *v = judge_version(t->zone->judge);
+    char *name = mem_printf("%s%u.zone", t->zone->conf->text, v->soa.serial);
+    for (char *slash = name; (slash = strchr(slash, '/'));) /* 0/25.2.0.192.in-addr.arpa. */
+        *slash = '_';
+    char *path = mem_printf("%s/%s", r->write_dir, name);
+    FILE *f = fopen(path, "we");
+    bool failed = !f;
+    if (f) {
+        text_print_snapshot(f, v->served);
+        failed = ferror(f);
+        failed = fclose(f) || failed;
+    }
+    if (failed) {
+        fprintf(stderr, "weir replay: cannot write %s: %s\n", path, strerror(errno));
+        r->write_failed = true;
+    }
+    mem_free(&path);
+    mem_free(&name);
+}
+
+static void judge_transfer(struct replay *r, struct replay_transfer *t, const char *from)
+{
+    struct snapshot *s;
+    if (transfer_take(t->transfer, &s, NULL, &t->why)) {
+        print_refusal(r, t, from, false);
+        return;
+    }
+    struct judge_report report =
+        judge_input(t->zone->judge, s, from, r->at ? r->at : t->about.ended.tv_sec,
+                    r->json ? NULL : stdout, r->json);
+    snapshot_unref(s);
+    if (report.verdict != STAGE_PASS) {
+        r->refused++;
+        return;
+    }
+    r->passed++;
+    if (r->write_dir)
+        write_zone(r, t);
+}
+
+/* What is not a whole transfer, in words; true when the capture, not the primary, is to blame. */
+static bool explain(struct replay_transfer *t)
+{
+    if (t->state < 0)
+        return false;
+    if (!t->messages)
+        (void)why_set(&t->why, -E_CLOSED, "not answered: %s",
+                      t->problem ? t->problem : "the primary closed the connection");
+    else if (t->problem)
+        (void)why_set(&t->why, -E_CLOSED, "%s", t->problem);
+    else
+        t->state = transfer_end_of_stream(t->transfer, &t->why);
+    return t->problem != NULL;
+}
+
+/* The transfer has ended, and it is its turn. */
+static void conclude(struct replay *r, struct replay_transfer *t)
+{
+    char address[ADDRESS_TEXT_MAX];
+    char *from =
+        mem_printf("transfer %u, %s", t->about.number, address_print(&t->about.primary, address));
+    if (r->json)
+        json_object(r->json, NULL);
+    if (t->state == 1)
+        judge_transfer(r, t, from);
+    else
+        print_refusal(r, t, from, explain(t));
+    if (r->json)
+        json_end(r->json);
+    mem_free(&from);
+}
+
+/* ---- messages -------------------------------------------------------------------------------------------- */
+
+static void transfer_start(struct replay_transfer *t)
+{
+    const struct version *v = judge_version(t->zone->judge);
+    struct transfer_config config = {
+        .family = judge_family(t->zone->judge),
+        .held = v ? v->input : NULL,
+        .id = t->about.id,
+        .limits = {(size_t)t->zone->conf->max_records, (size_t)t->zone->conf->max_bytes},
+    };
+    t->transfer = transfer_new(&config);
 }
 
 static void transfer_message(struct replay_transfer *t, const uint8_t *msg, size_t len)
@@ -99,16 +205,11 @@ static void transfer_message(struct replay_transfer *t, const uint8_t *msg, size
         t->state = transfer_feed(t->transfer, msg, len, &t->why);
 }
 
-static void on_message(void *ctx, void *handle, const struct capture_transfer *c,
-                       const uint8_t *msg, size_t len)
+static void message_keep(struct replay *r, struct replay_transfer *t, const uint8_t *msg,
+                         size_t len)
 {
-    struct replay *r = ctx;
-    struct replay_transfer *t = handle;
-    (void)c;
-    if (t->transfer) {
-        transfer_message(t, msg, len);
+    if (t->state < 0)
         return;
-    }
     if (r->kept + len > KEPT_MAX) {
         t->state = why_set(
             &t->why, -E_LIMIT,
@@ -129,93 +230,74 @@ static void kept_feed(struct replay *r, struct replay_transfer *t)
     while (t->first) {
         struct message *m = t->first;
         t->first = m->next;
-        if (t->transfer)
-            transfer_message(t, m->data, m->len);
+        transfer_message(t, m->data, m->len);
         r->kept -= m->len;
         mem_free(&m);
     }
+    t->last = &t->first;
 }
 
-static void print_refusal(struct replay *r, const struct replay_transfer *t,
-                          const struct capture_transfer *c, const char *from)
+static void transfer_drop(struct replay_transfer *t)
 {
-    r->refused++;
-    if (r->json) {
-        json_string(r->json, "zone", t->zone->conf->text);
-        json_string(r->json, "from", from);
-        json_int(r->json, "at", c->ended.tv_sec);
-        json_string(r->json, "verdict", "malformed");
-        json_string(r->json, "why", t->why.text);
-    } else {
-        printf("%s from %s: REFUSED as a transfer: %s\n", t->zone->conf->text, from, t->why.text);
+    transfer_free(&t->transfer);
+    mem_free(&t->problem);
+    mem_free(&t);
+}
+
+/* The first of the queue has the family; those that have ended go. */
+static void queue_advance(struct replay *r, struct replay_zone *z)
+{
+    struct replay_transfer *t;
+    while ((t = z->first)) {
+        if (!t->transfer) {
+            transfer_start(t);
+            kept_feed(r, t);
+        }
+        if (!t->ended)
+            return;
+        conclude(r, t);
+        z->first = t->next;
+        if (!z->first)
+            z->last = &z->first;
+        transfer_drop(t);
     }
 }
 
-static void write_zone(const struct replay *r, const struct replay_transfer *t)
+static void on_message(void *ctx, void *handle, const struct capture_transfer *c,
+                       const uint8_t *msg, size_t len)
 {
-    const struct version *v = judge_version(t->zone->judge);
-    char *path = mem_printf("%s/%s%u.zone", r->write_dir, t->zone->conf->text, v->soa.serial);
-    FILE *f = fopen(path, "w");
-    if (f)
-        text_print_snapshot(f, v->served);
-    if (!f || fclose(f))
-        fprintf(stderr, "weir replay: cannot write %s: %s\n", path, strerror(errno));
-    mem_free(&path);
-}
-
-static void judge_transfer(struct replay *r, struct replay_transfer *t,
-                           const struct capture_transfer *c, const char *from)
-{
-    struct snapshot *s;
-    if (transfer_take(t->transfer, &s, NULL, &t->why)) {
-        print_refusal(r, t, c, from);
-        return;
+    struct replay *r = ctx;
+    struct replay_transfer *t = handle;
+    (void)c;
+    t->messages++;
+    if (!t->queued) {
+        t->queued = true;
+        *t->zone->last = t;
+        t->zone->last = &t->next;
+        queue_advance(r, t->zone);
     }
-    struct judge_report report = judge_input(
-        t->zone->judge, s, from, r->at ? r->at : c->ended.tv_sec, r->json ? NULL : stdout, r->json);
-    snapshot_unref(s);
-    if (report.verdict != STAGE_PASS) {
-        r->refused++;
-        return;
-    }
-    r->passed++;
-    if (r->write_dir)
-        write_zone(r, t);
+    if (t->transfer)
+        transfer_message(t, msg, len);
+    else
+        message_keep(r, t, msg, len);
 }
 
 static void on_end(void *ctx, void *handle, const struct capture_transfer *c, const char *problem)
 {
     struct replay *r = ctx;
     struct replay_transfer *t = handle;
-    char address[ADDRESS_TEXT_MAX];
-    char *from = mem_printf("transfer %u, %s", c->number, address_print(&c->primary, address));
-    if (!t->transfer && t->state == 0) {
-        if (t->zone->busy)
-            t->state = why_set(
-                &t->why, -E_LIMIT,
-                "it ended while another transfer of its zone that began before it was still open");
-        else
-            transfer_start(t, c->id);
+    t->about = *c;
+    t->ended = true;
+    t->problem = problem ? mem_strdup(problem) : NULL;
+    if (t->queued) {
+        queue_advance(r, t->zone);
+        return;
     }
-    kept_feed(r, t);
-    if (t->state == 0 && problem)
-        t->state = why_set(&t->why, -E_CLOSED, "%s", problem);
-    else if (t->state == 0)
-        t->state = transfer_end_of_stream(t->transfer, &t->why);
-    if (r->json)
-        json_object(r->json, NULL);
-    if (t->state == 1)
-        judge_transfer(r, t, c, from);
-    else
-        print_refusal(r, t, c, from);
-    if (r->json)
-        json_end(r->json);
-    transfer_free(&t->transfer);
-    if (t->zone->busy == t)
-        t->zone->busy = NULL;
-    mem_free(&from);
-    mem_free(&t);
+    conclude(r, t);
+    transfer_drop(t);
 }
+
+/* ---- command --------------------------------------------------------------------------------------------- */
 
 static int replay_file(struct replay *r, const char *path, struct why *why)
 {
@@ -223,11 +305,11 @@ static int replay_file(struct replay *r, const char *path, struct why *why)
     struct capture_summary s;
     int err = capture_read(path, &handler, r, &s, why);
     if (!r->json)
-        printf("%s: %zu packets, %zu connections, %zu transfers, %zu segments retransmitted, %zu "
-               "reordered, %zu octets lost, %zu packets "
-               "ignored\n",
-               path, s.packets, s.connections, s.transfers, s.retransmitted, s.reordered,
-               s.lost_octets, s.ignored_packets);
+        printf(
+            "%s: %zu packets (%zu ignored), %zu connections (%zu began before it), %zu transfers; "
+            "segments: %zu retransmitted, %zu reordered; octets: %zu lost, %zu not readable\n",
+            path, s.packets, s.ignored_packets, s.connections, s.headless, s.transfers,
+            s.retransmitted, s.reordered, s.lost_octets, s.unread_octets);
     return err;
 }
 
@@ -249,13 +331,20 @@ static int replay_files(struct replay *r, int n, char **files)
         printf("%s\n", json_text(r->json, NULL));
         json_free(&r->json);
     } else {
-        printf("%zu passed, %zu refused or held, %zu skipped\n", r->passed, r->refused, r->skipped);
+        printf("%zu passed, %zu refused or held, %zu incomplete, %zu skipped\n", r->passed,
+               r->refused, r->incomplete, r->skipped);
     }
     for (size_t i = 0; i < r->config->nzones; i++)
         judge_free(&r->zones[i].judge);
     mem_free(&r->zones);
     pool_free(&r->pool);
-    return code != EXIT_YES ? code : r->refused ? EXIT_NO : EXIT_YES;
+    if (code != EXIT_YES)
+        return code;
+    if (r->passed + r->refused + r->incomplete == 0) {
+        why_set(&why, -E_NOENT, "no transfer to judge in %s", n == 1 ? files[0] : "these captures");
+        return command_fail("replay", &why);
+    }
+    return r->write_failed ? EXIT_CANNOT : r->refused + r->incomplete ? EXIT_NO : EXIT_YES;
 }
 
 static int replay(int argc, char **argv)
@@ -294,6 +383,6 @@ static int replay(int argc, char **argv)
 
 const struct command_type command_replay = {
     "replay", "[-c FILE] [--zone ZONE] [--at TIME] [--write DIR] [--json] CAPTURE…",
-    "run captured transfers through the chains: exit 0 all passed, 1 some refused or held, 2 "
-    "cannot",
+    "run captured transfers through the chains: exit 0 all passed, 1 some refused, held or "
+    "incomplete, 2 cannot",
     replay};
