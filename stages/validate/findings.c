@@ -117,6 +117,11 @@ const struct finding_type validate_findings[] = {
                    "signature by key {n0} of algorithm {n1} does not verify",
                    "The data was changed after signing, or was signed by another key of the same "
                    "tag. " RESIGN},
+    [SIG_TRIES] =
+        {"rrsig-too-many-tries", STAGE_REJECT,
+         "signature by key {n0} of algorithm {n1} was not tried with every key of its tag",
+         "Other signatures over the rrset do not verify under several keys, and used up "
+         "what max_keys_per_tag allows (CVE-2023-50387). " RESIGN},
     [SIG_UNSUPPORTED] = {"rrsig-unsupported", STAGE_REJECT,
                          "signature by key {n0} of algorithm {n1} cannot be checked here",
                          "No signature of an algorithm that can be checked is there."},
@@ -237,6 +242,11 @@ const struct finding_type validate_findings[] = {
     [NSEC3_ITERATIONS_HIGH] = {"nsec3-iterations-high", STAGE_PASS,
                                "{n0} NSEC3 iterations; 0 is recommended",
                                "RFC 9276: they cost everybody work and protect nothing."},
+    [NSEC3_WORK] = {"nsec3-work", STAGE_REJECT,
+                    "{n0} names to hash in a zone of {n1}: the chain was not checked",
+                    "Names so deep, or so many iterations and so long a salt, that hashing costs "
+                    "more than max_iterations stands for (CVE-2023-50868). Sign with 0 iterations "
+                    "and no salt (RFC 9276)."},
     [NSEC3_CHAIN_MISSING] = {"nsec3-chain-missing", STAGE_REJECT,
                              "no NSEC3 with the parameters of NSEC3PARAM",
                              "The chain was lost, or is not built yet. " RESIGN},

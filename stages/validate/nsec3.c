@@ -11,8 +11,11 @@
  * there, the last to the first.
  *
  * Each NSEC3PARAM announces a whole chain, so each is checked; while a zone changes its salt there
- * are two. Records of no announced chain are counted. The work is bounded before it is begun: at
- * most NSEC3_CHAINS chains, at most max_iterations each.
+ * are two. Records of no announced chain are counted.
+ *
+ * The work is bounded before it is begun (CVE-2023-50868): NSEC3_CHAINS chains, max_iterations each;
+ * and what names of 127 labels, each with its own non-terminals, or a salt of 255 octets would add
+ * to that: blocks of SHA-1 a name of the zone, and hashes a name of the zone.
  */
 #include "stages/validate/validate.h"
 
@@ -20,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { HASHES_PER_NAME = 16, HASHES_FREE = 100, BLOCK = 64, BLOCK_PADDING = 9 };
 enum { NSEC3_CHAINS = 2, HASH = 20, HASH_TEXT = 32, HASH_CHUNK = 256 };
 
 struct nsec3_params {
@@ -298,11 +302,22 @@ static void chain_compare(const struct chain3 *chain)
     }
 }
 
+/* May n names be hashed? Twice as many blocks of SHA-1 a name as max_iterations asks for (0 to 99: as
+ * 99; 200 blocks are about two signatures), and so many hashes a name. */
+static bool chain_affordable(const struct chain3 *chain, size_t n)
+{
+    const struct check *check = chain->check;
+    uint64_t names = check->run->next->names + HASHES_FREE;
+    uint64_t iterations = check->conf->max_iterations > 99 ? check->conf->max_iterations : 99;
+    uint64_t blocks = 1 + (HASH + chain->params.salt_len + BLOCK_PADDING - 1u) / BLOCK;
+    return n <= HASHES_PER_NAME * names &&
+           n * blocks * (chain->params.iterations + 1u) <= 2 * (iterations + 1) * names;
+}
+
 static void chain_check(struct check *check, const struct nsec3_params *params)
 {
     struct chain3 chain = {.check = check, .params = *params};
     size_t n = wanted_list(&chain, true);
-    chain.want = arena_alloc(check->run->scratch, (n + 1) * sizeof(chain.want[0]));
     chain.have = arena_alloc(check->run->scratch, (check->items + 1) * sizeof(chain.have[0]));
     there_list(&chain);
     if (chain.there == 0) {
@@ -310,6 +325,12 @@ static void chain_check(struct check *check, const struct nsec3_params *params)
                     NULL);
         return;
     }
+    if (!chain_affordable(&chain, n)) {
+        finding_add(check->run->findings, NSEC3_WORK, check->apex_name, RR_NSEC3, (int64_t)n,
+                    (int64_t)check->run->next->names, NULL);
+        return;
+    }
+    chain.want = arena_alloc(check->run->scratch, (n + 1) * sizeof(chain.want[0]));
     wanted_list(&chain, false);
     ASSERT(chain.wanted == n);
     par_map(check->run->par, chain.wanted, HASH_CHUNK, wanted_hash, &chain);

@@ -16,7 +16,13 @@
  *   - A signature of an algorithm that cannot be checked here satisfies that algorithm, but never
  * alone an rrset; unless there is no key of another kind, which keys.c has told, and policy decides.
  *
- * The work is bounded: max_signatures an rrset, each tried with at most max_keys_per_tag keys.
+ * The work is bounded (CVE-2023-50387). Each signature is tried with the first key of its tag. For
+ * tries with others an rrset of n signatures has max_keys_per_tag - 1 and (n - 1) / 2, and none is
+ * spent once the algorithm has its good signature. So one signature under any key of its tag is
+ * always found; and a zone made to be slow costs at most three times what as many well-made records
+ * cost, where half of all are signatures and each is tried once: n + 2 + (n - 1) / 2 tries for n + 1
+ * records, while max_keys_per_tag is 3. The DNSKEY set is tried in full: there is one, and which keys
+ * sign it matters.
  *
  * The rrset lives until the first algorithm has no good signature left. The smallest such moment of
  * all rrsets is kept, for the next wake-up.
@@ -116,35 +122,72 @@ static int sig_look(const struct check *check, const struct signed_set *set, str
     return check->keys.key[sig->key].key ? SIG_GOOD : SIG_UNSUPPORTED;
 }
 
-/* Its job failed: the other keys of the same tag, one by one. */
-static void sig_try_others(struct check *check, struct signatures *s, const struct signed_set *set,
-                           struct sig *sig)
+/* Tries the next key of its tag. */
+static void sig_try(struct check *check, struct signatures *s, const struct signed_set *set,
+                    struct sig *sig)
 {
-    int key = sig->key;
-    while ((key = sig_candidate(check, &sig->view, key)) >= 0) {
-        const struct dnssec_key *public = check->keys.key[key].key;
-        if (public && dnssec_verify(s->scratch, public, node_name(set->node), &set->set, sig->rdata,
-                                    sig->len) == DNSSEC_VALID) {
-            sig->key = (int16_t)key;
-            sig->code = SIG_GOOD;
-            return;
-        }
-    }
+    sig->key = (int16_t)sig_candidate(check, &sig->view, sig->key);
+    ASSERT(sig->key >= 0);
+    const struct dnssec_key *public = check->keys.key[sig->key].key;
+    if (public && dnssec_verify(s->scratch, public, node_name(set->node), &set->set, sig->rdata,
+                                sig->len) == DNSSEC_VALID)
+        sig->code = SIG_GOOD;
 }
 
-static void sig_settle(struct check *check, struct signatures *s, const struct signed_set *set,
-                       struct sig *sig)
+static void sig_settle(const struct signatures *s, struct sig *sig)
 {
     if (sig->job >= 0) {
         enum dnssec_result result = s->job[sig->job].result;
         sig->code = result == DNSSEC_VALID   ? SIG_GOOD
                     : result == DNSSEC_BOGUS ? SIG_BOGUS
                                              : SIG_UNSUPPORTED;
-        if (sig->code == SIG_BOGUS)
-            sig_try_others(check, s, set, sig);
     }
-    if (sig->code == SIG_GOOD && check->keys.key[sig->key].revoked)
-        sig->code = SIG_HARMLESS; /* right, and of no use to a resolver */
+}
+
+/* Is there a good signature that makes trying further keys for this one pointless? */
+static bool set_has_good(const struct check *check, const struct sig *sig, unsigned n,
+                         uint8_t algorithm)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (sig[i].code == SIG_GOOD && !check->keys.key[sig[i].key].revoked &&
+            (check->conf->signatures == SIGNATURES_ANY_KEY || sig[i].view.algorithm == algorithm))
+            return true;
+    return false;
+}
+
+/* The keys of a tag in turn, each with every signature that is still open: so one that is bogus does
+ * not use up the tries of one that is not. False: there was nothing to try. */
+static bool set_try(struct check *check, struct signatures *s, const struct signed_set *set,
+                    struct sig *sig, unsigned *tries)
+{
+    bool keys = set->set.type == RR_DNSKEY, tried = false;
+    for (unsigned i = 0; i < set->n; i++) {
+        if (sig[i].code != SIG_BOGUS || sig_candidate(check, &sig[i].view, sig[i].key) < 0 ||
+            (!keys && set_has_good(check, sig, set->n, sig[i].view.algorithm)))
+            continue;
+        if (!keys && *tries == 0) {
+            sig[i].code = SIG_TRIES;
+            continue;
+        }
+        *tries -= !keys;
+        sig_try(check, s, set, &sig[i]);
+        tried = true;
+    }
+    return tried;
+}
+
+static void set_settle(struct check *check, struct signatures *s, const struct signed_set *set,
+                       struct sig *sig)
+{
+    unsigned tries =
+        (unsigned)check->conf->max_keys_per_tag - 1 + (set->n > 0 ? (set->n - 1) / 2 : 0);
+    for (unsigned i = 0; i < set->n; i++)
+        sig_settle(s, &sig[i]);
+    while (set_try(check, s, set, sig, &tries))
+        continue;
+    for (unsigned i = 0; i < set->n; i++)
+        if (sig[i].code == SIG_GOOD && check->keys.key[sig[i].key].revoked)
+            sig[i].code = SIG_HARMLESS; /* right, and of no use to a resolver */
 }
 
 /* The numbers and words of a finding about this signature. */
@@ -186,6 +229,7 @@ static void sig_report_extra(struct check *check, const struct signed_set *set,
                         : sig->code == SIG_EARLY        ? "is not valid yet"
                         : sig->code == SIG_UNKNOWN_KEY ? "is by a key that is not in the DNSKEY set"
                         : sig->code == SIG_BOGUS       ? "does not verify"
+                        : sig->code == SIG_TRIES       ? "was not tried with every key of its tag"
                                                        : "cannot be checked here";
     finding_add(check->run->findings, SIG_EXTRA, node_name(set->node), set->set.type, sig->view.tag,
                 sig->view.algorithm, words);
@@ -272,8 +316,7 @@ static void set_judge(struct check *check, struct worker *worker, const struct s
 {
     struct signatures *s = worker->signatures;
     struct sig *sig = &s->sig[set->first];
-    for (unsigned i = 0; i < set->n; i++)
-        sig_settle(check, s, set, &sig[i]);
+    set_settle(check, s, set, sig);
     struct satisfied satisfied;
     set_satisfy(check, set, sig, &satisfied);
     for (unsigned i = 0; i < set->n; i++) {

@@ -69,10 +69,11 @@ static const struct option validate_options[] = {
     {.name = "max_keys_per_tag",
      .kind = OPTION_INT,
      FIELD(max_keys_per_tag),
-     .fallback = "4",
+     .fallback = "3",
      .min = 1,
      .max = 16,
-     .help = "most keys with the same tag and algorithm; each is tried"},
+     .help = "most keys with the same tag and algorithm; also how often one rrset may be tried "
+             "with other keys than the first, plus one and half its signatures"},
     {.name = "max_signatures",
      .kind = OPTION_INT,
      FIELD(max_signatures),
