@@ -487,10 +487,13 @@ void xfrin_retransfer(struct xfrin *x, struct zone *zone)
 static int primary_of(const struct xfrin_zone *xz, const struct address *from)
 {
     int found = -1;
-    for (size_t i = xz->nprimaries; i-- > 0;)
-        if (address_same_host(&xz->primary[i].address, from) &&
-            (found < 0 || !xz->primary[i].error))
+    for (size_t i = 0; i < xz->nprimaries; i++) {
+        bool same = address_same_host(&xz->primary[i].address, from);
+        if (same && !xz->primary[i].error)
+            return (int)i;
+        if (same && found < 0)
             found = (int)i;
+    }
     return found;
 }
 

@@ -142,6 +142,7 @@ void axfr_start(struct xfrin_zone *xz)
         .query = query,
         .query_len = xfrin_query(xz, RR_AXFR, id, query),
         .max_s = (double)conf->max_time_s,
+        .max_name = "max_time",
         .min_rate = conf->min_rate,
         .capture = true,
         .ctx = a,

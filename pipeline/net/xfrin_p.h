@@ -190,7 +190,8 @@ struct xfrin_stream_config {
     const struct address *to, *source;
     const uint8_t *query;                /* without length prefix; copied */
     size_t query_len;
-    double max_s;                        /* for everything, connect included */
+    double max_s;                        /* for everything, connect included … */
+    const char *max_name;                /* … and what that bound is called */
     int64_t min_rate;                    /* octets a second; 0: none */
     bool capture;
     void *ctx;

@@ -227,6 +227,7 @@ static void tcp_start(struct xfrin_check *c)
         .query = c->query,
         .query_len = c->query_len,
         .max_s = x->tuning.connect_ms / 1e3,
+        .max_name = "the time for a serial check over TCP",
         .ctx = c,
         .message = tcp_message,
         .end = tcp_end,

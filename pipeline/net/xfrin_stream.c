@@ -233,7 +233,7 @@ static void on_writable(struct xfrin_stream *s)
         }
         s->connected = true;
         ev_timer_stop(s->conf.x->ev, &s->connecting);
-        timer_start(s, &s->idle, 0, s->conf.x->tuning.idle_ms / 1e3);
+        s->idle.repeat = s->conf.x->tuning.idle_ms / 1e3;
         ev_timer_again(s->conf.x->ev, &s->idle);
         if (s->conf.min_rate) {
             double window = s->conf.x->tuning.rate_window_ms / 1e3;
@@ -279,7 +279,8 @@ static void on_whole(struct ev_loop *ev, ev_timer *w, int events)
     (void)events;
     struct xfrin_stream *s = w->data;
     struct why why;
-    (void)why_set(&why, -E_TIMEOUT, "not complete after max_time (%.0f s)", s->conf.max_s);
+    (void)why_set(&why, -E_TIMEOUT, "not complete after %.0f s (%s)", s->conf.max_s,
+                  s->conf.max_name);
     stream_end(s, -E_TIMEOUT, &why);
 }
 

@@ -7,6 +7,7 @@
 #include "pipeline/net/loop.h"
 #include "pipeline/net/notify.h"
 #include "pipeline/run/chain.h"
+#include "tests/lib/home.h"
 
 #include <string.h>
 #include <sys/mman.h>
@@ -44,6 +45,7 @@ static struct config *config_make(const char *text)
 {
     struct config *c;
     struct why why;
+    text = home(text);
     if (config_parse(text, strlen(text), "test.conf", &c, &why))
         ck_abort_msg("%s", why.text);
     struct chain *chain = chain_new(1, 10);
@@ -226,7 +228,7 @@ void daemon_notify(struct daemon *d, const char *name, const char *from, const u
 {
     struct address a;
     struct why why;
-    ck_assert_int_eq(address_parse(from, 53, &a, &why), 0);
+    ck_assert_int_eq(address_parse(home(from), 53, &a, &why), 0);
     xfrin_notify(d->server.xfrin, daemon_zone(d, name), &a, serial != NULL, serial ? *serial : 0);
 }
 
@@ -244,6 +246,7 @@ const char *daemon_log(struct daemon *d)
 unsigned daemon_said(struct daemon *d, const char *text)
 {
     unsigned n = 0;
+    text = home(text);
     for (const char *line = daemon_log(d); *line;) {
         const char *end = strchrnul(line, '\n'), *hit = strstr(line, text);
         n += hit && hit < end;

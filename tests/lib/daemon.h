@@ -3,7 +3,7 @@
  * WHAT   Zone table, worker pool, transfers in and NOTIFY out on a loop that runs in the test's own thread while it waits
  *        for something. Zones are configured in the words of a configuration file; the chain of every zone is one
  *        stage whose verdict is the last digit of the serial: 9 rejects, 8 holds, 7 wants a retry, 6 passes and
- *        wants to be woken in a second. The log goes to memory.
+ *        wants to be woken in a second. The log goes to memory. Texts may name HOST1 … (home.h).
  * WHO    One at a time, on the test's thread.
  */
 #ifndef WEIR_TESTS_DAEMON_H

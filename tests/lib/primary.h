@@ -57,7 +57,7 @@ struct primary {
     _Atomic int64_t soa_at_us;               /* monotonic, of the last SOA query */
     struct primary_private *private;
 };
-struct primary *primary_start(const char *address); /* "127.0.0.1@15410": UDP and TCP */
+struct primary *primary_start(const char *address); /* "HOST1@15410" (home.h): UDP and TCP */
 void primary_stop(struct primary **p);
 void primary_play(struct primary *p, const struct primary_play *play);
 

@@ -5,19 +5,21 @@
 #include "pipeline/base/alloc.h"
 #include "pipeline/base/json.h"
 #include "tests/lib/daemon.h"
+#include "tests/lib/home.h"
 #include "tests/lib/suite.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #define Z  "a.example."
-#define S1 "127.0.0.1@15440"
-#define S2 "127.0.0.1@15441"
-#define S6 "::1@15442"
+#define S1 "HOST1@15440"
+#define S2 "HOST1@15441"
 
 static struct daemon d;
 static char dir[64], path[128];
+static unsigned port6 = 53; /* on ::1, of which there is one for all */
 static struct msg_reader reader;
 
 static void setup(void)
@@ -47,11 +49,13 @@ static const char *conf_of(unsigned nzones, const char *notify, const char *more
     size_t len;
     free(text);
     FILE *f = open_memstream(&text, &len);
-    fprintf(f, "server = { listen = (\"127.0.0.1@15499\"); };\n"
-               "remotes = ( { name = \"s1\"; address = \"" S1 "\"; },\n"
-               "            { name = \"s2\"; address = \"" S2 "\"; source = \"127.0.0.7\"; },\n"
-               "            { name = \"s6\"; address = \"" S6 "\"; source = \"::1\"; } );\n"
-               "zones = (\n");
+    fprintf(f,
+            "server = { listen = (\"127.0.0.1@15499\"); };\n"
+            "remotes = ( { name = \"s1\"; address = \"" S1 "\"; },\n"
+            "            { name = \"s2\"; address = \"" S2 "\"; source = \"HOST3\"; },\n"
+            "            { name = \"s6\"; address = \"::1@%u\"; source = \"::1\"; } );\n"
+            "zones = (\n",
+            port6);
     for (unsigned i = 0; i < nzones; i++) {
         char name[32] = Z;
         if (i)
@@ -77,9 +81,20 @@ static int secondary(const char *at)
 {
     struct address a;
     struct why why;
-    ck_assert_int_eq(address_parse(at, 53, &a, &why), 0);
+    ck_assert_int_eq(address_parse(home(at), 53, &a, &why), 0);
     int fd = socket(a.sa.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     ck_assert_int_eq(bind(fd, &a.sa, a.len), 0);
+    return fd;
+}
+
+static int secondary6(void)
+{
+    struct address a = {.v6 = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT},
+                        .len = sizeof a.v6};
+    int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(bind(fd, &a.sa, a.len), 0);
+    ck_assert_int_eq(getsockname(fd, &a.sa, &a.len), 0);
+    port6 = ntohs(a.v6.sin6_port);
     return fd;
 }
 
@@ -131,7 +146,7 @@ static const char *json_of(const char *zone)
 
 static bool json_has(const char *zone, const char *text)
 {
-    return strstr(json_of(zone), text) != NULL;
+    return strstr(json_of(zone), home(text)) != NULL;
 }
 
 /* ---- tests */
@@ -299,14 +314,14 @@ START_TEST(source_and_ipv6)
 {
     struct heard h;
     char text[ADDRESS_TEXT_MAX];
-    int fd1 = secondary(S1), fd2 = secondary(S2), fd6 = secondary(S6);
+    int fd1 = secondary(S1), fd2 = secondary(S2), fd6 = secondary6();
     zone_write(10);
     daemon_open(&d, 1, conf_of(1, "\"s1\", \"s2\", \"s6\"", ""), NULL);
     UNTIL(&d, hears(fd1, &h));
     ck_assert_str_eq(address_print_host(&h.from, text), "127.0.0.1");
     reply(fd1, &h, RCODE_NOERROR);
     UNTIL(&d, hears(fd2, &h));
-    ck_assert_str_eq(address_print_host(&h.from, text), "127.0.0.7");
+    ck_assert_str_eq(address_print_host(&h.from, text), home("HOST3"));
     reply(fd2, &h, RCODE_NOERROR);
     UNTIL(&d, hears(fd6, &h));
     ck_assert_str_eq(address_print_host(&h.from, text), "::1");

@@ -1,5 +1,6 @@
 /* xfrin: zones from files, read by a worker. */
 #include "tests/lib/daemon.h"
+#include "tests/lib/home.h"
 #include "tests/lib/primary.h"
 #include "tests/lib/suite.h"
 
@@ -8,7 +9,7 @@
 #include <unistd.h>
 
 #define Z  "a.example."
-#define P1 "127.0.0.1@15430"
+#define P1 "HOST1@15430"
 
 static struct daemon d;
 static struct primary *p1;

@@ -1,6 +1,7 @@
 /* xfrin: what bounds it. Time, speed and size of a transfer; how many go on at once and who goes first; expiry; and how
  * often the log repeats itself. */
 #include "tests/lib/daemon.h"
+#include "tests/lib/home.h"
 #include "tests/lib/primary.h"
 #include "tests/lib/suite.h"
 
@@ -14,8 +15,8 @@
 #include <unistd.h>
 
 #define Z  "a.example."
-#define P1 "127.0.0.1@15420"
-#define P2 "127.0.0.2@15421"
+#define P1 "HOST1@15420"
+#define P2 "HOST2@15421"
 
 #define REMOTES                                                                                    \
     "remotes = ( { name = \"p1\"; address = \"" P1 "\"; },\n"                                      \
@@ -95,7 +96,7 @@ START_TEST(longer_than_max_time)
     play(p1, axfr(PRIMARY_DRIPS, 100));
     daemon_open(&d, 1, ONE("min_rate = 0; max_time = 1;"), quick);
     UNTIL(&d, daemon_zone(&d, Z)->counters.transfers_failed == 1);
-    ck_assert_uint_eq(daemon_said(&d, "not complete after max_time (1 s)"), 1);
+    ck_assert_uint_eq(daemon_said(&d, "not complete after 1 s (max_time)"), 1);
     end();
 }
 END_TEST

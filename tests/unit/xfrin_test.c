@@ -1,6 +1,7 @@
 /* xfrin: rounds against primaries that behave, misbehave, lag, lie and die. What bounds transfers, checks and time is in
  * xfrin_limits_test.c, files are in xfrin_file_test.c. */
 #include "tests/lib/daemon.h"
+#include "tests/lib/home.h"
 #include "tests/lib/primary.h"
 #include "tests/lib/suite.h"
 
@@ -12,8 +13,8 @@
 #include <time.h>
 
 #define Z  "a.example."
-#define P1 "127.0.0.1@15410"
-#define P2 "127.0.0.2@15411"
+#define P1 "HOST1@15410"
+#define P2 "HOST2@15411"
 
 #define REMOTES                                                                                    \
     "server = { listen = (\"127.0.0.1@15499\"); };\n"                                              \
@@ -100,7 +101,7 @@ START_TEST(first_load)
     ck_assert_int_eq(z->expires_at, z->checked_at + 86400);
     ck_assert_str_eq(z->last_error, "");
     struct version *v = zone_version(z);
-    ck_assert_str_eq(v->origin, P1);
+    ck_assert_str_eq(v->origin, home(P1));
     ck_assert_uint_eq(v->served->records, 7);
     version_unref(v);
     ck_assert_uint_eq(daemon_said(&d, "info transfer complete zone=a.example. primary=" P1), 1);
@@ -319,14 +320,15 @@ START_TEST(last_good_version_stays)
     p1 = primary_start(P1);
     daemon_open(&d, 1, ONE, no_gap);
     UNTIL(&d, daemon_serves(&d, Z, 10) && daemon_idle(&d, Z));
+    time_t before = time(NULL);
     play(p1, axfr(11, PRIMARY_DIES));
     daemon_notify(&d, Z, P1, NULL);
     UNTIL(&d, counters()->transfers_failed == 1 && daemon_idle(&d, Z));
     ck_assert(daemon_serves(&d, Z, 10));
     struct zone *z = daemon_zone(&d, Z);
-    ck_assert_ptr_eq(strstr(z->last_error, "transfer failed: " P1 ": "), z->last_error);
+    ck_assert_ptr_eq(strstr(z->last_error, home("transfer failed: " P1 ": ")), z->last_error);
     ck_assert_int_le(z->check_at, time(NULL) + 660 + 1); /* retry 600 ± 10 % */
-    ck_assert_int_ge(z->check_at, time(NULL) + 540 - 2);
+    ck_assert_int_ge(z->check_at, before + 540 - 1);
     struct json *j = json_new();
     json_object(j, NULL);
     xfrin_json(d.server.xfrin, z, j);
@@ -473,12 +475,12 @@ START_TEST(notifies_without_news_are_answered_once_a_second)
     int64_t first = p1->soa_at_us;
     daemon_notify(&d, Z, P1, &(uint32_t){10});
     UNTIL(&d, counters()->checks_ok == 3 && daemon_idle(&d, Z));
-    int64_t second = p1->soa_at_us;
-    ck_assert_int_ge(second - first, 990000);
+    ck_assert_int_ge(p1->soa_at_us - first, 990000);
     play(p1, good(11));
     daemon_notify(&d, Z, P1, &(uint32_t){11});
+    daemon_turn(&d);
+    ck_assert(!ev_is_active(&daemon_in(&d, Z)->due) || daemon_serves(&d, Z, 11)); /* at once */
     UNTIL(&d, daemon_serves(&d, Z, 11) && daemon_idle(&d, Z));
-    ck_assert_int_lt(p1->soa_at_us - second, 900000);
     end();
 }
 END_TEST
@@ -507,7 +509,7 @@ START_TEST(primary_that_notifies_is_asked_first)
     UNTIL(&d, daemon_serves(&d, Z, 10) && daemon_idle(&d, Z));
     ck_assert_uint_eq(p2->soa_udp, 0);
     play(p2, good(11));
-    daemon_notify(&d, Z, "127.0.0.2@40000", NULL);
+    daemon_notify(&d, Z, "HOST2@40000", NULL);
     UNTIL(&d, daemon_serves(&d, Z, 11) && daemon_idle(&d, Z));
     ck_assert_uint_eq(p1->soa_udp, 1);
     ck_assert_uint_eq(p2->axfr, 1);
@@ -594,9 +596,10 @@ START_TEST(held_content_waits_for_the_operator)
     daemon_notify(&d, Z, P1, NULL);
     UNTIL(&d, counters()->checks_ok == 3 && daemon_idle(&d, Z));
     ck_assert_uint_eq(p1->axfr, 2);
+    time_t before = time(NULL);
     ck_assert_int_eq(zone_approve(daemon_zone(&d, Z), NULL, &why), 0);
     UNTIL(&d, daemon_serves(&d, Z, 18) && d.events[ZONE_ACCEPTED] == 2);
-    ck_assert_int_ge(daemon_zone(&d, Z)->check_at, time(NULL) + 3240 - 2);
+    ck_assert_int_ge(daemon_zone(&d, Z)->check_at, before + 3240 - 1);
     end();
 }
 END_TEST
@@ -675,8 +678,8 @@ START_TEST(stop_in_the_middle)
     daemon_open(&d, 1, ONE, quick);
     UNTIL(&d, _i == 0 ? p1->soa_udp > 0 : p1->axfr > 0);
     char *doing = xfrin_doing(d.server.xfrin, daemon_zone(&d, Z));
-    ck_assert_str_eq(doing,
-                     _i == 0 ? "asking " P1 " for its serial" : strstr(doing, "transferring "));
+    ck_assert_str_eq(doing, _i == 0 ? home("asking " P1 " for its serial")
+                                    : strstr(doing, "transferring "));
     mem_free(&doing);
     daemon_notify(&d, Z, P1, NULL); /* still on its way when all is freed */
     end();
