@@ -35,9 +35,9 @@ const struct finding_type validate_findings[] = {
          "Each key lacks the zone flag (256), has another protocol than 3, or is revoked."},
     [DNSKEY_LIMITS] = {"dnskey-limits", STAGE_REJECT,
                        "key {n0} of algorithm {n1} is not accepted: {text}",
-                       "Sizes that resolvers refuse, or that cost them too much (RFC 5702 2, "
-                       "CVE-2023-50387). Roll "
-                       "to a key of a usual size."},
+                       "Sizes that resolvers refuse, or that cost them too much to verify (RFC "
+                       "5702 2). Roll to a "
+                       "key of a usual size."},
     [DNSKEY_NOT_ZONE_KEY] = {"dnskey-not-zone-key", STAGE_PASS,
                              "key {n0} has flags {n1}: it is no zone key",
                              "RFC 4034 2.1.1: no signature is verified with it. It may go."},

@@ -72,8 +72,8 @@ static const struct option validate_options[] = {
      .fallback = "3",
      .min = 1,
      .max = 16,
-     .help = "most keys with the same tag and algorithm; also how often one rrset may be tried "
-             "with other keys than the first, plus one and half its signatures"},
+     .help = "most keys with the same tag and algorithm; it also bounds how many tries with "
+             "other keys of a tag one rrset is worth"},
     {.name = "max_signatures",
      .kind = OPTION_INT,
      FIELD(max_signatures),
