@@ -105,7 +105,7 @@ tsan: ## the same under ThreadSanitizer
 	$(Q)$(MAKE) SAN=thread all sanitized
 .PHONY: sanitized
 sanitized: $(UNIT_BIN) $(REPLAY_BIN)
-	$(Q)B=$(B) tests/lib/run-all --corpora "$(REPLAY_BIN)" --net $(UNIT_BIN)
+	$(Q)B=$(B) NET_TIMEOUT=900 tests/lib/run-all --corpora "$(REPLAY_BIN)" --net $(UNIT_BIN)
 
 # Fuzzers: clang's libFuzzer; FUZZ_S seconds each. Their corpora are replayed by `make check` without clang.
 FUZZ_S ?= 60
