@@ -440,6 +440,28 @@ void notify_zone(struct notify *n, struct zone *zone)
     }
 }
 
+static bool targets_same(const struct notify_zone *nz, const struct zone_conf *conf)
+{
+    if (nz->ntargets != conf->nnotify)
+        return false;
+    for (size_t i = 0; i < conf->nnotify; i++) {
+        const struct remote_conf *r = conf->notify[i];
+        const struct target *t = &nz->target[i];
+        if (strcmp(t->name, r->name) != 0 || memcmp(&t->address, &r->address, sizeof r->address) ||
+            memcmp(&t->source, &r->source, sizeof r->source))
+            return false;
+    }
+    return true;
+}
+
+void notify_change(struct notify *n, struct zone *zone)
+{
+    const struct zone_conf *conf = zone_conf_of(zone);
+    const struct notify_zone *nz = zone->net_notify;
+    if (nz ? !targets_same(nz, conf) : conf->nnotify > 0)
+        notify_zone(n, zone);
+}
+
 void notify_drop(struct notify *n, struct zone *zone)
 {
     (void)n;

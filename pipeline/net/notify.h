@@ -15,6 +15,8 @@ struct json;
 struct notify *notify_new(struct server *server);
 void notify_free(struct notify **n);
 void notify_zone(struct notify *n, struct zone *zone);       /* its current version */
+/* Its configuration was replaced: another list of secondaries is told at once, and who is no longer on it no more. */
+void notify_change(struct notify *n, struct zone *zone);
 void notify_drop(struct notify *n, struct zone *zone);       /* forget what is outstanding */
 void notify_json(struct notify *n, struct zone *zone, struct json *json); /* per secondary: array into the open object */
 

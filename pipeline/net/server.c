@@ -193,7 +193,9 @@ static void on_dropped(void *ctx, struct zone *z)
 
 static void on_changed(void *ctx, struct zone *z)
 {
-    xfrin_change(((struct server *)ctx)->xfrin, z);
+    struct server *s = ctx;
+    xfrin_change(s->xfrin, z);
+    notify_change(s->notify, z);
 }
 
 static void server_apply(struct server *s, struct config *config)
