@@ -447,8 +447,9 @@ static bool targets_same(const struct notify_zone *nz, const struct zone_conf *c
     for (size_t i = 0; i < conf->nnotify; i++) {
         const struct remote_conf *r = conf->notify[i];
         const struct target *t = &nz->target[i];
-        if (strcmp(t->name, r->name) != 0 || memcmp(&t->address, &r->address, sizeof r->address) ||
-            memcmp(&t->source, &r->source, sizeof r->source))
+        if (strcmp(t->name, r->name) != 0 ||
+            memcmp(&t->address, &r->address, sizeof r->address) != 0 ||
+            memcmp(&t->source, &r->source, sizeof r->source) != 0)
             return false;
     }
     return true;
