@@ -249,13 +249,13 @@ static void udp_read(struct primary *p)
         atomic_store(&p->soa_at_us, now_us());
         if (asked_read(p, &q, &a) && a.edns)
             atomic_fetch_add(&p->edns, 1);
+        atomic_fetch_add(&p->soa_udp, 1); /* before the answer: who has that may look */
         if (play_now(p).gate_soa) {
             ASSERT(x->nwaiting < WAITING);
             x->waiting[x->nwaiting++] = q;
         } else {
             udp_reply(p, &q);
         }
-        atomic_fetch_add(&p->soa_udp, 1); /* last: who sees the count sees what came of it */
         q.from.len = sizeof q.from.v6;
     }
 }
