@@ -65,11 +65,11 @@ struct capture_stream {
 
 /* ---- files ----------------------------------------------------------------------------------------------- */
 
+/* Said once: who calls this looks at broken before. */
 static void give_up(struct capture *c, const char *path)
 {
-    if (!c->broken)
-        log_error("capturing stops: the capture cannot be written", LOG_KV("path", LOG_S(path)),
-                  LOG_KV("error", LOG_S(strerror(errno ? errno : EIO))));
+    log_error("capturing stops: the capture cannot be written", LOG_KV("path", LOG_S(path)),
+              LOG_KV("error", LOG_S(strerror(errno ? errno : EIO))));
     c->broken = true;
 }
 

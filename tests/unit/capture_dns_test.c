@@ -179,6 +179,8 @@ START_TEST(test_ends_of_ixfr)
     expect_ixfr(8, "S9 S8 R1 S9", "R2 S9",
                 false); /* the first message ends with the new SOA, which begins the additions */
     expect_ixfr(7, "S9 S7 S8 S8 S9 S9", "R1", true);
+    expect_ixfr(0xfffffffe, "S1", "R1 R2 S1", false); /* serials wrap: 1 is newer */
+    expect_ixfr(1, "S4294967294", NULL, false);
     expect_ixfr(0xfffffffe, "S1 S4294967294 R1 S1 S1", NULL, false);
 }
 END_TEST

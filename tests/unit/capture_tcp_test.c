@@ -266,10 +266,15 @@ START_TEST(test_the_stream_is_found_again_after_loss)
     talk_say(&talk, 0, second.octets, second.len);
     script_answer(&filler, 8, "two.example.", RR_AXFR, 0, "S1 R1 S1");
     talk_say(&talk, 1, filler.octets, filler.len);
+    talk_say(&talk, 0, query.octets, query.len); /* and a third one, with another gap */
+    at = talk.said[1];
+    talk.said[1] += 20;
     talk_close(&talk);
     play_tape(&play, &tape);
-    ck_assert_uint_eq(play.n, 2);
+    ck_assert_uint_eq(play.n, 3);
     char want[100];
+    snprintf(want, sizeof want, "20 octets lost after octet %zu of", at);
+    expect_problem(2, want);
     snprintf(want, sizeof want, "%zu octets lost after octet 50 of", answer.len + 12 - 50);
     expect_problem(0, want);
     expect_whole(1, &filler);
@@ -284,6 +289,7 @@ START_TEST(test_many_small_pieces_wait_and_no_more)
     ask();
     for (size_t i = 0; i < CAPTURE_PIECES + 10; i++)
         talk_put(&talk, 1, 1 + 2 * i, PACKET_ACK, "x", 1);
+    put_answer(0, answer.len); /* too late */
     play_tape(&play, &tape);
     expect_problem(0, "1 octets lost after octet 0 of");
 }
