@@ -51,6 +51,8 @@ struct dns_connection {
     unsigned nopen;
     uint16_t asked[ASKED_MAX]; /* IDs of the latest queries, whatever they asked for */
     unsigned nasked;
+    uint16_t early[ASKED_MAX]; /* IDs of transfers that were over before their query was seen */
+    unsigned nearly;
 };
 struct dns_reader {
     const struct capture_handler *handler;
@@ -104,6 +106,8 @@ static void transfer_close(struct dns_connection *c, struct open_transfer **at, 
     *at = o->next;
     c->nopen--;
     r->nopen--;
+    if (o->orphan && c->nearly < ASKED_MAX)
+        c->early[c->nearly++] = o->t.id;
     if (o->handle)
         r->handler->end(r->ctx, o->handle, &o->t, problem);
     mem_free(&o);
@@ -197,6 +201,17 @@ static bool query_serial(struct msg_reader *m, uint32_t *serial)
     return false;
 }
 
+/* Packets may be captured in any order: the query of a transfer that is over. */
+static bool query_is_late(struct dns_connection *c, uint16_t id)
+{
+    for (unsigned i = 0; i < c->nearly; i++)
+        if (c->early[i] == id) {
+            c->early[i] = c->early[--c->nearly];
+            return true;
+        }
+    return false;
+}
+
 static void query_seen(struct dns_connection *c, int side, const struct timespec *at)
 {
     struct msg_reader *m = &c->reader->msg;
@@ -209,6 +224,8 @@ static void query_seen(struct dns_connection *c, int side, const struct timespec
         (*o)->orphan = false;
         return;
     }
+    if (query_is_late(c, m->id))
+        return;
     o = transfer_open(c, !side, &t);
     if (o && t.qtype == RR_IXFR)
         (*o)->has_client_serial = query_serial(m, &(*o)->client_serial);

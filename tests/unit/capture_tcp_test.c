@@ -337,6 +337,17 @@ START_TEST(test_a_late_query)
 }
 END_TEST
 
+/* … so late that all of the answer was there before it. */
+START_TEST(test_a_query_after_its_answer)
+{
+    talk_open(&talk);
+    talk.said[0] = query.len;
+    talk_say(&talk, 1, answer.octets, answer.len);
+    talk_put(&talk, 0, 0, PACKET_ACK, query.octets, query.len);
+    expect_the_one();
+}
+END_TEST
+
 /* An answer that nobody asked for, as far as all is known, is none. */
 START_TEST(test_an_answer_without_a_query)
 {
@@ -527,6 +538,7 @@ int main(void)
     suite_add(s, test_loss_on_the_other_side_harms_nothing);
     suite_add(s, test_a_lost_query);
     suite_add(s, test_a_late_query);
+    suite_add(s, test_a_query_after_its_answer);
     suite_add(s, test_an_answer_without_a_query);
     suite_add(s, test_the_primary_closes_early);
     suite_add(s, test_closed_within_a_message);
