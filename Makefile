@@ -81,6 +81,9 @@ $(B)/tests/%: $(B)/tests/%.o $(TESTLIB_OBJ) $(B)/libweir.a
 # These two put their own functions in the place of what tcp and udp lean on; the first definition counts.
 $(B)/tests/unit/tcp_test $(B)/tests/unit/udp_test: LDFLAGS += -Wl,-z,muldefs
 
+# This one counts calls.
+$(B)/tests/cost/denial_test: LDFLAGS += -Wl,--wrap=node_rrset
+
 # ---- tests -------------------------------------------------------------------------------------------------
 .PHONY: check unit cost corpora net prove
 check: all $(UNIT_BIN) $(COST_BIN) $(REPLAY_BIN) ## all tests: unit, laws, golden, cost, fuzz corpora, scenarios with real peers

@@ -42,7 +42,7 @@ static void twig_unref(struct trie_pool *pool, uintptr_t twig)
         return;
     for (unsigned i = 0; i < b->count; i++) {
         if (i + 1 < b->count)
-            __builtin_prefetch((const void *)(b->twig[i + 1] & ~(uintptr_t)1), 1);
+            __builtin_prefetch(twig_leaf(b->twig[i + 1]), 1);
         twig_unref(pool, b->twig[i]);
     }
     branch_free(pool, b);
@@ -78,7 +78,7 @@ static struct branch *branch_own(struct trie_pool *pool, uintptr_t *slot)
     n->map = b->map;
     memcpy(n->twig, b->twig, b->count * sizeof b->twig[0]);
     branch_leave(pool, b, b->count);
-    *slot = branch_twig(n);
+    *slot = branch_twig(n, *slot & TWIG_MARKED);
     return n;
 }
 
@@ -93,7 +93,7 @@ static void branch_add(struct trie_pool *pool, uintptr_t *slot, unsigned digit, 
     n->twig[at] = twig;
     memcpy(n->twig + at + 1, b->twig + at, (b->count - at) * sizeof b->twig[0]);
     branch_leave(pool, b, b->count);
-    *slot = branch_twig(n);
+    *slot = branch_twig(n, (*slot | twig) & TWIG_MARKED);
 }
 
 /* Takes the twig at index `at` out, whose reference passes to the caller. The last but one twig
@@ -114,7 +114,7 @@ static void branch_drop(struct trie_pool *pool, uintptr_t *slot, unsigned at, un
     memcpy(n->twig, b->twig, at * sizeof b->twig[0]);
     memcpy(n->twig + at, b->twig + at + 1, (b->count - at - 1u) * sizeof b->twig[0]);
     branch_leave(pool, b, at);
-    *slot = branch_twig(n);
+    *slot = branch_twig(n, branch_mark(n));
 }
 
 /* A new branch of two: what is at *slot, and the leaf. */
@@ -126,7 +126,20 @@ static void branch_fork(struct trie_pool *pool, uintptr_t *slot, unsigned offset
     n->map = digit_bit(old_digit) | digit_bit(new_digit);
     n->twig[old_digit > new_digit] = *slot;
     n->twig[new_digit > old_digit] = leaf;
-    *slot = branch_twig(n);
+    *slot = branch_twig(n, (*slot | leaf) & TWIG_MARKED);
+}
+
+/* A marked leaf has gone from under the slot: is there another one? All that belongs to this version alone is looked at again, along
+ * the key; in what is shared nothing has gone. */
+static void twig_remark(uintptr_t *slot, const struct trie_key *key)
+{
+    if (!twig_is_branch(*slot) || twig_branch(*slot)->refs > 1)
+        return;
+    struct branch *b = twig_branch(*slot);
+    unsigned digit = key_digit(key, b->offset);
+    if (branch_has(b, digit))
+        twig_remark(&b->twig[branch_rank(b, digit)], key);
+    *slot = branch_twig(b, branch_mark(b));
 }
 
 /* ---- the trie
@@ -163,24 +176,30 @@ void *trie_get(const struct trie *trie, const struct trie_key *key)
 
 void *trie_put(struct trie *trie, const struct trie_key *key, void *leaf)
 {
-    uintptr_t twig = (uintptr_t)leaf;
-    ASSERT(leaf && !twig_is_branch(twig));
+    const struct trie_leaf_ops *ops = trie->pool->leaf;
+    ASSERT(leaf && ((uintptr_t)leaf & TWIG_TAGS) == 0);
+    uintptr_t mark = ops->marked && ops->marked(leaf) ? TWIG_MARKED : 0;
+    uintptr_t twig = (uintptr_t)leaf | mark;
     if (!trie->root) {
         trie->root = twig;
         return NULL;
     }
     struct trie_key near;
-    trie->pool->leaf->key(twig_nearest(trie->root, key), &near);
+    ops->key(twig_nearest(trie->root, key), &near);
     unsigned differ = key_common(key, &near);
 
     uintptr_t *slot = &trie->root;
     while (twig_is_branch(*slot) && twig_branch(*slot)->offset < differ) {
         struct branch *b = branch_own(trie->pool, slot);
+        *slot |= mark;
         slot = &b->twig[branch_rank(b, key_digit(key, b->offset))];
     }
     if (differ == KEY_SAME) {
         void *old = twig_leaf(*slot);
+        bool unmarked = twig_is_marked(*slot) && !mark;
         *slot = twig;
+        if (unmarked)
+            twig_remark(&trie->root, key);
         return old;
     }
     if (twig_is_branch(*slot) && twig_branch(*slot)->offset == differ)
@@ -205,7 +224,10 @@ void *trie_remove(struct trie *trie, const struct trie_key *key)
         struct branch *b = twig_branch(*slot);
         unsigned digit = key_digit(key, b->offset), at = branch_rank(b, digit);
         if (!twig_is_branch(b->twig[at])) {
+            bool marked = twig_is_marked(b->twig[at]);
             branch_drop(trie->pool, slot, at, digit);
+            if (marked)
+                twig_remark(&trie->root, key);
             return leaf;
         }
         slot = &branch_own(trie->pool, slot)->twig[at];

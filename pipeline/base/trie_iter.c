@@ -72,6 +72,15 @@ struct fork {
     bool before;             /* it is smaller than the key */
 };
 
+/* The twig below the top of the stack. */
+static uintptr_t iter_twig(const struct trie_iter *it)
+{
+    if (it->depth == 0)
+        return it->trie->root;
+    const struct branch *b = (const struct branch *)it->stack[it->depth - 1].branch;
+    return b->twig[it->stack[it->depth - 1].index];
+}
+
 /* True: the cursor stands on the key. */
 static bool iter_seek(struct trie_iter *it, const struct trie *trie, const struct trie_key *key,
                       struct fork *fork)
@@ -97,8 +106,9 @@ static bool iter_seek(struct trie_iter *it, const struct trie *trie, const struc
         const struct branch *b = (const struct branch *)it->stack[it->depth - 1].branch;
         if (b->offset < differ)
             break;
-        twig = branch_twig((struct branch *)it->stack[--it->depth].branch);
+        it->depth--;
     }
+    twig = iter_twig(it);
     fork->at = NULL;
     fork->twig = twig;
     fork->before = key_digit(&near, differ) < key_digit(key, differ);
@@ -167,4 +177,86 @@ const void *trie_next(struct trie_iter *it)
 const void *trie_prev(struct trie_iter *it)
 {
     return iter_back(it);
+}
+
+/* ---- marked leaves ------------------------------------------------------------------------------------- */
+
+/* The nearest index with a marked twig, from `index` on in one direction; -1: none. */
+static int marked_index(const struct branch *b, int index, bool back)
+{
+    for (; index >= 0 && index < (int)b->count; index += back ? -1 : 1)
+        if (twig_is_marked(b->twig[index]))
+            return index;
+    return -1;
+}
+
+/* The last (back) or first marked leaf under a marked twig. */
+static const void *marked_down(uintptr_t twig, bool back)
+{
+    while (twig_is_branch(twig)) {
+        const struct branch *b = twig_branch(twig);
+        int index = marked_index(b, back ? b->count - 1 : 0, back);
+        ASSERT(index >= 0);
+        twig = b->twig[index];
+    }
+    return twig_leaf(twig);
+}
+
+/* The nearest one past where the cursor stands. */
+static const void *marked_climb(struct trie_iter *it, bool back)
+{
+    while (it->depth > 0) {
+        const struct branch *b = (const struct branch *)it->stack[--it->depth].branch;
+        int at = it->stack[it->depth].index;
+        int index = marked_index(b, back ? at - 1 : at + 1, back);
+        if (index >= 0)
+            return marked_down(b->twig[index], back);
+    }
+    return NULL;
+}
+
+static const void *marked_near(const struct trie *trie, const struct trie_key *key, bool back,
+                               bool equal)
+{
+    struct trie_iter it;
+    struct fork fork;
+    if (!twig_is_marked(trie->root))
+        return NULL;
+    if (iter_seek(&it, trie, key, &fork)) {
+        bool marked = trie->pool->leaf->marked(it.leaf);
+        return equal && marked ? it.leaf : marked_climb(&it, back);
+    }
+    if (fork.at) {
+        int index = marked_index(fork.at, back ? (int)fork.rank - 1 : (int)fork.rank, back);
+        if (index >= 0)
+            return marked_down(fork.at->twig[index], back);
+    } else if (fork.before == back && twig_is_marked(fork.twig)) {
+        return marked_down(fork.twig, back);
+    }
+    return marked_climb(&it, back);
+}
+
+const void *trie_marked_lt(const struct trie *trie, const struct trie_key *key)
+{
+    return marked_near(trie, key, true, false);
+}
+
+const void *trie_marked_le(const struct trie *trie, const struct trie_key *key)
+{
+    return marked_near(trie, key, true, true);
+}
+
+const void *trie_marked_gt(const struct trie *trie, const struct trie_key *key)
+{
+    return marked_near(trie, key, false, false);
+}
+
+const void *trie_marked_first(const struct trie *trie)
+{
+    return twig_is_marked(trie->root) ? marked_down(trie->root, false) : NULL;
+}
+
+const void *trie_marked_last(const struct trie *trie)
+{
+    return twig_is_marked(trie->root) ? marked_down(trie->root, true) : NULL;
 }

@@ -1,7 +1,8 @@
 /* trie_p: the inside of the trie. For the trie's own files and for tests that count or check
  * branches.
  *
- * WHAT   A twig is a tagged pointer: bit 0 set = a branch, clear = a leaf of the caller's. A branch
+ * WHAT   A twig is a tagged pointer: bit 0 set = a branch, clear = a leaf of the caller's; bit 1 set = that leaf is
+ * marked, or some leaf below that branch is. Both point to what is aligned to 4 octets at least. A branch
  * is one block: 16 octets of head, then one twig a digit that occurs, packed in digit order. The
  * twig of digit d is number popcount(map & bits below d).
  *
@@ -53,21 +54,36 @@ static inline size_t branch_bytes(unsigned count)
     return sizeof(struct branch) + count * sizeof(uintptr_t);
 }
 
+enum { TWIG_BRANCH = 1, TWIG_MARKED = 2, TWIG_TAGS = TWIG_BRANCH | TWIG_MARKED };
+
 static inline bool twig_is_branch(uintptr_t twig)
 {
-    return twig & 1;
+    return twig & TWIG_BRANCH;
+}
+static inline bool twig_is_marked(uintptr_t twig)
+{
+    return twig & TWIG_MARKED;
 }
 static inline struct branch *twig_branch(uintptr_t twig)
 {
-    return (struct branch *)(twig - 1);
+    return (struct branch *)(twig & ~(uintptr_t)TWIG_TAGS);
 }
 static inline void *twig_leaf(uintptr_t twig)
 {
-    return (void *)twig;
+    return (void *)(twig & ~(uintptr_t)TWIG_TAGS);
 }
-static inline uintptr_t branch_twig(struct branch *b)
+/* mark: TWIG_MARKED or 0. */
+static inline uintptr_t branch_twig(struct branch *b, uintptr_t mark)
 {
-    return (uintptr_t)b + 1;
+    return (uintptr_t)b | TWIG_BRANCH | mark;
+}
+/* TWIG_MARKED if a twig of the branch is marked, else 0. */
+static inline uintptr_t branch_mark(const struct branch *b)
+{
+    uintptr_t all = 0;
+    for (unsigned i = 0; i < b->count; i++)
+        all |= b->twig[i];
+    return all & TWIG_MARKED;
 }
 
 /* The compiler may not assume a popcnt instruction on a plain x86-64, and its library call is

@@ -23,7 +23,6 @@ enum { ANSWER_CHAIN_MAX = 16 };      /* CNAMEs and DNAMEs followed for one query
 
 struct answer_work {                 /* per thread scratch */
     struct msg_writer writer;
-    struct snapshot_iter iter;
     uint8_t qname[NAME_MAX_OCTETS];
     uint8_t made[ANSWER_CHAIN_MAX + 1][NAME_MAX_OCTETS]; /* names that DNAMEs led to */
 };

@@ -6,8 +6,10 @@
  *
  * NSEC (RFC 4035 3.1.3): the record of the name, or of the nearest authoritative name before it.
  * NSEC3 (RFC 5155 7.2): the same with hashes in the place of names. Hash names lie in the zone's
- * trie among all others, directly below the apex; the one before a hash is found by a seek and a
- * walk back over what is not one of them.
+ * trie among all others, directly below the apex; the one before a hash is one descent away,
+ * whatever lies between. What one answer may cost is bounded (CVE-2023-50868): so many blocks of SHA-1,
+ * and so many records of another chain stepped over (while a zone changes its salt there are two);
+ * past that the proof is left out.
  *
  *   denied           NSEC                          NSEC3
  *   name             before(name)                  match(encloser), cover(next closer),
@@ -112,8 +114,15 @@ static bool nsec_of_wildcard(struct answer_state *s, const uint8_t *name, unsign
 
 /* NSEC3 */
 
-/* RFC 5155 10.3: no zone may ask for more; the hash of one query must stay cheap. */
-enum { NSEC3_ITERATIONS_MAX = 2500, HASH_OCTETS = 20, HASH_LABEL = 32 };
+/* Iterations: more than any resolver still accepts (RFC 9276 3.2; 150 when that was written, 50 later). Blocks: what four hashes,
+ * the most that a proof has where every name has its record, cost at that; a hash takes one more for a long salt or name. */
+enum { NSEC3_ITERATIONS_MAX = 500, HASH_OCTETS = 20, HASH_LABEL = 32 };
+enum {
+    HASH_BLOCK = 64,
+    HASH_PADDING = 9,
+    BLOCKS_MAX = 4 * (NSEC3_ITERATIONS_MAX + 1),
+    STEPS_MAX = 256
+};
 
 static bool nsec3_param(struct answer_state *s, struct rdata *out)
 {
@@ -161,7 +170,9 @@ static bool nsec3_owner(struct answer_state *s, const struct rdata *param, const
 {
     const uint8_t *apex = snapshot_apex_name(s->zone);
     uint8_t hash[HASH_OCTETS];
-    if (name_len(apex) + 1 + HASH_LABEL > NAME_MAX_OCTETS)
+    unsigned blocks = 1 + (HASH_OCTETS + param->data[4] + HASH_PADDING - 1u) / HASH_BLOCK;
+    s->hash_blocks += blocks * (get_u16(param->data + 2) + 1u);
+    if (name_len(apex) + 1 + HASH_LABEL > NAME_MAX_OCTETS || s->hash_blocks > BLOCKS_MAX)
         return false;
     dnssec_nsec3_hash(name, get_u16(param->data + 2), param->data + 5, param->data[4], hash);
     put_hash_label(hash, out);
@@ -183,11 +194,9 @@ static const struct node *nsec3_match(struct answer_state *s, const struct rdata
 static const struct node *nsec3_before(struct answer_state *s, const struct rdata *param,
                                        const uint8_t *owner)
 {
-    struct snapshot_iter *it = &s->work->iter;
-    bool exact;
-    const struct node *node = snapshot_seek_le(it, s->zone, owner, &exact);
-    while (node && !nsec3_in_chain(node, param))
-        node = snapshot_prev(it);
+    const struct node *node = snapshot_nsec3_at_or_before(s->zone, owner);
+    for (unsigned steps = 0; node && !nsec3_in_chain(node, param); steps++)
+        node = steps < STEPS_MAX ? snapshot_nsec3_before(s->zone, node_name(node)) : NULL;
     return node;
 }
 

@@ -67,6 +67,7 @@ struct answer_state {
     const struct snapshot *zone;
     const struct node *apex; /* NULL until state_apex */
     enum denial_kind denial;
+    unsigned hash_blocks; /* of SHA-1, spent on NSEC3 */
     unsigned nproofs;
     const struct node *proof[PROOFS_MAX]; /* NSEC and NSEC3 owners that are in the reply */
 

@@ -150,7 +150,12 @@ static void leaf_unref(void *leaf)
 {
     node_unref(leaf);
 }
-const struct trie_leaf_ops node_leaf_ops = {leaf_key, leaf_ref, leaf_unref};
+static bool leaf_marked(const void *leaf)
+{
+    return node_has(leaf, RR_NSEC3);
+}
+
+const struct trie_leaf_ops node_leaf_ops = {leaf_key, leaf_ref, leaf_unref, leaf_marked};
 
 struct node_builder *node_builder_new(void)
 {

@@ -4,6 +4,9 @@
  * nearest key that it ends at tells the closest encloser without looking further: the labels that the two have in
  * common exist. Below a cut or a DNAME nothing is authoritative, whatever it holds; the topmost of the two on the way
  * decides, everything further down is only data that happens to lie there.
+ *
+ * Nodes with NSEC3 are marked in the trie. They lie among the other names, as one of them in a million or half of all, and
+ * the one before a hash is what a denial and a check of the chain ask for.
  */
 #include "pipeline/zone/snapshot.h"
 
@@ -147,6 +150,37 @@ const struct node *snapshot_authoritative_before(const struct snapshot *s, const
     trie_find_path(&s->trie, &key, &path);
     struct cover cover = path_cover(s, &path);
     return cover.cut ? cover.cut : cover.dname ? cover.dname : node;
+}
+
+const struct node *snapshot_nsec3_before(const struct snapshot *s, const uint8_t *name)
+{
+    struct trie_key key;
+    name_key(name, &key);
+    return trie_marked_lt(&s->trie, &key);
+}
+
+const struct node *snapshot_nsec3_at_or_before(const struct snapshot *s, const uint8_t *name)
+{
+    struct trie_key key;
+    name_key(name, &key);
+    return trie_marked_le(&s->trie, &key);
+}
+
+const struct node *snapshot_nsec3_after(const struct snapshot *s, const uint8_t *name)
+{
+    struct trie_key key;
+    name_key(name, &key);
+    return trie_marked_gt(&s->trie, &key);
+}
+
+const struct node *snapshot_nsec3_first(const struct snapshot *s)
+{
+    return trie_marked_first(&s->trie);
+}
+
+const struct node *snapshot_nsec3_last(const struct snapshot *s)
+{
+    return trie_marked_last(&s->trie);
 }
 
 void status_walk_begin(struct status_walk *w, const struct snapshot *s)

@@ -86,6 +86,14 @@ const struct node *snapshot_seek_ge(struct snapshot_iter *it, const struct snaps
  * and DNAMEs occlude in O(1) steps each; the apex when nothing else. NULL only in an empty zone. */
 const struct node *snapshot_authoritative_before(const struct snapshot *s, const uint8_t *name);
 
+/* The nearest node with NSEC3 before a name, at or before, behind; the first and the last. Whatever lies between costs nothing.
+ * NULL: none. */
+const struct node *snapshot_nsec3_before(const struct snapshot *s, const uint8_t *name);
+const struct node *snapshot_nsec3_at_or_before(const struct snapshot *s, const uint8_t *name);
+const struct node *snapshot_nsec3_after(const struct snapshot *s, const uint8_t *name);
+const struct node *snapshot_nsec3_first(const struct snapshot *s);
+const struct node *snapshot_nsec3_last(const struct snapshot *s);
+
 /* Walks a version in order and tells each node's status with O(1) state: no descents. */
 struct status_walk {
     const uint8_t *apex;

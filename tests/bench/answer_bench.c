@@ -1,7 +1,7 @@
 /* answer: queries to a signed TLD-like zone, in a loop, without sockets: answers a second of one core, by kind of query.
  *
- * The zone: N delegations (100,000), two NS each, a fifth with addresses of their own, 30 % with a DS; NSEC, signatures of 64
- * octets (made up). Queries are made before the clock starts, names at random, so that each one meets cold memory as
+ * The zone: N delegations (100,000), two NS each, a fifth with addresses of their own, 30 % with a DS; NSEC, or NSEC3 with
+ * opt-out; signatures of 64 octets (made up). Queries are made before the clock starts, names at random, so that each one meets cold memory as
  * a resolver's would. "mix" is what a TLD sees: 70 % referrals, 30 % NXDOMAIN, 80 % of all with DO.
  *
  * usage: answer_bench [DELEGATIONS [SECONDS]] */
@@ -133,11 +133,11 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         unsigned referrals, dnssec_ok;
-    } kinds[] = {{"referral", 100, 0},
-                 {"referral-do", 100, 100},
-                 {"nxdomain", 0, 0},
-                 {"nxdomain-do", 0, 100},
-                 {"mix", 70, 80}};
+        enum forge_denial denial;
+    } kinds[] = {{"referral", 100, 0, FORGE_NSEC},    {"referral-do", 100, 100, FORGE_NSEC},
+                 {"nxdomain", 0, 0, FORGE_NSEC},      {"nxdomain-do", 0, 100, FORGE_NSEC},
+                 {"mix", 70, 80, FORGE_NSEC},         {"optout-nx-do", 0, 100, FORGE_OPTOUT},
+                 {"optout-mix", 70, 80, FORGE_OPTOUT}};
     struct bench b = {.n = argc > 1 ? strtoul(argv[1], NULL, 10) : 100000,
                       .seconds = argc > 2 ? strtod(argv[2], NULL) : 1.0};
     log_open(LOG_ERROR, STDERR_FILENO);
@@ -147,15 +147,20 @@ int main(int argc, char **argv)
     char *text = zone_text(&b);
     struct held_zone zone = {.name = "bench.", .text = text, .signed_ = true};
     held_open(&b.held, NULL, NULL, &zone, 1);
-    free(text);
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         double octets;
+        if (kinds[i].denial != zone.denial) {
+            held_close(&b.held);
+            zone.denial = kinds[i].denial;
+            held_open(&b.held, NULL, NULL, &zone, 1);
+        }
         queries_make(&b, kinds[i].referrals, kinds[i].dnssec_ok);
         double rate = answers_per_s(&b, &octets);
         printf("answer.%-12s %9.0f answers/s  %6.0f ns  %4.0f octets\n", kinds[i].name, rate,
                1e9 / rate, octets);
     }
     held_close(&b.held);
+    free(text);
     mem_free(&b.query);
     mem_free(&b.label);
     return 0;

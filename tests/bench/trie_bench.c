@@ -24,7 +24,7 @@ static void leaf_none(void *leaf)
 {
     (void)leaf;
 }
-static const struct trie_leaf_ops ops = {leaf_key, leaf_none, leaf_none};
+static const struct trie_leaf_ops ops = {leaf_key, leaf_none, leaf_none, NULL};
 
 static struct random rnd;
 static bool missed;

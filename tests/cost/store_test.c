@@ -46,7 +46,7 @@ static void leaf_unref(void *leaf)
     (void)leaf;
     touched.unrefs++;
 }
-static const struct trie_leaf_ops ops = {leaf_key, leaf_ref, leaf_unref};
+static const struct trie_leaf_ops ops = {leaf_key, leaf_ref, leaf_unref, NULL};
 
 static void count_change(void *ctx, const void *was, const void *now)
 {

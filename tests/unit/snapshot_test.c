@@ -178,6 +178,49 @@ START_TEST(names_are_located)
 }
 END_TEST
 
+/* Nodes with NSEC3 among many without, in every version of a history. */
+START_TEST(nsec3_neighbours)
+{
+    static const uint8_t nsec3[] = {1, 0, 0, 0, 0, 1, 9};
+    enum { NODES = 200, STEPS = 50 };
+    struct family *family = family_new(apex);
+    struct snapshot *s = NULL;
+    for (unsigned step = 0; step < STEPS; step++) {
+        struct edit *e = edit_open(family, s, s);
+        struct snapshot *next;
+        for (unsigned i = 0; i < (step ? 3 : NODES); i++) {
+            uint8_t name[NAME_MAX_OCTETS] = {2, (uint8_t)('a' + below(26)),
+                                             (uint8_t)('a' + below(26))};
+            name_copy(name + 3, apex);
+            bool hash = below(8) == 0;
+            edit_remove(e, name);
+            EXPECT_EQ(edit_add(e, name, hash ? RR_NSEC3 : RR_A, 300,
+                               hash ? nsec3 : (const uint8_t *)"\300\0\2\1",
+                               hash ? sizeof nsec3 : 4, NULL),
+                      0);
+        }
+        EXPECT_EQ(edit_seal(&e, &next, NULL, NULL), 0);
+        snapshot_unref(s);
+        s = next;
+        const struct node *last = NULL, *first = NULL;
+        struct snapshot_iter it;
+        for (const struct node *node = snapshot_first(&it, s); node; node = snapshot_next(&it)) {
+            EXPECT_PTR(snapshot_nsec3_before(s, node_name(node)), last);
+            bool has = node_has(node, RR_NSEC3);
+            EXPECT_PTR(snapshot_nsec3_at_or_before(s, node_name(node)), has ? node : last);
+            if (has && last)
+                EXPECT_PTR(snapshot_nsec3_after(s, node_name(last)), node);
+            first = has && !first ? node : first;
+            last = has ? node : last;
+        }
+        EXPECT_PTR(snapshot_nsec3_first(s), first);
+        EXPECT_PTR(snapshot_nsec3_last(s), last);
+    }
+    snapshot_unref(s);
+    family_unref(family);
+}
+END_TEST
+
 START_TEST(soa_fields)
 {
     static const uint8_t rdata[] = "\2ns\1z\0\1h\0"
@@ -423,6 +466,7 @@ int main(void)
     rnd = random_open();
     struct suite s = suite_open("snapshot");
     suite_add(s, names_are_located);
+    suite_add(s, nsec3_neighbours);
     suite_add(s, soa_fields);
     suite_add(s, who_buries);
     suite_add(s, last_reference_on_any_thread);

@@ -24,6 +24,7 @@ struct leaf {
     uint32_t refs, held; /* held: by the models */
     uint32_t seen;       /* pointers found by the count check */
     uint16_t len;
+    bool marked;
     uint8_t digit[];
 };
 static size_t leaves_alive;
@@ -47,13 +48,18 @@ static void leaf_unref(void *leaf)
         mem_free(&l);
     }
 }
-static const struct trie_leaf_ops ops = {leaf_key, leaf_ref, leaf_unref};
+static bool leaf_marked(const void *leaf)
+{
+    return ((const struct leaf *)leaf)->marked;
+}
+static const struct trie_leaf_ops ops = {leaf_key, leaf_ref, leaf_unref, leaf_marked};
 
 static struct leaf *leaf_new(const struct trie_key *key)
 {
     struct leaf *l = mem_zalloc(sizeof *l + key->len);
     l->refs = 1;
     l->len = key->len;
+    l->marked = rng(4) == 0;
     memcpy(l->digit, key->digit, key->len);
     leaves_alive++;
     return l;
@@ -229,6 +235,25 @@ static void check_seeks(const struct version *v, const struct trie_key *key)
         EXPECT_PTR(trie_prev(&it), le > 1 ? v->leaf[le - 2] : NULL);
 }
 
+/* The nearest marked leaf from `at` on in one direction. */
+static const struct leaf *model_marked(const struct version *v, int at, int step)
+{
+    while (at >= 0 && at < (int)v->n && !v->leaf[at]->marked)
+        at += step;
+    return at >= 0 && at < (int)v->n ? v->leaf[at] : NULL;
+}
+
+static void check_marked(const struct version *v, const struct trie_key *key)
+{
+    bool exact;
+    int at = (int)model_place(v, key, &exact);
+    EXPECT_PTR(trie_marked_lt(&v->trie, key), model_marked(v, at - 1, -1));
+    EXPECT_PTR(trie_marked_le(&v->trie, key), model_marked(v, exact ? at : at - 1, -1));
+    EXPECT_PTR(trie_marked_gt(&v->trie, key), model_marked(v, exact ? at + 1 : at, 1));
+    EXPECT_PTR(trie_marked_first(&v->trie), model_marked(v, 0, 1));
+    EXPECT_PTR(trie_marked_last(&v->trie), model_marked(v, (int)v->n - 1, -1));
+}
+
 static void check_path(const struct version *v, const struct trie_key *key)
 {
     struct trie_path path;
@@ -297,11 +322,13 @@ static void census_twig(uintptr_t twig, unsigned least_offset)
 {
     if (!twig_is_branch(twig)) {
         struct leaf *l = twig_leaf(twig);
+        EXPECT_EQ(twig_is_marked(twig), l->marked);
         if (l->seen++ == 0)
             census.leaf[census.leaves++] = l;
         return;
     }
     struct branch *b = twig_branch(twig);
+    EXPECT_EQ(twig_is_marked(twig), branch_mark(b) != 0);
     for (unsigned i = 0; i < census.n; i++)
         if (census.branch[i] == b) {
             census.seen[i]++;
@@ -375,6 +402,7 @@ static void history_step(struct trie_pool *const pool[2])
     }
     random_key(&key);
     check_seeks(v, &key);
+    check_marked(v, &key);
     if (words)
         check_path(v, &key);
     if (rng(8) == 0) {
@@ -382,6 +410,7 @@ static void history_step(struct trie_pool *const pool[2])
         for (unsigned i = 0; i < v->n; i++) {
             leaf_key(v->leaf[i], &key);
             check_seeks(v, &key);
+            check_marked(v, &key);
             if (words)
                 check_path(v, &key);
         }
