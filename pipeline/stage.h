@@ -108,6 +108,10 @@ struct stage_type {
     void (*conf_close)(void *conf);
     void (*run)(struct stage_run *run);
     void (*state_free)(void *state);
+    /* A state as octets (mem_alloc'ed, the caller frees them) and back, for the journal: a stage that has none starts
+     * from nothing after a restart. load gives NULL for octets that it does not know; it must take any. */
+    uint8_t *(*state_save)(const void *state, size_t *len);
+    void *(*state_load)(const uint8_t *octets, size_t len);
 };
 
 #endif

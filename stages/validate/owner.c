@@ -48,13 +48,15 @@ void owner_check(struct check *check, struct worker *worker, const struct item *
 {
     const uint8_t *owner = node_name(item->node);
     worker->visited++;
+    if (check->scope.all)
+        claims_count(&worker->claims, item->node, 1);
     for (unsigned i = 0; i < item->node->nrrsets; i++) {
         struct rrset set;
         node_rrset_at(item->node, i, &set);
         if (set.type == RR_RRSIG)
             owner_check_rrsig(check, item, &set);
         else if (owner_answers_for(item->status, set.type))
-            signatures_add(check, worker, item->node, &set);
+            signatures_add(check, worker, item, &set);
         if (set.ttl_mixed && set.type != RR_RRSIG)
             finding_add(check->run->findings, TTL_MIXED, owner, set.type, set.ttl, 0, NULL);
         if (set.type == RR_NSEC &&

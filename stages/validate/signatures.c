@@ -47,6 +47,8 @@ struct sig {
 struct signed_set {
     const struct node *node;
     struct rrset set;
+    bool trusted;      /* it and its signatures are as they were when they were verified */
+    bool cut_off;      /* there are more signatures than are looked at */
     unsigned first, n; /* its signatures */
 };
 struct signatures {
@@ -297,6 +299,8 @@ static void set_report_missing(struct check *check, const struct signed_set *set
 static void set_check_entry(struct check *check, const struct signed_set *set,
                             const struct sig *sig)
 {
+    if (set->trusted)
+        return; /* nothing changed, and which key each is by was not looked at */
     bool by_any = false, by_sep = false, by_anchor = false;
     for (unsigned i = 0; i < set->n; i++) {
         by_any |= sig[i].code == SIG_GOOD;
@@ -312,11 +316,23 @@ static void set_check_entry(struct check *check, const struct signed_set *set,
                     0, NULL);
 }
 
+/* May one of its signatures become good, or bad, although it stays as it is and so do the keys? */
+static bool set_doubtful(const struct signed_set *set, const struct sig *sig)
+{
+    bool doubtful = set->cut_off;
+    for (unsigned i = 0; i < set->n; i++)
+        doubtful |= sig[i].code == SIG_BOGUS || sig[i].code == SIG_TRIES ||
+                    sig[i].code == SIG_EXPIRED || sig[i].code == SIG_EARLY;
+    return doubtful;
+}
+
 static void set_judge(struct check *check, struct worker *worker, const struct signed_set *set)
 {
     struct signatures *s = worker->signatures;
     struct sig *sig = &s->sig[set->first];
     set_settle(check, s, set, sig);
+    if (set_doubtful(set, sig))
+        doubts_add(&worker->doubts, node_name(set->node));
     struct satisfied satisfied;
     set_satisfy(check, set, sig, &satisfied);
     for (unsigned i = 0; i < set->n; i++) {
@@ -357,6 +373,14 @@ void signatures_flush(struct check *check, struct worker *worker)
     s->sets = s->sigs = s->jobs = 0;
 }
 
+static bool key_turned(const struct scope *scope, const struct rrsig *view)
+{
+    for (unsigned i = 0; i < scope->turned; i++)
+        if (scope->key[i].tag == view->tag && scope->key[i].algorithm == view->algorithm)
+            return true;
+    return false;
+}
+
 static void signatures_add_one(struct check *check, struct signatures *s, struct signed_set *set,
                                struct rdata rdata)
 {
@@ -364,7 +388,7 @@ static void signatures_add_one(struct check *check, struct signatures *s, struct
     *sig = (struct sig){.rdata = rdata.data, .len = rdata.len, .key = -1, .job = -1};
     sig->code = sig_look(check, set, sig);
     set->n++;
-    if (sig->code != SIG_GOOD)
+    if (sig->code != SIG_GOOD || (set->trusted && !key_turned(&check->scope, &sig->view)))
         return;
     sig->job = (int)s->jobs;
     s->job[s->jobs++] = (struct dnssec_job){.key = check->keys.key[sig->key].key,
@@ -374,10 +398,25 @@ static void signatures_add_one(struct check *check, struct signatures *s, struct
                                             .rrsig_len = rdata.len};
 }
 
-void signatures_add(struct check *check, struct worker *worker, const struct node *node,
+/* Is all as it was when it was verified, and found good? */
+static bool set_trusted(const struct check *check, const struct item *item, const struct rrset *set,
+                        const struct rrset *sigs)
+{
+    struct rrset set_was, sigs_was;
+    if (!item->was || doubts_has(check->state->doubts, node_name(item->node)))
+        return false;
+    if (item->was == item->node)
+        return true;
+    return node_rrset(item->was, set->type, 0, &set_was) && rrset_equal(set, &set_was, true) &&
+           node_rrset(item->was, RR_RRSIG, set->type, &sigs_was) &&
+           rrset_equal(sigs, &sigs_was, true);
+}
+
+void signatures_add(struct check *check, struct worker *worker, const struct item *item,
                     const struct rrset *set)
 {
     struct signatures *s = worker->signatures;
+    const struct node *node = item->node;
     struct rrset sigs;
     if (!node_rrset(node, RR_RRSIG, set->type, &sigs)) {
         finding_add(check->run->findings, SIG_MISSING, node_name(node), set->type, 0, 0, NULL);
@@ -391,7 +430,11 @@ void signatures_add(struct check *check, struct worker *worker, const struct nod
     if (s->sets == BATCH_SETS || s->sigs + max > BATCH_JOBS)
         signatures_flush(check, worker);
     struct signed_set *signed_set = &s->set[s->sets++];
-    *signed_set = (struct signed_set){.node = node, .set = *set, .first = s->sigs};
+    *signed_set = (struct signed_set){.node = node,
+                                      .set = *set,
+                                      .trusted = set_trusted(check, item, set, &sigs),
+                                      .cut_off = sigs.count > max,
+                                      .first = s->sigs};
     struct rdata rdata;
     for (const uint8_t *p = sigs.rdata; signed_set->n < max && rrset_next(&sigs, &p, &rdata);)
         signatures_add_one(check, s, signed_set, rdata);

@@ -4,12 +4,10 @@
  * there, signatures, NSEC · the NSEC3 chains · when to look again. The parts are in the files that
  * validate.h lists.
  *
- * The first version is judged whole; after it only what a change can have made wrong (walk.c). What
- * passed stays right until time makes it wrong, so the state holds when that will be: the first
- * moment at which an rrset has no good signature left. The stage asks to be woken min_remaining
- * before, and then at that moment, and then judges all again. So it does when what every name depends
- * on has changed: the DNSKEY set, the kind of denial; and in zones with NSEC3, whose hashes have no
- * neighbours among the names. Without a change and without a wake-up there is nothing to say.
+ * The first version is judged whole; after it only what a change, or time, can have made wrong (scope.c,
+ * walk.c). What passed stays right until time makes it wrong, so the state (state.c) holds when that will be: the
+ * first moment at which an rrset has no good signature left. The stage asks to be woken min_remaining
+ * before, and then at that moment. Without a change and without a wake-up there is nothing to say.
  *
  * After a part only, `earliest` is the smaller of the old one and the part's: never too late. It may
  * be the end of a signature that is gone; then one look at all of it too many is the price.
@@ -96,11 +94,6 @@ static const struct option validate_options[] = {
     {.name = NULL},
 };
 
-struct validate_state {
-    int64_t earliest; /* when the first rrset runs out of good signatures; NEVER */
-    bool nsec, nsec3; /* what was judged */
-};
-
 /* --- one run --- */
 
 /* SOA and NS at the apex. False: nothing more can be said. */
@@ -142,6 +135,8 @@ static int64_t workers_close(struct check *check)
         check->run->visited += worker->visited;
         for (unsigned kind = 0; kind < TALLIES; kind++)
             tally_merge(&check->tally[kind], &worker->tally[kind]);
+        claims_merge(&check->claims, &worker->claims);
+        doubts_merge(&check->doubts, &worker->doubts);
     }
     return earliest;
 }
@@ -150,7 +145,7 @@ static void names_check(void *ctx, unsigned worker, size_t begin, size_t end)
 {
     struct check *check = ctx;
     for (size_t i = begin; i < end; i++)
-        owner_check(check, &check->worker[worker], &check->item[i]);
+        owner_check(check, &check->worker[worker], &check->items.item[i]);
     signatures_flush(check, &check->worker[worker]);
 }
 
@@ -165,50 +160,13 @@ static void tallies_report(const struct check *check)
 /* The next version is asked for when refresh is over; if that fails, once more after retry. */
 static void time_check(const struct check *check, int64_t earliest)
 {
+    if (earliest == NEVER)
+        return;
     int64_t left = earliest - check->run->now;
     int64_t wait = (int64_t)check->soa.refresh + check->soa.retry;
-    if (earliest != NEVER && left < wait)
+    if (left < wait)
         finding_add(check->run->findings, SIG_END_BEFORE_REFRESH, check->apex_name, RR_SOA, left,
                     wait, NULL);
-}
-
-static bool dnskeys_equal(const struct node *a, const struct node *b)
-{
-    struct rrset x, y;
-    bool has_x = node_rrset(a, RR_DNSKEY, 0, &x), has_y = node_rrset(b, RR_DNSKEY, 0, &y);
-    return has_x == has_y && (!has_x || rrset_equal(&x, &y, true));
-}
-
-/* Is all that did not change as right as it was? */
-static bool rest_stays_right(const struct check *check, const struct validate_state *state)
-{
-    const struct stage_run *run = check->run;
-    const struct node *before = state && run->prev ? snapshot_apex(run->prev) : NULL;
-    if (!before || run->woken || check->nsec3 || state->nsec3)
-        return false;
-    if (state->earliest != NEVER && run->now > state->earliest - check->conf->min_remaining)
-        return false;
-    return state->nsec == check->nsec && dnskeys_equal(before, check->apex);
-}
-
-/* Returns when the first rrset of the version runs out of good signatures. */
-static int64_t version_check(struct check *check, const struct validate_state *state)
-{
-    bool part = rest_stays_right(check, state);
-    if (part)
-        walk_changed(check);
-    else
-        walk_all(check);
-    keys_expect(&check->keys, check->items);
-    workers_open(check);
-    par_map(check->run->par, check->items, NAMES_CHUNK, names_check, check);
-    int64_t earliest = workers_close(check);
-    nsec3_check_all(check);
-    if (part && state->earliest < earliest)
-        earliest = state->earliest;
-    tallies_report(check);
-    time_check(check, earliest);
-    return earliest;
 }
 
 /* min_remaining before the earliest end; when that is over, the end itself (one second past it, it
@@ -223,36 +181,51 @@ static time_t wake_at(const struct stage_run *run, int64_t earliest)
     return earliest >= run->now ? (time_t)earliest + 1 : 0;
 }
 
-static void state_set(const struct check *check, struct stage_run *run, int64_t earliest)
+/* About how many signatures will be verified. */
+static size_t signatures_expected(const struct check *check)
 {
-    struct validate_state *state = mem_alloc(sizeof(*state));
-    *state =
-        (struct validate_state){.earliest = earliest, .nsec = check->nsec, .nsec3 = check->nsec3};
-    run->next_state = state;
-    run->wake_at = wake_at(run, earliest);
+    const struct scope *scope = &check->scope;
+    return scope->trust && !(scope->all && scope->turned > 0) ? 2 * check->fresh.n : check->items.n;
+}
+
+static void version_check(struct check *check)
+{
+    scope_decide(check);
+    if (check->scope.trust)
+        check->fresh = walk_changed(check);
+    check->items = check->scope.all ? walk_all(check) : check->fresh;
+    keys_expect(&check->keys, signatures_expected(check));
+    workers_open(check);
+    par_map(check->run->par, check->items.n, NAMES_CHUNK, names_check, check);
+    int64_t earliest = workers_close(check);
+    nsec3_check_all(check);
+    tallies_report(check);
+    struct validate_state *next = state_new(check, earliest);
+    time_check(check, next->earliest);
+    check->run->next_state = next;
+    check->run->wake_at = wake_at(check->run, next->earliest);
 }
 
 static void validate_run(struct stage_run *run)
 {
     const struct validate_state *state = run->state;
-    if (state && run->delta->n == 0 && !run->woken) {
-        run->wake_at = wake_at(run, state->earliest);
+    if (run->prev && run->delta->n == 0 && !run->woken) {
+        run->wake_at = state ? wake_at(run, state->earliest) : 0;
         return;
     }
+    run->next_state = NULL; /* what cannot be judged is no ground for the next one */
     struct check check = {
-        .run = run, .conf = run->conf, .apex_name = snapshot_apex_name(run->next)};
+        .run = run, .conf = run->conf, .state = state, .apex_name = snapshot_apex_name(run->next)};
     check.apex_labels = name_labels(check.apex_name);
-    int64_t earliest = NEVER;
-    if (apex_check(&check)) {
-        denial_decide(&check);
-        if (keys_open(&check)) {
-            cds_check(&check);
-            zonemd_check(&check);
-            earliest = version_check(&check, state);
-        }
-        keys_close(&check.keys);
+    if (!apex_check(&check))
+        return;
+    denial_decide(&check);
+    if (keys_open(&check)) {
+        cds_check(&check);
+        zonemd_check(&check);
+        version_check(&check);
     }
-    state_set(&check, run, earliest);
+    keys_close(&check.keys);
 }
 
 static int validate_conf_check(void *conf, const uint8_t *apex, struct why *why)
@@ -266,11 +239,6 @@ static void validate_conf_close(void *conf)
     anchors_close(conf);
 }
 
-static void validate_state_free(void *state)
-{
-    mem_free_ptr(&state);
-}
-
 const struct stage_type stage_validate = {
     .name = "validate",
     .summary = "refuses a signed zone in which anything would not validate",
@@ -281,5 +249,7 @@ const struct stage_type stage_validate = {
     .conf_check = validate_conf_check,
     .conf_close = validate_conf_close,
     .run = validate_run,
-    .state_free = validate_state_free,
+    .state_free = state_free,
+    .state_save = state_save,
+    .state_load = state_load,
 };

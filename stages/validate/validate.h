@@ -13,9 +13,13 @@
  *        denial.c       which kind of denial the zone has, and may have
  *        bitmap.c       type bitmaps against the types that are there
  *        nsec.c         the NSEC at a name
- *        nsec3.c        the NSEC3 chains of a version
+ *        nsec3*.c       the NSEC3 chains of a version (nsec3.h)
  *        tally.c        what is told once for the zone, with a count
+ *        scope.c        what a change, or time, can have made wrong
  *        walk.c         which names to look at
+ *        claims.c       how many signatures claim to be by which key
+ *        doubts.c       where signatures are that were not found good
+ *        state.c        what is kept from run to run
  *
  * WHO    One run on one thread; signatures, owner and nsec also from par_map bodies, each with its
  *        own worker.
@@ -27,6 +31,7 @@
 
 #include "pipeline/stage.h"
 
+struct check;
 struct anchor {
     bool is_ds; /* else a DNSKEY */
     size_t len;
@@ -164,6 +169,50 @@ struct tally {
     uint16_t type;
 };
 
+/* --- claims: how many signatures say that they are by a key of this tag and algorithm. Those over the DNSKEY set, which
+ * is always judged whole, are left out. --- */
+enum { CLAIMS_MAX = 16 };
+struct claims {
+    bool overflow; /* there are more kinds than room: nothing is known */
+    unsigned n;
+    struct claim {
+        uint16_t tag;
+        uint8_t algorithm;
+        uint64_t signatures;
+    } claim[CLAIMS_MAX];
+};
+/* sign: 1 or -1. */
+void claims_count(struct claims *claims, const struct node *node, int sign);
+void claims_merge(struct claims *claims, const struct claims *other);
+bool claims_any(const struct claims *claims, uint16_t tag, uint8_t algorithm); /* may there be one? */
+
+/* --- doubts: owners of signatures that were not verified, or did not verify, although all else about them was right
+ * but for the time. Everywhere else a signature that looks right was found good. --- */
+enum { DOUBTS_MAX = 256 };
+struct doubts {
+    bool overflow;
+    unsigned n;
+    const uint8_t *owner[DOUBTS_MAX]; /* in a state: sorted, and its own */
+};
+void doubts_add(struct doubts *doubts, const uint8_t *owner);
+void doubts_merge(struct doubts *doubts, const struct doubts *other);
+void doubts_sort(struct doubts *doubts); /* and leave out what is there twice */
+bool doubts_has(const struct doubts *doubts, const uint8_t *owner); /* sorted; NULL: none */
+
+/* --- state --- */
+struct validate_state {
+    int64_t earliest; /* when the first rrset runs out of good signatures, or before; NEVER */
+    bool nsec, nsec3; /* what was judged */
+    bool usable;      /* of struct keys */
+    struct claims claims;
+    struct doubts *doubts; /* NULL: none */
+};
+/* What is known after a run: earliest is the least of the workers'. */
+struct validate_state *state_new(const struct check *check, int64_t earliest);
+void state_free(void *state);
+uint8_t *state_save(const void *state, size_t *len);
+void *state_load(const uint8_t *octets, size_t len);
+
 /* --- signatures --- */
 struct signatures; /* one worker's batch */
 
@@ -172,16 +221,35 @@ struct worker {
     int64_t earliest; /* when the first rrset that it saw runs out of valid signatures */
     uint64_t visited;
     struct tally tally[TALLIES];
+    struct claims claims;
+    struct doubts doubts;
 };
 
 /* --- one run --- */
+struct key_id {
+    uint16_t tag;
+    uint8_t algorithm;
+};
+struct scope {
+    bool trust;     /* signatures that are as they were at the last accepted run are not verified again */
+    bool all;       /* every name is looked at; else what changed */
+    bool nsec3_all; /* the hashes of all names are compared */
+    unsigned turned;
+    struct key_id *key; /* of DNSKEY records that came or went: trust does not reach their signatures */
+};
 struct item { /* a name to look at */
     const struct node *node;
     const struct node
         *next; /* the next name that owns an NSEC; NULL: the apex (status says if it matters) */
     enum name_status status;
     const struct node *over; /* occluded: the cut or DNAME that hides it; else NULL */
+    const struct node *was;  /* under trust: as it was, with the same status; NULL: it was not */
     bool nsec3_only; /* nothing but a hash's NSEC3 and its signature: no name of the zone itself */
+    bool neighbour;  /* did not change: only its NSEC leads to what did */
+};
+struct items { /* in canonical order */
+    size_t n;
+    struct item *item;
 };
 struct check {
     struct stage_run *run;
@@ -194,11 +262,16 @@ struct check {
     struct keys keys;
     bool nsec, nsec3;     /* this kind of denial is judged */
     bool nsec3_tolerated; /* there may be NSEC3 without NSEC3PARAM */
+    const struct validate_state *state; /* of the last accepted run, or NULL */
+    struct scope scope;
+    struct items fresh; /* what the change can have made wrong; none on a first load */
+    struct items items; /* what is looked at */
     unsigned workers;
     struct worker *worker;
-    size_t items;
-    struct item *item;
-    struct tally tally[TALLIES]; /* of all workers, when they are done */
+    /* of all workers, when they are done: */
+    struct tally tally[TALLIES];
+    struct claims claims;
+    struct doubts doubts;
 };
 
 #define NEVER INT64_MAX
@@ -220,7 +293,7 @@ void zonemd_check(struct check *check);
 struct signatures *signatures_new(void);
 void signatures_free(struct signatures **signatures);
 /* Takes the rrset up; it is judged by the time signatures_flush returns. */
-void signatures_add(struct check *check, struct worker *worker, const struct node *node,
+void signatures_add(struct check *check, struct worker *worker, const struct item *item,
                     const struct rrset *set);
 void signatures_flush(struct check *check, struct worker *worker);
 
@@ -256,9 +329,11 @@ void nsec_check(struct check *check, struct worker *worker, const struct item *i
 void nsec3_check_all(struct check *check);
 bool nsec3_only(const struct node *node);
 
-/* Fills check->item with every name of the version. */
-void walk_all(struct check *check);
-/* Fills it with the names that the run's delta can have made wrong. */
-void walk_changed(struct check *check);
+void scope_decide(struct check *check);
+
+/* Every name of the version. */
+struct items walk_all(const struct check *check);
+/* The names that the run's delta can have made wrong. */
+struct items walk_changed(const struct check *check);
 
 #endif

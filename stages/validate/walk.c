@@ -12,26 +12,34 @@
 #include <stdlib.h>
 #include <string.h>
 
-void walk_all(struct check *check)
+struct items walk_all(const struct check *check)
 {
     const struct snapshot *s = check->run->next;
-    check->item = arena_alloc(check->run->scratch, (s->names + 1) * sizeof(check->item[0]));
+    struct items all = {.item =
+                            arena_alloc(check->run->scratch, (s->names + 1) * sizeof(all.item[0]))};
+    const struct item *fresh = check->fresh.item, *fresh_end = fresh + check->fresh.n;
     struct status_walk walk;
     status_walk_begin(&walk, s);
     struct item *before = NULL; /* the last name that owns an NSEC */
     struct snapshot_iter it;
     for (const struct node *node = snapshot_first(&it, s); node; node = snapshot_next(&it)) {
-        ASSERT(check->items < s->names);
-        struct item *item = &check->item[check->items++];
+        ASSERT(all.n < s->names);
+        struct item *item = &all.item[all.n++];
         *item = (struct item){
             .node = node, .status = status_walk_step(&walk, node), .nsec3_only = nsec3_only(node)};
         item->over = item->status == NAME_OCCLUDED ? walk.over : NULL;
+        if (fresh < fresh_end && fresh->node == node)
+            item->was = fresh++->was;
+        else if (check->scope.trust)
+            item->was = node;
         if (item->status == NAME_OCCLUDED || item->nsec3_only)
             continue;
         if (before)
             before->next = node;
         before = item;
     }
+    ASSERT(fresh == fresh_end);
+    return all;
 }
 
 /* --- after a change --- */
@@ -39,22 +47,25 @@ void walk_all(struct check *check)
 enum { STEPS_MAX = 8 }; /* through what a name hides, before it is jumped over */
 
 struct gather {
-    struct check *check;
-    const struct node **node;
+    const struct check *check;
+    struct gathered {
+        const struct node *node;
+        bool neighbour;
+    } * list;
     size_t n, room;
 };
 
-static void gather_add(struct gather *g, const struct node *node)
+static void gather_add(struct gather *g, const struct node *node, bool neighbour)
 {
     if (g->n == g->room) {
         size_t room = g->room ? 2 * g->room : 64;
-        const struct node **more = arena_alloc(g->check->run->scratch, room * sizeof(*more));
+        struct gathered *more = arena_alloc(g->check->run->scratch, room * sizeof(*more));
         if (g->n)
-            memcpy(more, g->node, g->n * sizeof(*more));
-        g->node = more;
+            memcpy(more, g->list, g->n * sizeof(*more));
+        g->list = more;
         g->room = room;
     }
-    g->node[g->n++] = node;
+    g->list[g->n++] = (struct gathered){node, neighbour};
 }
 
 /* The last name before this one that owns an NSEC. */
@@ -65,7 +76,7 @@ static void gather_before(struct gather *g, const uint8_t *name)
     while (node && nsec3_only(node) && node != g->check->apex)
         node = snapshot_authoritative_before(s, node_name(node));
     if (node)
-        gather_add(g, node);
+        gather_add(g, node, true);
 }
 
 static void gather_below(struct gather *g, const uint8_t *name)
@@ -74,7 +85,7 @@ static void gather_below(struct gather *g, const uint8_t *name)
     bool exact;
     const struct node *node = snapshot_seek_ge(&it, g->check->run->next, name, &exact);
     for (; node && name_at_or_below(node_name(node), name); node = snapshot_next(&it))
-        gather_add(g, node);
+        gather_add(g, node, false);
 }
 
 /* Does the name hide what is below it? */
@@ -84,10 +95,12 @@ static bool hides(const struct check *check, const struct node *node)
                     (node_has(node, RR_NS) && !name_equal(node_name(node), check->apex_name)));
 }
 
-static int node_order(const void *a, const void *b)
+/* Where a node is there twice, the one that changed comes first. */
+static int gathered_order(const void *a, const void *b)
 {
-    const struct node *const *x = a, *const *y = b;
-    return *x == *y ? 0 : name_cmp(node_name(*x), node_name(*y));
+    const struct gathered *x = a, *y = b;
+    return x->node == y->node ? (int)x->neighbour - (int)y->neighbour
+                              : name_cmp(node_name(x->node), node_name(y->node));
 }
 
 /* The smallest name behind all that is below this one: its first label and an octet 0. False: there is no such name. */
@@ -130,41 +143,53 @@ static const struct node *owner_after(const struct snapshot *s, const struct nod
     return NULL;
 }
 
-static struct item item_at(const struct snapshot *s, const struct node *node)
+/* The node as it was at the last accepted run, if it was as visible as it is now. */
+static const struct node *item_was(const struct check *check, const struct item *item)
 {
+    const struct snapshot *prev = check->run->prev;
+    const struct node *was = snapshot_get(prev, node_name(item->node));
+    return was && snapshot_status(prev, was) == item->status ? was : NULL;
+}
+
+static struct item item_at(const struct check *check, const struct gathered *gathered)
+{
+    const struct snapshot *s = check->run->next;
+    const struct node *node = gathered->node;
     struct locate at;
     snapshot_locate(s, node_name(node), &at);
-    struct item item = {.node = node, .nsec3_only = nsec3_only(node)};
+    struct item item = {
+        .node = node, .nsec3_only = nsec3_only(node), .neighbour = gathered->neighbour};
     if (at.cut == node) {
         item.status = NAME_CUT;
     } else if (at.cut || at.dname) {
         item.status = NAME_OCCLUDED;
         item.over = at.cut ? at.cut : at.dname;
     }
+    item.was = item_was(check, &item);
+    if (check->nsec && item.status != NAME_OCCLUDED && !item.nsec3_only)
+        item.next = owner_after(s, node);
     return item;
 }
 
-void walk_changed(struct check *check)
+struct items walk_changed(const struct check *check)
 {
-    const struct snapshot *s = check->run->next;
     const struct changeset *delta = check->run->delta;
     struct gather g = {.check = check};
     for (size_t i = 0; i < delta->n; i++) {
         const struct change *c = &delta->change[i];
         if (c->now)
-            gather_add(&g, c->now);
-        gather_before(&g, change_name(c));
+            gather_add(&g, c->now, false);
+        if (check->nsec)
+            gather_before(&g, change_name(c));
         if (hides(check, c->was) != hides(check, c->now))
             gather_below(&g, change_name(c));
     }
-    qsort(g.node, g.n, sizeof(*g.node), node_order);
-    check->item = arena_alloc(check->run->scratch, (g.n + 1) * sizeof(check->item[0]));
-    for (size_t i = 0; i < g.n; i++) {
-        if (i > 0 && g.node[i] == g.node[i - 1])
-            continue;
-        struct item *item = &check->item[check->items++];
-        *item = item_at(s, g.node[i]);
-        if (item->status != NAME_OCCLUDED && !item->nsec3_only)
-            item->next = owner_after(s, item->node);
-    }
+    if (g.n)
+        qsort(g.list, g.n, sizeof(*g.list), gathered_order);
+    struct items fresh = {.item =
+                              arena_alloc(check->run->scratch, (g.n + 1) * sizeof(fresh.item[0]))};
+    for (size_t i = 0; i < g.n; i++)
+        if (i == 0 || g.list[i].node != g.list[i - 1].node)
+            fresh.item[fresh.n++] = item_at(check, &g.list[i]);
+    return fresh;
 }

@@ -43,7 +43,8 @@ static unsigned ask(const struct held *held, struct answer_work *work, const cha
     static struct msg_writer w;
     uint8_t name[NAME_MAX_OCTETS], msg[512], reply[4096];
     struct address peer = {.len = sizeof peer.v4, .v4 = {.sin_family = AF_INET}};
-    struct answer_query q = {.zones = held->zones, .conf = &held->config->server, .peer = &peer, .msg = msg};
+    struct answer_query q = {
+        .zones = held->zones, .conf = &held->config->server, .peer = &peer, .msg = msg};
     struct answer_result result;
     msg_begin(&w, msg, sizeof msg, 1, 0);
     ck_assert(name_parse(text, name, NULL) > 0 && msg_put_question(&w, name, RR_A, CLASS_IN) &&

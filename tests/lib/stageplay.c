@@ -136,6 +136,24 @@ static void stageresult_fini(struct stageresult *result)
     *result = (struct stageresult){.verdict = STAGE_PASS};
 }
 
+/* As a restart would find it again: through octets, and what is cut short or longer is refused. */
+static void *state_again(const struct stage_type *type, void *state)
+{
+    size_t len, len_again;
+    if (!state || !type->state_save)
+        return state;
+    uint8_t *octets = type->state_save(state, &len), *again;
+    ASSERT(!type->state_load(octets, len - 1));
+    void *loaded = type->state_load(octets, len);
+    ASSERT(loaded);
+    again = type->state_save(loaded, &len_again);
+    ASSERT(len_again == len && memcmp(octets, again, len) == 0);
+    mem_free(&octets);
+    mem_free(&again);
+    type->state_free(state);
+    return loaded;
+}
+
 void stageplay_accept(struct stageplay *play, struct stageresult *result)
 {
     void *kept = result->state == play->state ? play->state : NULL;
@@ -144,7 +162,7 @@ void stageplay_accept(struct stageplay *play, struct stageresult *result)
     stageplay_forget(play);
     play->prev = result->next;
     play->out = result->out;
-    play->state = result->state;
+    play->state = state_again(play->type, result->state);
     stageresult_fini(result);
 }
 
