@@ -5,6 +5,8 @@
  */
 #include "stages/validate/validate.h"
 
+#include <stdlib.h>
+
 enum { STATE_FORMAT = 1 };
 enum {
     STATE_NSEC = 1,
@@ -22,6 +24,16 @@ static void doubts_keep(struct doubts *doubts, const uint8_t *owner)
     doubts->owner[doubts->n++] = copy;
 }
 
+static int item_order(const void *name, const void *item)
+{
+    return name_cmp(name, node_name(((const struct item *)item)->node));
+}
+
+static bool items_have(const struct items *items, const uint8_t *name)
+{
+    return items->n > 0 && bsearch(name, items->item, items->n, sizeof(items->item[0]), item_order);
+}
+
 /* The doubts of before that were not looked at again, and those of this run. */
 static void state_doubts(struct validate_state *state, const struct check *check)
 {
@@ -29,8 +41,7 @@ static void state_doubts(struct validate_state *state, const struct check *check
     const struct doubts *before = check->scope.all ? NULL : check->state->doubts;
     for (unsigned i = 0; before && i < before->n; i++) {
         const uint8_t *owner = before->owner[i];
-        const struct node *was = snapshot_get(check->run->prev, owner);
-        if (was && was == snapshot_get(check->run->next, owner))
+        if (!items_have(&check->items, owner) && snapshot_get(check->run->next, owner))
             doubts_add(&all, owner);
     }
     doubts_sort(&all);

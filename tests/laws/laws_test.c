@@ -2,7 +2,11 @@
  * random histories of zones, unsigned and signed.
  *
  * At each version the stage is run in four ways: from the last accepted version (twice), from nothing, and, every other
- * time, from the version before that, stepping over one. A version is accepted if it would be served: PASS.
+ * time, from the version before that, stepping over one. A version is accepted if it would be served: PASS. What is
+ * found from the last accepted version is among what is found from nothing, and where it is refused from nothing, it is
+ * refused from there. Now and then time passes until the stage wants to be woken; then both must find the same.
+ *
+ * WEIR_STEPS=N goes on until validate judged N versions.
  */
 #include "tests/lib/history.h"
 #include "tests/lib/stageplay.h"
@@ -11,6 +15,8 @@
 
 #include "pipeline/run/registry.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const struct variant {
@@ -36,9 +42,42 @@ static const struct history_kind kinds[] = {
      .turns = 5,
      .nsec3 = true,
      .opt_out = true},
+    {.sign = true,
+     .slots = 12,
+     .changes = 2,
+     .damage = 10,
+     .faults = 20,
+     .turns = 70,
+     .blemishes = 20},
+    {.sign = true,
+     .slots = 12,
+     .changes = 1,
+     .damage = 10,
+     .faults = 20,
+     .turns = 70,
+     .blemishes = 20,
+     .nsec3 = true},
+    {.sign = true,
+     .slots = 16,
+     .changes = 1,
+     .damage = 10,
+     .faults = 40,
+     .turns = 40,
+     .delegations = 60,
+     .nsec3 = true,
+     .opt_out = true},
 };
 
-enum { VERSIONS = 16, ROUNDS = 2, MANY = 20000, FEW = 1000 };
+enum { VERSIONS = 16, ROUNDS = 1, MANY = 20000, FEW = 1000, MOST_WAKES = 1000 };
+
+/* What was done to the versions so far, and what became of them: told when a law is broken. */
+static char story[HISTORY_MAX * 80];
+
+static void story_add(const struct history *h, unsigned i, enum verdict verdict)
+{
+    size_t n = strlen(story);
+    snprintf(story + n, sizeof(story) - n, "%u %s: %s\n", i, h->event[i], verdict_text(verdict));
+}
 
 /* Case of names and all octets count: fn is called for each node in order. */
 static uint64_t digest_of(const struct snapshot *s)
@@ -79,8 +118,36 @@ static void expect_same_verdict(const struct stageresult *a, const struct stager
     if (a->verdict == b->verdict)
         return;
     char *x = stageresult_print(a), *y = stageresult_print(b);
-    ck_abort_msg("%s: verdicts differ (%s): %s, %s\n%s---\n%s", law, event,
-                 verdict_text(a->verdict), verdict_text(b->verdict), x, y);
+    ck_abort_msg("%s: verdicts differ (%s): %s, %s\n%s---\n%s---\n%s", law, event,
+                 verdict_text(a->verdict), verdict_text(b->verdict), x, y, story);
+}
+
+static bool finding_among(const struct findings *findings, const struct finding *wanted)
+{
+    for (size_t i = 0; i < findings->n; i++) {
+        const struct finding *f = &findings->list[i];
+        bool same_owner = !f->owner || !wanted->owner ? f->owner == wanted->owner
+                                                      : name_equal(f->owner, wanted->owner);
+        if (f->type == wanted->type && same_owner && f->rrtype == wanted->rrtype)
+            return true;
+    }
+    return false;
+}
+
+/* Nothing that refuses may be found from the last version alone. */
+static void expect_found(const struct stageresult *part, const struct stageresult *whole,
+                         const char *event)
+{
+    if (whole->findings->total > whole->findings->n)
+        return;
+    for (size_t i = 0; i < part->findings->n; i++) {
+        const struct finding *f = &part->findings->list[i];
+        if (f->verdict == STAGE_PASS || finding_among(whole->findings, f))
+            continue;
+        char *x = stageresult_print(part), *y = stageresult_print(whole);
+        ck_abort_msg("%s is found from the last version only (%s):\n%s---\n%s---\n%s",
+                     f->type->code, event, x, y, story);
+    }
 }
 
 /* One stage with one set of options over one history. */
@@ -117,6 +184,21 @@ static void check_law_5(const struct stageresult *result)
         ck_assert_uint_gt(result->findings->by_verdict[result->verdict], 0);
 }
 
+/* Time alone: the same is found as from nothing, and sooner or later there is nothing more to wait for. */
+static void check_wake(struct trial *t, const struct snapshot *version, time_t at)
+{
+    for (unsigned wakes = 0; at; wakes++) {
+        struct stageresult woken = stageplay_run(&t->play, version, at, true, NULL);
+        struct stageresult nothing = stageplay_run(&t->fresh, version, at, false, NULL);
+        expect_same_verdict(&woken, &nothing, "woken", "");
+        expect_same_findings(&woken, &nothing, "woken");
+        ck_assert_uint_lt(wakes, MOST_WAKES);
+        at = woken.wake_at > at && woken.verdict == STAGE_PASS ? woken.wake_at : 0;
+        stageplay_drop(&t->play, &woken);
+        stageplay_drop(&t->fresh, &nothing);
+    }
+}
+
 static void check_version(struct trial *t, unsigned i, struct par *par)
 {
     const struct history *h = t->history;
@@ -132,6 +214,13 @@ static void check_version(struct trial *t, unsigned i, struct par *par)
     check_law_5(&once);
     expect_same_output(&once, &nothing, "law 2");
     expect_same_verdict(&once, &nothing, "law 2", h->event[i]);
+    if (!(t->type->flags & STAGE_TEST)) {
+        expect_found(&once, &nothing, h->event[i]);
+        if (nothing.verdict == STAGE_PASS && nothing.wake_at)
+            ck_assert_msg(once.wake_at && once.wake_at <= nothing.wake_at,
+                          "wake_at %ld, from nothing %ld", (long)once.wake_at,
+                          (long)nothing.wake_at);
+    }
 
     struct stageresult skipped = stageplay_run(&t->skipping, next, h->now[i], false, NULL);
     expect_same_output(&once, &skipped, "law 3");
@@ -150,6 +239,7 @@ static void check_version(struct trial *t, unsigned i, struct par *par)
     ck_assert_int_eq(once.wake_at, again.wake_at);
     stageplay_drop(&t->play, &once);
     enum verdict verdict = again.verdict;
+    story_add(h, i, verdict);
     stageplay_drop(&t->play, &again);
     family_reap(t->play.family);
     family_stats(t->play.family, &stats_after);
@@ -162,19 +252,24 @@ static void check_version(struct trial *t, unsigned i, struct par *par)
         return;
     }
     again = stageplay_run(&t->play, next, h->now[i], false, par);
+    time_t wake_at = again.wake_at;
     stageplay_accept(&t->play, &again);
     check_law_4(t, next, h->now[i]);
+    if (wake_at && i % 4 == 0 && !(t->type->flags & STAGE_TEST))
+        check_wake(t, next, wake_at);
 }
 
-static unsigned accepted;
+static unsigned long accepted, judged;
 
 static void check_history(const struct stage_type *type, const char *options,
                           const struct history *history, struct pool *pool)
 {
     struct trial t = {.type = type, .history = history, .pool = pool};
+    snprintf(story, sizeof(story), "%s %s\n", type->name, options ? options : "");
     trial_open(&t, options);
     for (unsigned i = 0; i < history->n; i++) {
         check_version(&t, i, pool_par(pool));
+        judged += type == registry_find("validate");
         accepted += t.play.prev == history->version[i];
     }
     stageplay_close(&t.play);
@@ -186,7 +281,9 @@ START_TEST(test_histories)
 {
     struct random random = random_open();
     struct pool *pool = pool_new(2);
-    for (unsigned round = 0; round < ROUNDS; round++)
+    const char *steps = getenv("WEIR_STEPS");
+    unsigned long least = steps ? strtoul(steps, NULL, 10) : 0;
+    for (unsigned round = 0; round < ROUNDS || judged < least; round++)
         for (unsigned k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
             struct history history = history_make(&random, &kinds[k], VERSIONS);
             const struct stage_type *type;
@@ -197,6 +294,8 @@ START_TEST(test_histories)
                               pool);
             history_free(&history);
         }
+    if (least)
+        printf("%lu judged, %lu accepted\n", judged, accepted);
     ck_assert_uint_gt(accepted, ROUNDS * VERSIONS); /* else nothing was shown */
     pool_free(&pool);
 }

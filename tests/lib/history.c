@@ -111,37 +111,290 @@ struct snapshot *history_damage(struct random *random, struct family *family,
     return made;
 }
 
+/* --- blemishes --- */
+
+static bool key_published(const struct node *apex, uint16_t tag)
+{
+    struct rrset set;
+    struct rdata rdata;
+    if (!node_rrset(apex, RR_DNSKEY, 0, &set))
+        return false;
+    for (const uint8_t *p = set.rdata; rrset_next(&set, &p, &rdata);)
+        if (dnssec_key_tag(rdata.data, rdata.len) == tag)
+            return true;
+    return false;
+}
+
+/* A copy of each signature of some names, with another octet in the signature or in the time of its end: what a signer
+ * that does not clear up leaves behind. */
+static void blemish_node(struct edit *e, const struct node *apex, const struct node *node,
+                         unsigned kind)
+{
+    for (unsigned i = 0; i < node->nrrsets; i++) {
+        struct rrset set;
+        struct rdata rdata = {0}, next;
+        uint8_t copy[512];
+        node_rrset_at(node, i, &set);
+        const uint8_t *p = set.rdata;
+        while (set.type == RR_RRSIG && rrset_next(&set, &p, &next))
+            if (!rdata.data || !key_published(apex, get_u16(next.data + 16)))
+                rdata = next;
+        if (!rdata.data)
+            continue;
+        memcpy(copy, rdata.data, rdata.len);
+        if (kind == 0)
+            copy[rdata.len - 1] ^= 1; /* bogus */
+        else if (kind == 1)
+            put_u32(copy + 8, BEGIN - 86400 * 10); /* expired */
+        else if (kind == 2 && !key_published(apex, get_u16(copy + 16)))
+            copy[rdata.len - 1] ^= 1; /* bogus, by a key that is to come, and the only one by it */
+        else if (kind == 2)
+            put_u16(copy + 16, (uint16_t)(get_u16(copy + 16) + 1)); /* by a key that is not there */
+        else
+            copy[2] = 200; /* an algorithm that nobody knows */
+        if (kind == 2 && get_u16(copy + 16) == get_u16(rdata.data + 16)) {
+            int rc = edit_del(e, node_name(node), RR_RRSIG, rdata.data, rdata.len, NULL);
+            ASSERT(rc == 0);
+        }
+        damage_add(e, node_name(node), RR_RRSIG, set.ttl, copy, rdata.len);
+    }
+}
+
+static struct snapshot *blemish(struct family *family, const struct snapshot *s,
+                                const struct snapshot *before, unsigned spot)
+{
+    struct edit *e = edit_open(family, s, before);
+    struct snapshot *made;
+    struct snapshot_iter it;
+    for (const struct node *node = snapshot_first(&it, s); node; node = snapshot_next(&it)) {
+        unsigned lot = spot;
+        for (const uint8_t *p = node_name(node); *p; p++)
+            lot = lot * 31 + *p;
+        if (lot % 7 == 0)
+            blemish_node(e, snapshot_apex(s), node, spot % 4);
+    }
+    int rc = edit_seal(&e, &made, NULL, NULL);
+    ASSERT(rc == 0);
+    return made;
+}
+
+/* --- rolls --- */
+
+enum roll {
+    ROLL_NONE,
+    ROLL_ZSK_AHEAD,
+    ROLL_ZSK_DOUBLE,
+    ROLL_KSK,
+    ROLL_ALGORITHM,
+    ROLL_STANDBY,
+    ROLL_REVOKE,
+    ROLL_SAME_TAG,
+    ROLLS
+};
+
+struct signing_state {
+    struct signer signer;
+    enum roll roll;
+    unsigned step;
+    uint32_t next_seed; /* of the key with the tag of another one */
+};
+
+/* The key of this role that has signed longest, or a new one, so that there is one. */
+static unsigned key_of(struct signer *signer, uint16_t flags, uint32_t seed)
+{
+    for (unsigned i = 0; i < signer->keys; i++)
+        if (signer->key[i].publish && get_u16(signer->key[i].rdata) == flags)
+            return i;
+    return signer_add_key(signer, flags, signer->key[0].rdata[3], seed);
+}
+
+static unsigned key_add(struct signer *signer, uint16_t flags, uint8_t algorithm, uint32_t seed,
+                        bool publish, bool sign)
+{
+    unsigned index = signer_add_key(signer, flags, algorithm, seed);
+    signer->key[index].publish = publish;
+    signer->key[index].sign = sign;
+    return index;
+}
+
+static void keys_drop_but_last(struct signer *signer)
+{
+    while (signer->keys > 1)
+        signer_remove_key(signer, 0);
+}
+
+static const char *roll_zsk(struct signing_state *s, uint32_t seed, bool ahead)
+{
+    struct signer *signer = &s->signer;
+    unsigned last = signer->keys - 1;
+    switch (s->step++) {
+    case 0:
+        key_of(signer, DNSKEY_ZONE | DNSKEY_SEP, seed);
+        key_of(signer, DNSKEY_ZONE, seed + 1);
+        return "KSK and ZSK";
+    case 1:
+        key_add(signer, DNSKEY_ZONE, signer->key[key_of(signer, DNSKEY_ZONE, 0)].rdata[3], seed,
+                true, !ahead);
+        return ahead ? "ZSK published" : "ZSK doubled";
+    case 2:
+        signer->key[key_of(signer, DNSKEY_ZONE, 0)].sign = !ahead;
+        signer->key[last].sign = true;
+        signer->lazy = ahead ? 50 : 0;
+        return ahead ? "ZSK half in use" : "";
+    case 3:
+        signer->lazy = 0;
+        return "ZSK in use";
+    default:
+        signer_remove_key(signer, key_of(signer, DNSKEY_ZONE, 0));
+        s->roll = ROLL_NONE;
+        return "ZSK withdrawn";
+    }
+}
+
+static const char *roll_ksk(struct signing_state *s, uint32_t seed, bool revoke)
+{
+    struct signer *signer = &s->signer;
+    unsigned old = key_of(signer, DNSKEY_ZONE | DNSKEY_SEP, seed + 1);
+    switch (s->step++) {
+    case 0:
+        key_of(signer, DNSKEY_ZONE, seed + 2);
+        key_add(signer, DNSKEY_ZONE | DNSKEY_SEP, signer->key[old].rdata[3], seed, true, true);
+        return "KSK doubled";
+    case 1:
+        if (revoke)
+            signer_revoke_key(signer, old);
+        return revoke ? "KSK revoked" : "";
+    default:
+        for (unsigned i = 0; revoke && i < signer->keys; i++)
+            if (signer->key[i].rdata[1] & DNSKEY_REVOKE)
+                old = i;
+        signer_remove_key(signer, old);
+        s->roll = ROLL_NONE;
+        return "KSK withdrawn";
+    }
+}
+
+/* RFC 6781 4.1.4: what is new is signed before it is published, and what is old is withdrawn before its signatures are. */
+static const char *roll_algorithm(struct signing_state *s, uint32_t seed)
+{
+    struct signer *signer = &s->signer;
+    unsigned last = signer->keys - 1;
+    switch (s->step++) {
+    case 0:
+        keys_drop_but_last(signer);
+        signer->key[0].publish = signer->key[0].sign = true;
+        return "one key";
+    case 1:
+        signer->spoil_to_come = seed % 2;
+        key_add(signer, DNSKEY_ZONE | DNSKEY_SEP,
+                signer->key[0].rdata[3] == ALG_ECDSAP256 ? ALG_ED25519 : ALG_ECDSAP256, seed, false,
+                true);
+        return "signatures of an algorithm to come";
+    case 2:
+        signer->key[last].publish = true;
+        signer->spoil_to_come = false;
+        return "a new algorithm";
+    case 3:
+        signer->key[0].publish = false;
+        return "an algorithm withdrawn";
+    default:
+        keys_drop_but_last(signer);
+        s->roll = ROLL_NONE;
+        return "signatures of an algorithm gone";
+    }
+}
+
+static const char *roll_standby(struct signing_state *s, uint32_t seed)
+{
+    if (s->step++ == 0) {
+        key_add(&s->signer, DNSKEY_ZONE | (seed & DNSKEY_SEP), s->signer.key[0].rdata[3], seed,
+                true, false);
+        return "a standby key";
+    }
+    signer_remove_key(&s->signer, s->signer.keys - 1);
+    s->roll = ROLL_NONE;
+    return "no standby key";
+}
+
+static const char *roll_same_tag(struct signing_state *s, uint32_t seed)
+{
+    struct signer *signer = &s->signer;
+    uint32_t pair[2];
+    switch (s->step++) {
+    case 0:
+        signer_same_tag(DNSKEY_ZONE | DNSKEY_SEP, ALG_ED25519, seed, pair);
+        s->next_seed = pair[1];
+        key_add(signer, DNSKEY_ZONE | DNSKEY_SEP, ALG_ED25519, pair[0], true, true);
+        while (signer->keys > 1)
+            signer_remove_key(signer, 0);
+        return "another key";
+    case 1:
+        key_add(signer, DNSKEY_ZONE | DNSKEY_SEP, ALG_ED25519, s->next_seed, true, false);
+        return "a key of the same tag";
+    case 2:
+        signer->key[0].sign = false;
+        signer->key[1].sign = true;
+        signer->lazy = seed % 2 ? 50 : 0;
+        return "the other key of the tag in use";
+    case 3:
+        signer->lazy = 0;
+        return "";
+    default:
+        signer_remove_key(signer, 0);
+        s->roll = ROLL_NONE;
+        return "a key of the tag withdrawn";
+    }
+}
+
+static const char *roll_on(struct signing_state *s, uint32_t seed)
+{
+    switch (s->roll) {
+    case ROLL_ZSK_AHEAD:
+        return roll_zsk(s, seed, true);
+    case ROLL_ZSK_DOUBLE:
+        return roll_zsk(s, seed, false);
+    case ROLL_KSK:
+        return roll_ksk(s, seed, false);
+    case ROLL_REVOKE:
+        return roll_ksk(s, seed, true);
+    case ROLL_ALGORITHM:
+        return roll_algorithm(s, seed);
+    case ROLL_STANDBY:
+        return roll_standby(s, seed);
+    default:
+        return roll_same_tag(s, seed);
+    }
+}
+
 /* --- turns --- */
 
-static const char *turn(struct random *random, struct signer *signer, time_t now)
+static const char *turn(struct random *random, struct signing_state *s, time_t now)
 {
-    switch (random_below(random, 8)) {
+    struct signer *signer = &s->signer;
+    uint32_t seed = (uint32_t)random_u64(random) >> 8;
+    if (s->roll != ROLL_NONE && random_below(random, 4) > 0)
+        return roll_on(s, seed);
+    switch (random_below(random, 9)) {
     case 0:
-        if (signer->keys < 4) {
-            signer_add_key(signer, DNSKEY_ZONE | (uint16_t)random_below(random, 2),
-                           random_below(random, 2) ? ALG_ECDSAP256 : ALG_ED25519,
-                           (uint32_t)random_u64(random));
-            return "key added";
-        }
-        break;
     case 1:
-        if (signer->keys > 1) {
-            signer_remove_key(signer, (unsigned)random_below(random, signer->keys));
-            return "key removed";
-        }
-        break;
     case 2:
+        if (s->roll != ROLL_NONE || signer->keys > SIGNER_KEYS - 4)
+            break;
+        s->roll = (enum roll)(1 + random_below(random, ROLLS - 1));
+        s->step = 0;
+        return roll_on(s, seed);
+    case 3:
         signer->nsec = !signer->nsec3;
         signer->nsec3 = !signer->nsec;
         return signer->nsec ? "NSEC" : "NSEC3";
-    case 3:
-        signer->nsec = !signer->nsec;
-        signer->nsec3 = !signer->nsec;
-        return "denial switched";
     case 4:
+        signer->nsec = !signer->nsec;
+        signer->nsec3 = !signer->nsec || random_below(random, 3) == 0;
+        return "denial switched";
+    case 5:
         signer->opt_out = !signer->opt_out;
         return "opt-out switched";
-    case 5:
+    case 6:
         signer->salt_len = (uint8_t)random_below(random, 9);
         random_octets(random, signer->salt, signer->salt_len);
         signer->iterations = (uint16_t)random_below(random, 3);
@@ -149,6 +402,7 @@ static const char *turn(struct random *random, struct signer *signer, time_t now
     default:
         break;
     }
+    signer->lazy = s->roll == ROLL_NONE ? (unsigned)random_below(random, 100) : signer->lazy;
     signer->inception = (uint32_t)now - 3600;
     signer->expiration = (uint32_t)now + 3600 + (uint32_t)random_below(random, 14 * 86400);
     return "new validity";
@@ -162,37 +416,52 @@ struct history history_make(struct random *random, const struct history_kind *ki
     ASSERT(versions <= HISTORY_MAX);
     struct history h = {.n = versions};
     struct zonegen gen = zonegen_open(random, "Weir.test.", kind->slots);
+    gen.delegations = kind->delegations;
     name_copy(h.apex, gen.apex);
     h.plain = family_new(h.apex);
     h.family = family_new(h.apex);
-    struct signer signer = signer_open(BEGIN, (uint32_t)random_u64(random));
-    signer.opt_out = kind->opt_out;
-    signer.nsec3 = kind->nsec3;
-    signer.nsec = !kind->nsec3;
+    struct signing_state s = {.signer = signer_open(BEGIN, (uint32_t)random_u64(random))};
+    s.signer.opt_out = kind->opt_out;
+    s.signer.nsec3 = kind->nsec3;
+    s.signer.nsec = !kind->nsec3;
     struct snapshot *plain = NULL, *whole = NULL;
+    unsigned spot = 0;
     time_t now = BEGIN;
     for (unsigned i = 0; i < versions; i++) {
         h.event[i] = "";
         now += (time_t)random_below(random, i % 8 == 7 ? 86400 : 600);
         if (i > 0 && random_below(random, 100) < kind->turns)
-            h.event[i] = turn(random, &signer, now);
+            h.event[i] = turn(random, &s, now);
+        if (random_below(random, 100) < kind->blemishes)
+            spot = spot ? 0 : 1 + (unsigned)random_below(random, 1000);
         struct snapshot *next = zonegen_version(&gen, h.plain, plain, kind->changes);
         snapshot_unref(plain);
         plain = next;
-        next = kind->sign ? signer_sign(&signer, plain, h.family, whole) : snapshot_ref(plain);
+        next = kind->sign ? signer_sign(&s.signer, plain, h.family, whole) : snapshot_ref(plain);
         snapshot_unref(whole);
         whole = next;
         h.now[i] = now;
-        if (random_below(random, 100) < kind->damage) {
+        struct snapshot *seen =
+            spot && kind->sign ? blemish(h.family, whole, i > 0 ? h.version[i - 1] : NULL, spot)
+                               : snapshot_ref(whole);
+        if (kind->sign && random_below(random, 100) < kind->faults) {
+            h.event[i] = "signed with a fault";
+            s.signer.fault = (enum signer_fault)(1 + random_below(random, FAULTS - 1));
+            s.signer.fault_lot = (uint32_t)random_u64(random) >> 4;
+            h.version[i] = signer_sign(&s.signer, plain, h.family, whole);
+            s.signer.fault = FAULT_NONE;
+            snapshot_unref(seen);
+        } else if (random_below(random, 100) < kind->damage) {
             h.event[i] = "damaged";
-            h.version[i] = history_damage(random, kind->sign ? h.family : h.plain, whole);
+            h.version[i] = history_damage(random, kind->sign ? h.family : h.plain, seen);
+            snapshot_unref(seen);
         } else {
-            h.version[i] = snapshot_ref(whole);
+            h.version[i] = seen;
         }
     }
     snapshot_unref(plain);
     snapshot_unref(whole);
-    signer_close(&signer);
+    signer_close(&s.signer);
     return h;
 }
 

@@ -1,7 +1,10 @@
 /* history: successive versions of a zone, for tests of stages.
  *
- * WHAT   Versions by zonegen, signed by signer where asked: between two of them names, keys, kinds of denial, opt-out,
- *        salt and validity change. Some versions are damaged by one random blow; the next one is whole again.
+ * WHAT   Versions by zonegen, signed by signer where asked: between two of them names, kinds of denial, opt-out,
+ *        salt and validity change, and keys roll, step by step over several versions, as real signers do it: ZSK
+ *        published ahead or signing beside the old one, KSK, algorithm (signatures first, key first out), standby,
+ *        revoked, of one tag. For a while some names carry bad signatures beside the good ones. Some versions are
+ *        damaged by one random blow, or signed by one who gets something wrong; the next one is whole again.
  *        Time goes on with them: `now[i]` is when version i arrives.
  */
 #ifndef WEIR_TESTS_HISTORY_H
@@ -16,9 +19,11 @@ enum { HISTORY_MAX = 64 };
 
 struct history_kind {
     bool sign;
-    unsigned slots, changes; /* zonegen's */
+    unsigned slots, changes, delegations; /* zonegen's */
     unsigned damage;         /* percent of versions */
+    unsigned faults;         /* percent of versions, more */
     unsigned turns;          /* percent of versions at which keys, denial or validity change */
+    unsigned blemishes;      /* percent of versions at which bad signatures appear beside good ones, or go again */
     bool nsec3, opt_out;     /* to begin with */
 };
 struct history {

@@ -109,6 +109,29 @@ void signer_remove_key(struct signer *signer, unsigned index)
             (signer->keys - index) * sizeof(signer->key[0]));
 }
 
+void signer_revoke_key(struct signer *signer, unsigned index)
+{
+    struct signer_key *key = &signer->key[index];
+    key->rdata[1] |= DNSKEY_REVOKE;
+    key->tag = dnssec_key_tag(key->rdata, key->len);
+}
+
+void signer_same_tag(uint16_t flags, uint8_t algorithm, uint32_t from, uint32_t out[2])
+{
+    uint32_t *seen = mem_zalloc(65536 * sizeof(*seen));
+    struct signer signer = {0};
+    for (uint32_t seed = from | 1;; seed += 2) { /* odd: 0 is none */
+        uint16_t tag = signer.key[signer_add_key(&signer, flags, algorithm, seed)].tag;
+        signer_remove_key(&signer, 0);
+        out[0] = seen[tag];
+        out[1] = seed;
+        if (seen[tag])
+            break;
+        seen[tag] = seed;
+    }
+    mem_free(&seen);
+}
+
 struct signer signer_open(time_t now, uint32_t seed)
 {
     struct signer signer = {
@@ -174,6 +197,27 @@ static bool signature_kept(struct signing *s, const struct node *node, const str
     return false;
 }
 
+/* All signatures that the version before holds over the same rrset, for those that the signer is lazy about. */
+static uint32_t lot_of(const struct node *node, uint16_t type)
+{
+    uint32_t lot = type * 2654435761u;
+    for (const uint8_t *p = node_name(node); *p; p++)
+        lot = (lot ^ *p) * 16777619u;
+    return lot >> 8;
+}
+
+static bool signatures_kept(struct signing *s, const struct node *node, const struct rrset *set)
+{
+    const struct node *was = s->before ? snapshot_get(s->before, node_name(node)) : NULL;
+    struct rrset was_set, sigs;
+    if (set->type == RR_DNSKEY || lot_of(node, set->type) % 100 >= s->signer->lazy || !was ||
+        !node_rrset(was, set->type, 0, &was_set) || !rrset_equal(&was_set, set, true) ||
+        !node_rrset(was, RR_RRSIG, set->type, &sigs))
+        return false;
+    node_builder_add_rrset(s->builder, &sigs);
+    return true;
+}
+
 static void sign_rrset(struct signing *s, const struct node *node, const struct rrset *set,
                        const struct signer_key *key)
 {
@@ -199,6 +243,8 @@ static void sign_rrset(struct signing *s, const struct node *node, const struct 
     const uint8_t *octets = dnssec_input(s->scratch, owner, set, &view, rdata, &len);
     ASSERT(octets);
     size_t n = sign_octets(key->private, key->rdata[3], octets, len, rdata + head);
+    if (s->signer->spoil_to_come && !key->publish && lot_of(node, set->type) % 5 == 0)
+        rdata[head + n - 1] ^= 1;
     int rc = node_builder_add(s->builder, RR_RRSIG, set->ttl, rdata, (uint16_t)(head + n));
     ASSERT(rc == 0);
 }
@@ -213,6 +259,8 @@ static void sign_node(struct signing *s, bool cut)
         struct rrset set;
         node_rrset_at(node, i, &set);
         if (cut && set.type != RR_DS && set.type != RR_NSEC)
+            continue;
+        if (signatures_kept(s, node, &set))
             continue;
         for (unsigned k = 0; k < s->signer->keys; k++)
             if (key_signs(s->signer, &s->signer->key[k], set.type))
@@ -279,7 +327,13 @@ static void names_list(struct signing *s, const struct snapshot *plain)
     struct snapshot_iter it;
     for (const struct node *node = snapshot_first(&it, plain); node; node = snapshot_next(&it)) {
         const uint8_t *name = node_name(node);
+        const struct node *was = s->before ? snapshot_get(s->before, name) : NULL;
         if (over && name_at_or_below(name, over)) {
+            bool as_before = s->signer->fault == FAULT_BELOW_SIGNED && was;
+            edit_put(s->out, node_ref(as_before ? was : node));
+            continue;
+        }
+        if (s->signer->fault == FAULT_BELOW_UNSIGNED && was && node_equal(was, node)) {
             edit_put(s->out, node_ref(node));
             continue;
         }
@@ -290,14 +344,35 @@ static void names_list(struct signing *s, const struct snapshot *plain)
     }
 }
 
+/* Is it the fault's turn, at one of n? */
+static bool fault_at(const struct signing *s, enum signer_fault fault, size_t i, size_t n)
+{
+    return s->signer->fault == fault && n > 0 && i == s->signer->fault_lot % n;
+}
+
+static void types_spoil(struct types *t, uint32_t lot)
+{
+    t->bit[lot % 4] ^= (uint8_t)(1 << lot % 7);
+}
+
 static void put_apex_extras(struct signing *s)
 {
     for (unsigned i = 0; i < s->signer->keys; i++) {
         const struct signer_key *key = &s->signer->key[i];
-        if (!key->publish)
+        if (!key->publish || fault_at(s, FAULT_KEY_GONE, i, s->signer->keys))
             continue;
         int rc = node_builder_add(s->builder, RR_DNSKEY, 300, key->rdata, key->len);
         ASSERT(rc == 0);
+    }
+    if (s->signer->fault == FAULT_KEY_IDLE) {
+        struct signer idle = {0};
+        const struct signer_key *key = &idle.key[signer_add_key(
+            &idle, DNSKEY_ZONE,
+            s->signer->key[0].rdata[3] == ALG_ED25519 ? ALG_ECDSAP256 : ALG_ED25519,
+            s->signer->fault_lot)];
+        int rc = node_builder_add(s->builder, RR_DNSKEY, 300, key->rdata, key->len);
+        ASSERT(rc == 0);
+        signer_close(&idle);
     }
     if (!s->signer->nsec3)
         return;
@@ -314,17 +389,23 @@ static void put_names(struct signing *s)
 {
     static uint8_t rdata[NAME_MAX_OCTETS + 256 * 34];
     struct types types;
+    size_t left_out = s->signer->fault == FAULT_LEFT_OUT && s->names > 2
+                          ? 1 + s->signer->fault_lot % (s->names - 1)
+                          : s->names;
     for (size_t i = 0; i < s->names; i++) {
         const struct name *name = &s->name[i];
         node_builder_begin(s->builder, name->name);
         node_builder_add_node(s->builder, name->node, NULL, NULL);
         if (name_equal(name->name, s->apex))
             put_apex_extras(s);
-        if (s->signer->nsec) {
+        if (s->signer->nsec && i != left_out) {
             struct wbuf w = wbuf_open(rdata, sizeof(rdata));
-            const uint8_t *next = s->name[i + 1 < s->names ? i + 1 : 0].name;
+            size_t at = i + 1 + (i + 1 == left_out) + fault_at(s, FAULT_NEXT, i, s->names);
+            const uint8_t *next = s->name[at < s->names ? at : 0].name;
             wbuf_put(&w, next, name_len(next));
             types_of(s, name, &types);
+            if (fault_at(s, FAULT_BITMAP, i, s->names))
+                types_spoil(&types, s->signer->fault_lot);
             types_write(&types, &w);
             int rc = node_builder_add(s->builder, RR_NSEC, s->ttl, rdata, (uint16_t)wbuf_len(&w));
             ASSERT(rc == 0);
@@ -357,7 +438,7 @@ static void hash_owner(const struct signing *s, const uint8_t hash[20],
  * Sorted, each once. */
 static size_t hashes_list(const struct signing *s, struct name **out)
 {
-    size_t n = 0, cap = 1;
+    size_t n = 0, cap = 2;
     unsigned apex_labels = name_labels(s->apex);
     for (size_t i = 0; i < s->names; i++)
         cap += 1 + name_labels(s->name[i].name) - apex_labels;
@@ -372,6 +453,10 @@ static size_t hashes_list(const struct signing *s, struct name **out)
                 (struct name){.name = up}; /* gives way to a node of this name, if there is one */
         }
     }
+    static uint8_t nosuch[NAME_MAX_OCTETS] = "\6nosuch";
+    name_copy(nosuch + 7, s->apex);
+    if (s->signer->fault == FAULT_EXTRA)
+        list[n++] = (struct name){.name = nosuch};
     for (size_t i = 0; i < n; i++)
         dnssec_nsec3_hash(list[i].name, s->signer->iterations, s->signer->salt, s->signer->salt_len,
                           list[i].hash);
@@ -394,18 +479,24 @@ static void put_nsec3(struct signing *s)
     static uint8_t rdata[64 + 256 * 34];
     struct name *list;
     size_t n = hashes_list(s, &list);
+    if (s->signer->fault == FAULT_LEFT_OUT && n > 1) {
+        size_t at = s->signer->fault_lot % n--;
+        memmove(&list[at], &list[at + 1], (n - at) * sizeof(list[0]));
+    }
     for (size_t i = 0; i < n; i++) {
         uint8_t owner[NAME_MAX_OCTETS];
         struct types types;
         struct wbuf w = wbuf_open(rdata, sizeof(rdata));
         wbuf_u8(&w, 1);
-        wbuf_u8(&w, s->signer->opt_out);
+        wbuf_u8(&w, s->signer->opt_out != fault_at(s, FAULT_OPT_OUT, i, n));
         wbuf_u16(&w, s->signer->iterations);
         wbuf_u8(&w, s->signer->salt_len);
         wbuf_put(&w, s->signer->salt, s->signer->salt_len);
         wbuf_u8(&w, 20);
-        wbuf_put(&w, list[i + 1 < n ? i + 1 : 0].hash, 20);
+        wbuf_put(&w, list[(i + 1 + fault_at(s, FAULT_NEXT, i, n)) % n].hash, 20);
         types_of(s, &list[i], &types);
+        if (fault_at(s, FAULT_BITMAP, i, n))
+            types_spoil(&types, s->signer->fault_lot);
         types_write(&types, &w);
         hash_owner(s, list[i].hash, owner);
         node_builder_begin(s->builder, owner);

@@ -18,14 +18,33 @@
 
 enum { SIGNER_KEYS = 8 };
 
+/* What a signer may get wrong, and then sign. */
+enum signer_fault {
+    FAULT_NONE,
+    FAULT_LEFT_OUT, /* a name has no record; the others lead past it */
+    FAULT_EXTRA,    /* NSEC3: a record for a name that is not there */
+    FAULT_OPT_OUT,  /* NSEC3: one record's opt-out is not as the others' */
+    FAULT_BITMAP,
+    FAULT_NEXT, /* leads one too far */
+    FAULT_KEY_GONE,       /* one that signs is not published */
+    FAULT_KEY_IDLE,       /* one of another algorithm is published and signs nothing */
+    FAULT_BELOW_SIGNED,   /* what came to lie below a cut or DNAME is as it was before */
+    FAULT_BELOW_UNSIGNED, /* what no longer does, too */
+    FAULTS
+};
+
 struct signer_key {
     void *private;         /* EVP_PKEY */
     uint8_t rdata[4 + 64]; /* DNSKEY */
     uint16_t len, tag;
-    bool publish, sign; /* both true by signer_add_key */
+    bool publish, sign; /* both true by signer_add_key; either may come before the other */
 };
 struct signer {
     uint32_t inception, expiration;
+    unsigned lazy; /* of a hundred rrsets that are as they were, so many keep their signatures, whoever made them */
+    enum signer_fault fault;
+    uint32_t fault_lot;  /* where */
+    bool spoil_to_come;  /* some signatures by keys that are not published are bogus */
     bool nsec, nsec3, opt_out;
     uint16_t iterations;
     uint8_t salt_len, salt[8];
@@ -42,6 +61,10 @@ void signer_close(struct signer *signer);
  * all else. */
 unsigned signer_add_key(struct signer *signer, uint16_t flags, uint8_t algorithm, uint32_t seed);
 void signer_remove_key(struct signer *signer, unsigned index);
+/* RFC 5011: it signs on, under another tag. */
+void signer_revoke_key(struct signer *signer, unsigned index);
+/* Two seeds whose keys have the same tag. */
+void signer_same_tag(uint16_t flags, uint8_t algorithm, uint32_t from, uint32_t out[2]);
 
 /* The signed version. before: the last one, or NULL. The caller gets a reference. */
 struct snapshot *signer_sign(const struct signer *signer, const struct snapshot *plain,
