@@ -85,6 +85,8 @@ struct stage_run {                /* lives for one call */
     struct findings *findings;
     void *next_state;             /* starts as `state`: leave it to keep that, or set a new one, or NULL */
     time_t wake_at;               /* set by the stage: call again then; 0 = no need */
+    time_t good_until;            /* set by the stage: what it vouches for is right until then; 0 = it does not end */
+    time_t serve_until;           /* set by the stage: after that SERVFAIL is better than this version; 0 = it never is */
     uint64_t visited;             /* counted by the stage: nodes looked at (law 7) */
 };
 

@@ -10,6 +10,8 @@
  */
 #include "pipeline/net/answer_state.h"
 
+#include <time.h>
+
 #include "pipeline/base/buf.h"
 
 void answer_work_init(struct answer_work *work)
@@ -35,6 +37,8 @@ bool answer_open_zone(struct answer_state *s, struct zone *zone)
     const struct version *v = rcu_read(&zone->version);
     if (atomic_load_explicit(&zone->expired, memory_order_relaxed)) {
         answer_fail_why(s, RCODE_SERVFAIL, EDE_INVALID_DATA, "zone expired");
+    } else if (v && v->serve_until && time(NULL) > v->serve_until) {
+        answer_fail_why(s, RCODE_SERVFAIL, EDE_SIGNATURE_EXPIRED, "signatures of the zone expired");
     } else if (v) {
         s->version = v;
         s->zone = v->served;

@@ -20,6 +20,7 @@
 /* RFC 8914 4: the codes that are sent. */
 enum ede {
     EDE_NONE = -1,
+    EDE_SIGNATURE_EXPIRED = 7,
     EDE_NOT_READY = 14,
     EDE_PROHIBITED = 18,
     EDE_NOT_AUTHORITATIVE = 20,

@@ -4,7 +4,8 @@
  *   serving   a version is served and nothing newer is in question
  *   refused   a newer version was refused; the last good one is served (or none: see "serves")
  *   held      a newer version waits for the operator
- *   expired   the primaries were silent for longer than SOA expire: SERVFAIL
+ *   expired   the primaries were silent for longer than SOA expire, or the version's signatures have ended and its chain
+ *             says that it must not be served on (validate's at_expiry): SERVFAIL
  *   waiting   nothing has come in yet: SERVFAIL
  */
 #include "pipeline/net/status.h"
@@ -69,6 +70,8 @@ static char *ago(time_t at, char out[AGO_MAX])
 static const char *zone_state(const struct zone *z, const struct version *v)
 {
     if (atomic_load(&z->expired))
+        return "expired";
+    if (v && v->serve_until && v->serve_until < time(NULL))
         return "expired";
     if (z->held)
         return "held";
@@ -214,7 +217,7 @@ static void zone_json(struct server *s, struct zone *z, bool findings, struct js
     json_string(j, "zone", z->text);
     pthread_mutex_lock(&z->lock);
     json_string(j, "state", zone_state(z, v));
-    json_bool(j, "served", v && !atomic_load(&z->expired));
+    json_bool(j, "served", v && strcmp(zone_state(z, v), "expired") != 0);
     candidate_json(j, "refused", z->refused, findings);
     candidate_json(j, "held", z->held, findings);
     if (z->checked_at)
@@ -223,6 +226,10 @@ static void zone_json(struct server *s, struct zone *z, bool findings, struct js
         json_int(j, "check_at", z->check_at);
     if (z->expires_at)
         json_int(j, "expires_at", z->expires_at);
+    if (v && v->good_until)
+        json_int(j, "good_until", v->good_until);
+    if (v && v->serve_until)
+        json_int(j, "serve_until", v->serve_until);
     if (z->last_error[0]) {
         json_string(j, "last_error", z->last_error);
         json_int(j, "last_error_at", z->last_error_at);
@@ -349,6 +356,18 @@ static void timers_text(FILE *f, const struct zone *z)
         fprintf(f, "last error: %s ago: %s\n", ago(z->last_error_at, a), z->last_error);
 }
 
+static void good_until_text(FILE *f, const struct version *v)
+{
+    char a[AGO_MAX];
+    time_t now = time(NULL);
+    if (!v->good_until)
+        return;
+    fprintf(f, "signatures: %s%s", v->good_until >= now ? "the first end in " : "some ended ",
+            span_print(labs(v->good_until - now), a));
+    fprintf(f, "%s%s\n", v->good_until >= now ? "" : " ago",
+            v->serve_until ? "; from then on SERVFAIL is answered" : "");
+}
+
 char *status_zone(struct server *s, struct zone *z, bool findings, bool json)
 {
     if (json) {
@@ -373,6 +392,8 @@ char *status_zone(struct server *s, struct zone *z, bool findings, bool json)
     candidate_text(o.file, "refused", z->refused, findings);
     candidate_text(o.file, "held", z->held, findings);
     timers_text(o.file, z);
+    if (v)
+        good_until_text(o.file, v);
     pthread_mutex_unlock(&z->lock);
     fprintf(o.file, "doing: %s\n", doing);
     if (v && findings && v->findings->total) {

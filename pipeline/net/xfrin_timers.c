@@ -207,6 +207,8 @@ static void on_wake(struct ev_loop *ev, ev_periodic *w, int events)
     zone_wake(xz->zone);
 }
 
+#define TICK_S .02
+
 /* A wake_at that has passed and stays so although the stage was woken must not spin. */
 void timers_wake(struct xfrin_zone *xz)
 {
@@ -214,8 +216,10 @@ void timers_wake(struct xfrin_zone *xz)
     ev_periodic_stop(xz->x->ev, &xz->wake);
     if (!at)
         return;
+    ev_tstamp when =
+        (ev_tstamp)at + TICK_S; /* time(2), which the stage is told, lags behind by a tick */
     ev_tstamp soonest = ev_time() + doubled(1, xz->wakes_in_vain, WAKE_MAX_S);
-    ev_periodic_set(&xz->wake, (ev_tstamp)at > soonest ? (ev_tstamp)at : soonest, 0, NULL);
+    ev_periodic_set(&xz->wake, when > soonest ? when : soonest, 0, NULL);
     ev_periodic_start(xz->x->ev, &xz->wake);
 }
 

@@ -136,12 +136,17 @@ void version_unref(struct version *v)
     mem_free(&v);
 }
 
+/* Of two times, 0 being never. */
+static time_t earlier(time_t a, time_t b)
+{
+    return !a || (b && b < a) ? b : a;
+}
+
 time_t version_wake_at(const struct version *v)
 {
     time_t first = 0;
     for (unsigned i = 0; i < v->n; i++)
-        if (v->result[i].wake_at && (!first || v->result[i].wake_at < first))
-            first = v->result[i].wake_at;
+        first = earlier(first, v->result[i].wake_at);
     return first;
 }
 
@@ -261,6 +266,10 @@ static bool stage_run_one(struct run *r, unsigned i, const struct chain_input *i
     arena_reset(r->scratch);
     stage_keep_state(r, i, call.next_state, last ? last->state : NULL);
     r->made->result[i].wake_at = call.wake_at;
+    r->made->result[i].good_until = call.good_until;
+    r->made->result[i].serve_until = call.serve_until;
+    r->made->good_until = earlier(r->made->good_until, call.good_until);
+    r->made->serve_until = earlier(r->made->serve_until, call.serve_until);
     r->made->result[i].visited = call.visited;
     if (findings_stage_verdict(r->findings) >= STAGE_RETRY) {
         edit_abort(&out);

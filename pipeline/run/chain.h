@@ -41,7 +41,7 @@ struct stage_state;                      /* refcounted: versions share it while 
 struct stage_result {
     struct snapshot *out;                /* what the next stage sees; a check stage passes its input on */
     struct stage_state *state;
-    time_t wake_at;                      /* 0: never */
+    time_t wake_at, good_until, serve_until; /* as in struct stage_run; 0: never */
     uint64_t visited;
 };
 struct version {
@@ -52,6 +52,7 @@ struct version {
     struct snapshot *served;             /* the last stage's output */
     struct soa soa;                      /* of served */
     time_t accepted_at;                  /* 0: a candidate */
+    time_t good_until, serve_until;      /* the earliest of its stages; 0: never */
     char origin[96];                     /* "127.0.0.1@53", a file name, a capture */
     struct findings *findings;
     unsigned n;

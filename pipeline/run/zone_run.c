@@ -352,7 +352,8 @@ static void zone_accept(struct zone *z, struct candidate **cp, time_t now, bool 
              LOG_KV("changed_names", LOG_U(changed)),
              LOG_KV("notes", LOG_U(c->findings->by_verdict[STAGE_PASS])),
              LOG_KV("chain_s", LOG_F(c->seconds)));
-    log_findings(z, c, LOG_INFO, STAGE_PASS);
+    /* What time alone brought up is an alarm: nobody else is going to look. */
+    log_findings(z, c, woken ? LOG_WARN : LOG_INFO, STAGE_PASS);
     if (old)
         rcu_defer(&old->rcu, drop_version);
     candidate_free(&refused);
@@ -404,12 +405,18 @@ static void zone_refuse(struct zone *z, struct candidate **cp)
     struct candidate *c = *cp;
     struct version *v = zone_version(z);
     bool retry = c->verdict == STAGE_RETRY;
-    const char *say = v ? (retry ? "version cannot be judged now: the last good version stays, it "
-                                   "will be tried again"
-                                 : "version refused: the last good version stays")
-                        : (retry ? "version cannot be judged now: there is none to serve yet, it "
-                                   "will be tried again"
-                                 : "version refused: there is none to serve yet");
+    const char *say =
+        c->woken && v && !retry ? (v->serve_until && v->serve_until < c->at
+                                       ? "the version that is served is no longer good: SERVFAIL "
+                                         "is answered until there is a better one"
+                                       : "the version that is served is no longer good: it is "
+                                         "served on until there is a better one")
+        : v ? (retry ? "version cannot be judged now: the last good version stays, it "
+                       "will be tried again"
+                     : "version refused: the last good version stays")
+            : (retry ? "version cannot be judged now: there is none to serve yet, it "
+                       "will be tried again"
+                     : "version refused: there is none to serve yet");
     log_line(
         LOG_WARN, say,
         (const struct log_pair[]){LOG_KV("zone", LOG_S(z->text)),

@@ -14,10 +14,11 @@
  */
 #include "stages/validate/validate.h"
 
-enum { NAMES_CHUNK = 256 };
+enum { NAMES_CHUNK = 256, LOOK_AGAIN_S = 60 };
 
 static const char *const denial_words[] = {"nsec-only", "nsec3-only", "any", NULL};
 static const char *const zonemd_words[] = {"require", "if-present", "ignore", NULL};
+static const char *const at_expiry_words[] = {"serve", "servfail", NULL};
 static const char *const signatures_words[] = {"per-algorithm", "any-key", NULL};
 
 #define FIELD(name) .offset = offsetof(struct validate_conf, name)
@@ -57,6 +58,14 @@ static const struct option validate_options[] = {
      .min = 0,
      .max = INT32_MAX,
      .help = "a signature with less time left than this is reported as expiring"},
+    {.name = "at_expiry",
+     .kind = OPTION_ENUM,
+     FIELD(at_expiry),
+     .fallback = "serve",
+     .words = at_expiry_words,
+     .help = "what becomes of the version that is served when the first of its signatures ends: "
+             "serve it on, or answer "
+             "SERVFAIL until there is a better one"},
     {.name = "max_keys",
      .kind = OPTION_INT,
      FIELD(max_keys),
@@ -176,9 +185,17 @@ static time_t wake_at(const struct stage_run *run, int64_t earliest)
     const struct validate_conf *conf = run->conf;
     if (earliest == NEVER)
         return 0;
-    if (earliest - conf->min_remaining > run->now)
+    if (earliest - conf->min_remaining >= run->now)
         return (time_t)(earliest - conf->min_remaining) + 1;
     return earliest >= run->now ? (time_t)earliest + 1 : 0;
+}
+
+static void times_set(struct stage_run *run, int64_t earliest)
+{
+    const struct validate_conf *conf = run->conf;
+    run->wake_at = wake_at(run, earliest);
+    run->good_until = earliest == NEVER ? 0 : (time_t)earliest;
+    run->serve_until = conf->at_expiry == EXPIRY_SERVFAIL ? run->good_until : 0;
 }
 
 /* About how many signatures will be verified. */
@@ -203,14 +220,15 @@ static void version_check(struct check *check)
     struct validate_state *next = state_new(check, earliest);
     time_check(check, next->earliest);
     check->run->next_state = next;
-    check->run->wake_at = wake_at(check->run, next->earliest);
+    times_set(check->run, next->earliest);
 }
 
 static void validate_run(struct stage_run *run)
 {
     const struct validate_state *state = run->state;
     if (run->prev && run->delta->n == 0 && !run->woken) {
-        run->wake_at = state ? wake_at(run, state->earliest) : 0;
+        if (state)
+            times_set(run, state->earliest);
         return;
     }
     run->next_state = NULL; /* what cannot be judged is no ground for the next one */
@@ -230,7 +248,14 @@ static void validate_run(struct stage_run *run)
 
 static int validate_conf_check(void *conf, const uint8_t *apex, struct why *why)
 {
+    const struct validate_conf *c = conf;
     (void)apex;
+    if (c->at_expiry == EXPIRY_SERVFAIL && c->min_remaining < LOOK_AGAIN_S)
+        return why_set(
+            why, -E_CONF,
+            "at_expiry = \"servfail\" wants a min_remaining of %d s at least: so long before a "
+            "signature ends all are looked at again",
+            LOOK_AGAIN_S);
     return anchors_open(conf, why);
 }
 

@@ -39,12 +39,14 @@ struct anchor {
 };
 enum validate_denial { DENIAL_NSEC_ONLY, DENIAL_NSEC3_ONLY, DENIAL_ANY };
 enum validate_zonemd { ZONEMD_REQUIRE, ZONEMD_IF_PRESENT, ZONEMD_IGNORE };
+enum validate_at_expiry { EXPIRY_SERVE, EXPIRY_SERVFAIL };
 enum validate_signatures { SIGNATURES_PER_ALGORITHM, SIGNATURES_ANY_KEY };
 
 struct validate_conf {
     int denial;     /* enum validate_denial */
     int signatures; /* enum validate_signatures */
     int zonemd;     /* enum validate_zonemd */
+    int at_expiry;  /* enum validate_at_expiry */
     int64_t max_clock_skew, min_remaining;
     int64_t max_keys, max_keys_per_tag, max_signatures, max_iterations;
     struct option_list trust_anchor;
