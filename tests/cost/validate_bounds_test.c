@@ -4,54 +4,16 @@
  * Counted: public key operations of OpenSSL and SHA-1 hashes, by standing between weir and libcrypto. 100 hashes are taken
  * for one operation. Each zone's cost a record is compared with the well-made zone's; three times it is the bound.
  */
-#define OPENSSL_SUPPRESS_DEPRECATED
+#include "tests/lib/crypto_count.h"
 #include "tests/lib/signer.h"
 #include "tests/lib/stageplay.h"
 #include "tests/lib/suite.h"
 
 #include "pipeline/run/registry.h"
 
-#include <dlfcn.h>
-#include <openssl/evp.h>
-#include <openssl/sha.h>
 #include <string.h>
 
 enum { NAMES = 200, NOW = 1700000000, HASHES_AN_OPERATION = 100, FACTOR = 3 };
-
-static uint64_t operations, hashes;
-
-static void *library_function(const char *name)
-{
-    void *found = dlsym(RTLD_NEXT, name);
-    ck_assert_ptr_nonnull(found);
-    return found;
-}
-
-int EVP_PKEY_verify(EVP_PKEY_CTX *ctx, const unsigned char *sig, size_t siglen,
-                    const unsigned char *tbs, size_t tbslen)
-{
-    int (*real)(EVP_PKEY_CTX *, const unsigned char *, size_t, const unsigned char *, size_t);
-    *(void **)&real = library_function("EVP_PKEY_verify");
-    operations++;
-    return real(ctx, sig, siglen, tbs, tbslen);
-}
-
-int EVP_DigestVerify(EVP_MD_CTX *ctx, const unsigned char *sig, size_t siglen,
-                     const unsigned char *tbs, size_t tbslen)
-{
-    int (*real)(EVP_MD_CTX *, const unsigned char *, size_t, const unsigned char *, size_t);
-    *(void **)&real = library_function("EVP_DigestVerify");
-    operations++;
-    return real(ctx, sig, siglen, tbs, tbslen);
-}
-
-int SHA1_Final(unsigned char *md, SHA_CTX *ctx)
-{
-    int (*real)(unsigned char *, SHA_CTX *);
-    *(void **)&real = library_function("SHA1_Final");
-    hashes++;
-    return real(md, ctx);
-}
 
 /* --- zones --- */
 

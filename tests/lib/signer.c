@@ -13,9 +13,12 @@
 #include <openssl/ec.h>
 #include <openssl/evp.h>
 #include <openssl/param_build.h>
+#include <openssl/rsa.h>
 #include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+enum { SIGNATURE_MAX = 256 };
 
 struct name {                /* a name of the zone that denial speaks of */
     const struct node *node; /* NULL: an empty non-terminal */
@@ -76,6 +79,64 @@ static EVP_PKEY *key_ed25519(const uint8_t secret[32], uint8_t public[32])
     return key;
 }
 
+/* RFC 3110 2: one octet of length, exponent, modulus. */
+static EVP_PKEY *key_rsa(uint8_t *public, size_t *len)
+{
+    static EVP_PKEY *only;
+    BIGNUM *n = NULL, *e = NULL;
+    if (!only)
+        only = EVP_RSA_gen(2048);
+    int ok = only && EVP_PKEY_up_ref(only) &&
+             EVP_PKEY_get_bn_param(only, OSSL_PKEY_PARAM_RSA_N, &n) &&
+             EVP_PKEY_get_bn_param(only, OSSL_PKEY_PARAM_RSA_E, &e);
+    ASSERT(ok);
+    public[0] = (uint8_t)BN_bn2bin(e, public + 1);
+    *len = 1u + public[0];
+    *len += (size_t)BN_bn2bin(n, public + *len);
+    BN_free(n);
+    BN_free(e);
+    return only;
+}
+
+static EVP_PKEY *key_p384(uint8_t public[96])
+{
+    uint8_t point[97];
+    size_t len;
+    EVP_PKEY *key = EVP_EC_gen("P-384");
+    int ok = key && EVP_PKEY_get_octet_string_param(key, OSSL_PKEY_PARAM_PUB_KEY, point,
+                                                    sizeof(point), &len);
+    ASSERT(ok && len == sizeof(point));
+    memcpy(public, point + 1, 96);
+    return key;
+}
+
+static EVP_PKEY *key_ed448(uint8_t public[57])
+{
+    EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "ED448");
+    size_t len = 57;
+    int ok = key && EVP_PKEY_get_raw_public_key(key, public, &len) == 1;
+    ASSERT(ok && len == 57);
+    return key;
+}
+
+static const EVP_MD *digest_of(uint8_t algorithm)
+{
+    switch (algorithm) {
+    case ALG_RSASHA1:
+    case ALG_RSASHA1_NSEC3:
+        return EVP_sha1();
+    case ALG_RSASHA512:
+        return EVP_sha512();
+    case ALG_ECDSAP384:
+        return EVP_sha384();
+    case ALG_ED25519:
+    case ALG_ED448:
+        return NULL;
+    default:
+        return EVP_sha256();
+    }
+}
+
 unsigned signer_add_key(struct signer *signer, uint16_t flags, uint8_t algorithm, uint32_t seed)
 {
     ASSERT(signer->keys < SIGNER_KEYS);
@@ -91,10 +152,19 @@ unsigned signer_add_key(struct signer *signer, uint16_t flags, uint8_t algorithm
     if (algorithm == ALG_ECDSAP256) {
         key->private = key_p256(secret, key->rdata + 4);
         key->len = 4 + 64;
-    } else {
-        ASSERT(algorithm == ALG_ED25519);
+    } else if (algorithm == ALG_ED25519) {
         key->private = key_ed25519(secret, key->rdata + 4);
         key->len = 4 + 32;
+    } else if (algorithm == ALG_ECDSAP384) {
+        key->private = key_p384(key->rdata + 4);
+        key->len = 4 + 96;
+    } else if (algorithm == ALG_ED448) {
+        key->private = key_ed448(key->rdata + 4);
+        key->len = 4 + 57;
+    } else {
+        size_t len;
+        key->private = key_rsa(key->rdata + 4, &len);
+        key->len = (uint16_t)(4 + len);
     }
     key->tag = dnssec_key_tag(key->rdata, key->len);
     return signer->keys++;
@@ -158,24 +228,24 @@ static bool key_signs(const struct signer *signer, const struct signer_key *key,
 /* --- signatures --- */
 
 static size_t sign_octets(EVP_PKEY *key, uint8_t algorithm, const uint8_t *octets, size_t len,
-                          uint8_t out[128])
+                          uint8_t out[SIGNATURE_MAX])
 {
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    size_t n = 128;
-    int ok = EVP_DigestSignInit(ctx, NULL, algorithm == ALG_ED25519 ? NULL : EVP_sha256(), NULL,
-                                key) == 1 &&
+    size_t n = SIGNATURE_MAX;
+    int ok = EVP_DigestSignInit(ctx, NULL, digest_of(algorithm), NULL, key) == 1 &&
              EVP_DigestSign(ctx, out, &n, octets, len) == 1;
     ASSERT(ok);
     EVP_MD_CTX_free(ctx);
-    if (algorithm == ALG_ED25519)
+    if (algorithm != ALG_ECDSAP256 && algorithm != ALG_ECDSAP384)
         return n;
     const uint8_t *der = out;
+    int half = algorithm == ALG_ECDSAP256 ? 32 : 48;
     ECDSA_SIG *sig = d2i_ECDSA_SIG(NULL, &der, (long)n);
-    ok = BN_bn2binpad(ECDSA_SIG_get0_r(sig), out, 32) == 32 &&
-         BN_bn2binpad(ECDSA_SIG_get0_s(sig), out + 32, 32) == 32;
+    ok = BN_bn2binpad(ECDSA_SIG_get0_r(sig), out, half) == half &&
+         BN_bn2binpad(ECDSA_SIG_get0_s(sig), out + half, half) == half;
     ASSERT(ok);
     ECDSA_SIG_free(sig);
-    return 64;
+    return 2 * (size_t)half;
 }
 
 /* The signature that the version before holds over the same rrset by this key, or false. */
@@ -222,7 +292,7 @@ static void sign_rrset(struct signing *s, const struct node *node, const struct 
                        const struct signer_key *key)
 {
     const uint8_t *owner = node_name(node);
-    uint8_t rdata[18 + NAME_MAX_OCTETS + 128];
+    uint8_t rdata[18 + NAME_MAX_OCTETS + SIGNATURE_MAX];
     struct wbuf w = wbuf_open(rdata, sizeof(rdata));
     wbuf_u16(&w, set->type);
     wbuf_u8(&w, key->rdata[3]);

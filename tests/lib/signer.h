@@ -33,9 +33,11 @@ enum signer_fault {
     FAULTS
 };
 
+enum { SIGNER_KEY_MAX = 4 + 4 + 256 };
+
 struct signer_key {
-    void *private;         /* EVP_PKEY */
-    uint8_t rdata[4 + 64]; /* DNSKEY */
+    void *private;                 /* EVP_PKEY */
+    uint8_t rdata[SIGNER_KEY_MAX]; /* DNSKEY */
     uint16_t len, tag;
     bool publish, sign; /* both true by signer_add_key; either may come before the other */
 };
@@ -56,8 +58,8 @@ struct signer {
  */
 struct signer signer_open(time_t now, uint32_t seed);
 void signer_close(struct signer *signer);
-/* flags: DNSKEY_ZONE, with DNSKEY_SEP or not. algorithm: ALG_ECDSAP256 or ALG_ED25519. Returns its
- * index. Where an algorithm has keys with and without SEP, the one signs the DNSKEY set, the other
+/* flags: DNSKEY_ZONE, with DNSKEY_SEP or not. algorithm: all that dnssec_supported. Those but ALG_ECDSAP256 and
+ * ALG_ED25519 do not follow from the seed: one key of 2048 bits serves all that are RSA. Returns its index. Where an algorithm has keys with and without SEP, the one signs the DNSKEY set, the other
  * all else. */
 unsigned signer_add_key(struct signer *signer, uint16_t flags, uint8_t algorithm, uint32_t seed);
 void signer_remove_key(struct signer *signer, unsigned index);
