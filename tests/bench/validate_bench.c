@@ -79,7 +79,8 @@ static void put_ds(struct edit *e, const uint8_t *owner, unsigned salt)
 
 static struct snapshot *zone_plain(struct family *family, unsigned n)
 {
-    static const uint8_t soa[] = "\3ns1\5bench\0\4host\5bench\0\0\0\0\1\0\0\7\10\0\0\3\204\0\11\72\200\0\0\3\204";
+    static const uint8_t soa[] =
+        "\3ns1\5bench\0\4host\5bench\0\0\0\0\1\0\0\7\10\0\0\3\204\0\11\72\200\0\0\3\204";
     struct edit *e = edit_open(family, NULL, NULL);
     struct snapshot *plain;
     struct why why;
@@ -107,7 +108,9 @@ struct zone {
 
 static struct zone zone_open(uint8_t algorithm, unsigned n)
 {
-    struct zone z = {.plain_family = family_new(apex), .family = family_new(apex), .signer = signer_open(NOW, 1)};
+    struct zone z = {.plain_family = family_new(apex),
+                     .family = family_new(apex),
+                     .signer = signer_open(NOW, 1)};
     signer_remove_key(&z.signer, 0);
     signer_add_key(&z.signer, DNSKEY_ZONE | DNSKEY_SEP, algorithm, 1);
     z.plain = zone_plain(z.plain_family, n);
@@ -135,13 +138,15 @@ static struct chain *chain_validate(void)
     return chain;
 }
 
-static struct version *judge(const struct chain *chain, const struct version *before, const struct snapshot *input,
-                             const struct snapshot *since, const struct changeset *changes, struct pool *pool)
+static struct version *judge(const struct chain *chain, const struct version *before,
+                             const struct snapshot *input, const struct snapshot *since,
+                             const struct changeset *changes, struct pool *pool)
 {
     struct chain_input in = {.snapshot = input, .since = since, .changes = changes};
     struct candidate *c = chain_run(chain, before, &in, NOW, pool_par(pool));
     if (c->verdict != STAGE_PASS) {
-        fprintf(stderr, "validate_bench: %s\n", c->findings->n ? finding_print(&c->findings->list[0]) : "?");
+        fprintf(stderr, "validate_bench: %s\n",
+                c->findings->n ? finding_print(&c->findings->list[0]) : "?");
         exit(EXIT_FAILURE);
     }
     struct version *v = candidate_take(c);
@@ -170,7 +175,8 @@ static struct changeset *change_make(struct zone *z, unsigned n, unsigned round)
     return changes;
 }
 
-static void bench_change(struct zone *z, const struct chain *chain, struct version **version, unsigned n, struct pool *pool)
+static void bench_change(struct zone *z, const struct chain *chain, struct version **version,
+                         unsigned n, struct pool *pool)
 {
     double cpu = 1e9;
     uint64_t copies = 0;
@@ -211,7 +217,8 @@ static void bench_registry(unsigned n, struct pool *pool)
     struct chain *chain = chain_validate();
     double start = now_s(CLOCK_MONOTONIC);
     struct version *v = judge(chain, NULL, z.version, NULL, NULL, pool);
-    printf("validate.first_s                  %10.2f   %zu records\n", now_s(CLOCK_MONOTONIC) - start, z.version->records);
+    printf("validate.first_s                  %10.2f   %zu records\n",
+           now_s(CLOCK_MONOTONIC) - start, z.version->records);
     bench_change(&z, chain, &v, n, pool);
     struct chain_input wake = {.snapshot = z.version, .since = z.version, .woken = true};
     start = now_s(CLOCK_PROCESS_CPUTIME_ID);
@@ -258,7 +265,8 @@ static double bench_raw(struct raw *raw, size_t n, struct pool *pool)
     return now_s(CLOCK_MONOTONIC) - start;
 }
 
-static void bench_algorithm(const char *name, uint8_t algorithm, const EVP_MD *md, struct pool *pool)
+static void bench_algorithm(const char *name, uint8_t algorithm, const EVP_MD *md,
+                            struct pool *pool)
 {
     struct zone z = zone_open(algorithm, SMALL);
     struct chain *chain = chain_validate();
