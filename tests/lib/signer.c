@@ -577,7 +577,37 @@ static void put_nsec3(struct signing *s)
     mem_free(&list);
 }
 
+void signer_nsec3_owner(const struct signer *signer, const uint8_t *apex, const uint8_t *name,
+                        uint8_t out[NAME_MAX_OCTETS])
+{
+    uint8_t hash[20];
+    struct signing s = {.signer = signer, .apex = apex};
+    dnssec_nsec3_hash(name, signer->iterations, signer->salt, signer->salt_len, hash);
+    hash_owner(&s, hash, out);
+}
+
 /* --- all --- */
+
+static bool skip_signatures(void *ctx, const struct rrset *set)
+{
+    (void)ctx;
+    return set->type == RR_RRSIG;
+}
+
+void signer_put(const struct signer *signer, struct edit *out, const uint8_t *apex,
+                const struct node *node, bool cut)
+{
+    struct signing s = {.signer = signer,
+                        .apex = apex,
+                        .out = out,
+                        .builder = node_builder_new(),
+                        .scratch = dnssec_scratch_new()};
+    node_builder_begin(s.builder, node_name(node));
+    node_builder_add_node(s.builder, node, skip_signatures, NULL);
+    sign_node(&s, cut);
+    node_builder_free(&s.builder);
+    dnssec_scratch_free(&s.scratch);
+}
 
 struct snapshot *signer_sign(const struct signer *signer, const struct snapshot *plain,
                              struct family *family, const struct snapshot *before)

@@ -72,4 +72,11 @@ void signer_same_tag(uint16_t flags, uint8_t algorithm, uint32_t from, uint32_t 
 struct snapshot *signer_sign(const struct signer *signer, const struct snapshot *plain,
                              struct family *family, const struct snapshot *before);
 
+/* Puts a node into `out` with its signatures made anew, as of an authoritative name or of a cut. */
+void signer_put(const struct signer *signer, struct edit *out, const uint8_t *apex,
+                const struct node *node, bool cut);
+/* The owner of the name's NSEC3; out may be name. */
+void signer_nsec3_owner(const struct signer *signer, const uint8_t *apex, const uint8_t *name,
+                        uint8_t out[NAME_MAX_OCTETS]);
+
 #endif
