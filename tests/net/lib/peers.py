@@ -425,6 +425,22 @@ class Net:
         return wrong
 
 
+def told_until_it_serves(net, weir, secondary, zone_name, number=1):
+    """A secondary that asked before weir was up may be in its own back-off and deaf to one NOTIFY: say it again each second."""
+    said = time.monotonic()
+
+    def serves():
+        nonlocal said
+        if serial(secondary.port, zone_name, secondary.host) == number:
+            return True
+        if time.monotonic() - said > 1:
+            said = time.monotonic()
+            weir.ask("notify", zone_name)
+        return False
+
+    net.wait("the secondary has the first version", serves)
+
+
 def run(*scenarios):
     """Runs each with a Net of its own, and closes with one true line."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
