@@ -113,6 +113,11 @@ const struct finding_type validate_findings[] = {
                          "signature by key {n0} of algorithm {n1}, which is not in the DNSKEY set",
                          "The key was not published, was withdrawn too early, or is revoked. "
                          "Publish it, or sign with one that is."},
+    [SIG_REVOKED_KEY] =
+        {"rrsig-revoked-key", STAGE_REJECT,
+         "signature by key {n0} of algorithm {n1}, which is revoked",
+         "RFC 5011: a revoked key signs the DNSKEY set to say that it is revoked, and vouches for "
+         "nothing. Sign the set with a key that the DS at the parent names as well."},
     [SIG_BOGUS] = {"rrsig-bogus", STAGE_REJECT,
                    "signature by key {n0} of algorithm {n1} does not verify",
                    "The data was changed after signing, or was signed by another key of the same "

@@ -31,6 +31,7 @@ static void key_read(struct check *check, struct keys *keys, struct rdata rdata)
     if (protocol != 3)
         finding_add(findings, DNSKEY_PROTOCOL, check->apex_name, RR_DNSKEY, key->tag, protocol,
                     NULL);
+    keys->has_revoked |= key->revoked;
     if (key->revoked)
         finding_add(findings, DNSKEY_REVOKED, check->apex_name, RR_DNSKEY, key->tag, key->algorithm,
                     NULL);

@@ -34,7 +34,7 @@
 
 enum { BATCH_JOBS = 512, BATCH_SETS = 512, SIGS_MAX = 64 };
 
-enum { SIG_GOOD = -1, SIG_HARMLESS = -2 }; /* else an enum validate_code */
+enum { SIG_GOOD = -1 }; /* else an enum validate_code */
 
 struct sig {
     struct rrsig view;
@@ -189,7 +189,7 @@ static void set_settle(struct check *check, struct signatures *s, const struct s
         continue;
     for (unsigned i = 0; i < set->n; i++)
         if (sig[i].code == SIG_GOOD && check->keys.key[sig[i].key].revoked)
-            sig[i].code = SIG_HARMLESS; /* right, and of no use to a resolver */
+            sig[i].code = SIG_REVOKED_KEY; /* right, and of no use to a resolver */
 }
 
 /* The numbers and words of a finding about this signature. */
@@ -342,8 +342,8 @@ static void set_judge(struct check *check, struct worker *worker, const struct s
         for (unsigned a = 0; a < check->keys.algorithms; a++)
             required |= check->keys.algorithm[a] == sig[i].view.algorithm;
         bool harmless = required ? satisfied.by_algorithm[i] : satisfied.all;
-        if (sig[i].code == SIG_UNSUPPORTED && harmless)
-            continue; /* that its algorithm cannot be checked is told once, with the key */
+        if ((sig[i].code == SIG_UNSUPPORTED || sig[i].code == SIG_REVOKED_KEY) && harmless)
+            continue; /* that its algorithm cannot be checked, or its key is revoked, is told once, with the key */
         if (harmless)
             sig_report_extra(check, set, &sig[i]);
         else
@@ -403,6 +403,8 @@ static bool set_trusted(const struct check *check, const struct item *item, cons
                         const struct rrset *sigs)
 {
     struct rrset set_was, sigs_was;
+    if (set->type == RR_DNSKEY && check->keys.has_revoked)
+        return false; /* by which key each is counts, and another one may share the tag */
     if (!item->was || doubts_has(check->state->doubts, node_name(item->node)))
         return false;
     if (item->was == item->node)

@@ -89,6 +89,7 @@ enum validate_code {
     SIG_EXPIRED,
     SIG_EARLY,
     SIG_UNKNOWN_KEY,
+    SIG_REVOKED_KEY,
     SIG_BOGUS,
     SIG_TRIES,
     SIG_UNSUPPORTED,
@@ -159,6 +160,7 @@ struct keys {
     uint8_t algorithm[256];
     bool usable; /* at least one key can verify */
     bool has_sep;
+    bool has_revoked;
     bool anchored; /* at least one is a trust anchor */
 };
 

@@ -438,14 +438,30 @@ END_TEST
 
 /* What no single mutation of this zone brings about; golden cases show each. */
 static const char *const elsewhere[] = {
-    "dnskey-limits",         "dnskey-unsupported",   "dnskey-unsupported-only",
-    "dnskey-same-tag",       "dnskey-tag-flood",     "dnskey-revoked",
-    "dnskey-sep-unsigned",   "trust-anchor-missing", "trust-anchor-unsigned",
-    "denial-nsec",           "denial-nsec3",         "rrsig-too-many-tries",
-    "rrsig-unsupported",     "rrsig-expiring",       "signatures-end-before-refresh",
-    "cds-disagree",          "cds-too-many",         "zonemd-missing",
-    "zonemd-unsupported",    "zonemd-unverified",    "zonemd-extra",
-    "nsec3-iterations-high", "nsec3-work",
+    "dnskey-limits",
+    "dnskey-unsupported",
+    "dnskey-unsupported-only",
+    "dnskey-same-tag",
+    "dnskey-tag-flood",
+    "dnskey-revoked",
+    "dnskey-sep-unsigned",
+    "trust-anchor-missing",
+    "trust-anchor-unsigned",
+    "denial-nsec",
+    "denial-nsec3",
+    "rrsig-too-many-tries",
+    "rrsig-revoked-key",
+    "rrsig-unsupported",
+    "rrsig-expiring",
+    "signatures-end-before-refresh",
+    "cds-disagree",
+    "cds-too-many",
+    "zonemd-missing",
+    "zonemd-unsupported",
+    "zonemd-unverified",
+    "zonemd-extra",
+    "nsec3-iterations-high",
+    "nsec3-work",
 };
 
 /* Every finding of the stage is some row's, or listed. */
