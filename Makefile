@@ -143,7 +143,7 @@ format: ## clang-format every C file
 # ---- what people run ---------------------------------------------------------------------------------------
 DEPS_RUN  := gcc make pkg-config libldns-dev libev-dev libssl-dev libconfig-dev liburcu-dev liblmdb-dev libpcap-dev \
              ldnsutils bind9-dnsutils
-DEPS_TEST := check nsd knot knot-dnsutils bind9 bind9-utils pdns-server pdns-backend-bind pdns-backend-lmdb unbound dnsperf tshark \
+DEPS_TEST := check nsd knot knot-dnsutils knot-dnssecutils bind9 bind9-utils pdns-server pdns-backend-bind pdns-backend-lmdb unbound dnsperf tshark \
              tcpdump clang libclang-rt-14-dev clang-tidy clang-format cppcheck shellcheck valgrind python3 xz-utils \
              iproute2 mandoc git
 .PHONY: deps deps-run
