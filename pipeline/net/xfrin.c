@@ -13,7 +13,10 @@
  * and a flood of repeated or invented ones costs one query a second.
  *
  * "Refused" is remembered per primary and serial. The serial check goes on at its usual pace, so a
- * mended version is seen at once; the same serial is fetched again only when the back-off is over.
+ * mended version is seen at once; the same serial is fetched again only when the back-off is over,
+ * also when another primary has what we serve, or brings something that is newer than that and older
+ * than what was refused. It is forgotten when the primary tells our serial (then it took the bad one
+ * back, and what it has next may be mended), and when something as new is accepted.
  *
  * A serial older than ours is never followed by itself (RFC 1982 has no "back"): the operator
  * decides, by retransfer. */
@@ -116,6 +119,30 @@ static bool refusals_forget(struct xfrin_zone *xz)
     return any;
 }
 
+static bool refusals_left(const struct xfrin_zone *xz)
+{
+    for (size_t i = 0; i < xz->nprimaries; i++)
+        if (xz->primary[i].refused)
+            return true;
+    return false;
+}
+
+/* Now that `serial` was accepted, what is not newer is no longer in question; the rest keeps its back-off. True: something went. */
+static bool refusals_settle(struct xfrin_zone *xz, uint32_t serial)
+{
+    bool any = false;
+    for (size_t i = 0; i < xz->nprimaries; i++) {
+        struct xfrin_primary *p = &xz->primary[i];
+        if (!p->refused || serial_newer(p->refused_serial, serial))
+            continue;
+        p->refused = false;
+        any = true;
+    }
+    if (any && !refusals_left(xz))
+        refusals_forget(xz);
+    return any;
+}
+
 /* ---- rounds */
 
 struct xfrin_primary *round_primary(struct xfrin_zone *xz)
@@ -192,12 +219,26 @@ static void round_over(struct xfrin_zone *xz)
         round_want(xz);
 }
 
-static void round_current(struct xfrin_zone *xz)
+/* We have the zone of a primary. Another may have a newer one that was refused, whose back-off goes on. */
+static void timers_current(struct xfrin_zone *xz)
 {
+    timers_checked(xz, true);
+    if (refusals_left(xz))
+        timers_refused(xz, xz->round.judged);
+    else
+        timers_refresh(xz);
+}
+
+/* This primary tells our serial. */
+static void round_current(struct xfrin_zone *xz, struct xfrin_primary *p)
+{
+    char who[ADDRESS_TEXT_MAX];
+    report_success(xz, p);
+    p->refused = false;
+    zone_withdrawn(xz->zone, address_print(&p->address, who), p->serial);
     xz->failures = 0;
     report_clear(xz);
-    timers_checked(xz, true);
-    timers_refresh(xz);
+    timers_current(xz);
     round_over(xz);
 }
 
@@ -253,8 +294,7 @@ void round_answered(struct xfrin_zone *xz, uint32_t serial)
     if (!wanted && serial != ours) {
         primary_is_behind(xz, serial, ours);
     } else if (!wanted) {
-        report_success(xz, p);
-        round_current(xz);
+        round_current(xz, p);
     } else if (p->refused && p->refused_serial == serial && !xz->round.retry_refused) {
         xz->round.refused = true;
         timers_checked(xz, false);
@@ -328,10 +368,11 @@ static void round_abort(struct xfrin_zone *xz)
 static void chain_took(struct xfrin_zone *xz)
 {
     xz->failures = 0;
-    refusals_forget(xz);
     if (!xz->conf->file) {
-        timers_checked(xz, true);
-        timers_refresh(xz);
+        if (!xz->round.orphan)
+            round_primary(xz)->refused = false;
+        refusals_settle(xz, xz->submitted);
+        timers_current(xz);
     }
     round_over(xz);
 }
@@ -361,13 +402,13 @@ static void chain_could_not_judge(struct xfrin_zone *xz)
 }
 
 /* Not about what this round handed in: a wake-up, a reload, the operator's approval. */
-static void chain_spoke_unasked(struct xfrin_zone *xz, enum zone_outcome outcome)
+static void chain_spoke_unasked(struct xfrin_zone *xz, const struct zone_event *event)
 {
-    if (outcome != ZONE_ACCEPTED)
+    if (event->outcome != ZONE_ACCEPTED)
         return;
     if (!xz->conf->file)
         timers_expiry(xz);
-    if (xz->state == XFRIN_IDLE && refusals_forget(xz) && !xz->conf->file)
+    if (xz->state == XFRIN_IDLE && refusals_settle(xz, event->serial) && !xz->conf->file)
         timers_refresh(xz);
 }
 
@@ -379,7 +420,7 @@ void xfrin_outcome(struct xfrin *x, const struct zone_event *event)
     xz->wakes_in_vain = event->outcome == ZONE_ACCEPTED ? 0 : xz->wakes_in_vain + 1;
     timers_wake(xz);
     if (xz->state != XFRIN_CHAIN || event->serial != xz->submitted) {
-        chain_spoke_unasked(xz, event->outcome);
+        chain_spoke_unasked(xz, event);
         return;
     }
     switch (event->outcome) {

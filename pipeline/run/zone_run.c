@@ -12,6 +12,7 @@
 
 #include "pipeline/base/log.h"
 #include "pipeline/base/pool.h"
+#include "pipeline/zone/transfer.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -324,6 +325,22 @@ static void drop_version(struct rcu_item *item)
     version_unref((struct version *)(void *)((char *)item - offsetof(struct version, rcu)));
 }
 
+/* A version with `serial` came from `origin` and is served: is this one still in question? It is when it is newer and
+ * another primary has it. */
+static bool in_question(const struct candidate *c, const char *origin, uint32_t serial)
+{
+    return c && c->has_serial && serial_newer(c->serial, serial) && strcmp(c->origin, origin) != 0;
+}
+
+/* With the lock held. The caller frees what comes back. */
+static struct candidate *take_refused(struct zone *z)
+{
+    struct candidate *c = z->refused;
+    z->refused = NULL;
+    atomic_store(&z->has_refused, false);
+    return c;
+}
+
 /* The one place where a version becomes visible. What must be durable is made so before the swap.
  */
 static void zone_accept(struct zone *z, struct candidate **cp, time_t now, bool woken)
@@ -337,11 +354,9 @@ static void zone_accept(struct zone *z, struct candidate **cp, time_t now, bool 
     struct candidate *refused = NULL, *held = z->held;
     z->held = NULL;
     /* To judge again what is served says nothing about a newer input that was refused. */
-    if (!woken || (z->refused && z->refused->woken)) {
-        refused = z->refused;
-        z->refused = NULL;
-        atomic_store(&z->has_refused, false);
-    }
+    if (z->refused &&
+        (z->refused->woken || (!woken && !in_question(z->refused, v->origin, c->serial))))
+        refused = take_refused(z);
     struct version *old = rcu_swap(&z->version, v);
     pthread_mutex_unlock(&z->lock);
 
@@ -356,11 +371,12 @@ static void zone_accept(struct zone *z, struct candidate **cp, time_t now, bool 
     log_findings(z, c, woken ? LOG_WARN : LOG_INFO, STAGE_PASS);
     if (old)
         rcu_defer(&old->rcu, drop_version);
+    bool held_stays = woken || in_question(held, v->origin, c->serial);
     candidate_free(&refused);
     candidate_free(cp);
     if (!held)
         return;
-    if (woken) {
+    if (held_stays) {
         /* It was made beside the version that was just replaced: judge it beside the new one. */
         struct pending again = {.input = snapshot_ref(held->version->input), .yields = true};
         snprintf(again.origin, sizeof again.origin, "%s", held->origin);
@@ -457,18 +473,36 @@ static enum zone_outcome settle(struct zone *z, struct candidate **c, time_t now
     UNREACHABLE();
 }
 
-/* The input is what is served already: whatever was refused or held meanwhile is no longer what the
- * primary has. */
-static void zone_unchanged(struct zone *z)
+/* The input is what is served already: whatever was refused or held meanwhile is no longer what this
+ * primary has. That the version itself is no longer good stays true. */
+static void zone_unchanged(struct zone *z, const char *origin, uint32_t serial)
 {
+    struct candidate *refused = NULL, *held = NULL;
     atomic_fetch_add(&z->counters.unchanged, 1);
     pthread_mutex_lock(&z->lock);
-    struct candidate *refused = z->refused, *held = z->held;
-    z->refused = z->held = NULL;
-    atomic_store(&z->has_refused, false);
+    if (z->refused && !z->refused->woken && !in_question(z->refused, origin, serial))
+        refused = take_refused(z);
+    if (!in_question(z->held, origin, serial)) {
+        held = z->held;
+        z->held = NULL;
+    }
     pthread_mutex_unlock(&z->lock);
     candidate_free(&refused);
     candidate_free(&held);
+}
+
+void zone_withdrawn(struct zone *z, const char *origin, uint32_t serial)
+{
+    struct candidate *c = NULL;
+    pthread_mutex_lock(&z->lock);
+    if (z->refused && !z->refused->woken && strcmp(z->refused->origin, origin) == 0)
+        c = take_refused(z);
+    pthread_mutex_unlock(&z->lock);
+    if (c)
+        log_notice("refused version was withdrawn: its primary has the one that is served",
+                   LOG_KV("zone", LOG_S(z->text)), LOG_KV("serial", LOG_U(c->serial)),
+                   LOG_KV("from", LOG_S(origin)), LOG_KV("serving", LOG_U(serial)));
+    candidate_free(&c);
 }
 
 static void tell(struct zone_run *run, enum zone_outcome outcome, uint32_t serial)
@@ -500,8 +534,8 @@ static void run_input(struct zone_run *run, struct pending *p, struct chain *cha
             p->since = snapshot_ref(prev->input);
         }
         if (p->changes->n == 0) {
-            zone_unchanged(z);
             snapshot_soa(p->input, &soa);
+            zone_unchanged(z, p->origin, soa.serial);
             tell(run, ZONE_UNCHANGED, soa.serial);
             return;
         }

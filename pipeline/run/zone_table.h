@@ -104,6 +104,8 @@ struct zone **zone_table_list(const struct zone_table *t, size_t *n);
 /* Hands an input in. References are taken. origin is copied. `changes`, `since` as in chain_input. */
 void zone_submit(struct zone *z, const struct snapshot *input, const struct snapshot *since, const struct changeset *changes,
                  const char *origin);
+/* The primary that is `origin` tells the serial that is served: what was refused from there is no longer what it has. */
+void zone_withdrawn(struct zone *z, const char *origin, uint32_t serial);
 void zone_wake(struct zone *z);                        /* a stage's wake_at has come: judge the held input again */
 time_t zone_wake_at(struct zone *z);                   /* 0: never */
 /* The operator's word on a held candidate. -E_NOENT: none is held; -E_MISMATCH: another serial. serial NULL: whatever is held. */

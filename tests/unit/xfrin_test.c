@@ -569,6 +569,37 @@ START_TEST(refused_content_is_fetched_after_the_back_off)
 }
 END_TEST
 
+/* That another primary has what is served ends a round, but not the back-off. */
+START_TEST(refused_content_is_not_fetched_again_while_another_primary_is_current)
+{
+    p1 = primary_start(P1);
+    p2 = primary_start(P2);
+    daemon_open(&d, 1, BOTH, no_gap);
+    UNTIL(&d, daemon_serves(&d, Z, 10) && daemon_idle(&d, Z));
+    play(p1, good(19));
+    for (unsigned i = 1; i <= 4; i++) {
+        daemon_notify(&d, Z, P1, NULL);
+        UNTIL(&d, p2->soa_udp == i && daemon_idle(&d, Z));
+    }
+    ck_assert_uint_eq(p1->axfr, 2);
+    ck_assert_uint_eq(counters()->refused, 1);
+    ck_assert_ptr_nonnull(daemon_zone(&d, Z)->refused);
+    play(p2, good(15)); /* a good one, not as new */
+    daemon_notify(&d, Z, P1, NULL);
+    UNTIL(&d, daemon_serves(&d, Z, 15) && daemon_idle(&d, Z));
+    daemon_notify(&d, Z, P1, NULL);
+    UNTIL(&d, p2->soa_udp == 6 && daemon_idle(&d, Z));
+    ck_assert_uint_eq(p1->axfr, 2);
+    ck_assert_uint_eq(daemon_zone(&d, Z)->refused->serial, 19);
+    play(p1, good(15)); /* taken back */
+    daemon_notify(&d, Z, P1, NULL);
+    UNTIL(&d, p1->soa_udp == 8 && daemon_idle(&d, Z));
+    ck_assert_ptr_null(daemon_zone(&d, Z)->refused);
+    ck_assert_uint_eq(daemon_said(&d, "refused version was withdrawn"), 1);
+    end();
+}
+END_TEST
+
 START_TEST(refused_content_is_fetched_on_order_and_on_reload)
 {
     p1 = primary_start(P1);
@@ -727,6 +758,7 @@ int main(void)
     suite_add(s, primary_that_notifies_is_asked_first);
     suite_add(s, refused_content_is_not_fetched_again);
     suite_add(s, refused_content_is_fetched_after_the_back_off);
+    suite_add(s, refused_content_is_not_fetched_again_while_another_primary_is_current);
     suite_add(s, refused_content_is_fetched_on_order_and_on_reload);
     suite_add(s, held_content_waits_for_the_operator);
     suite_add(s, content_that_cannot_be_judged_is_fetched_again);
