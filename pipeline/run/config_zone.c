@@ -197,6 +197,42 @@ static int read_peers(const struct reader *r, const struct row *row, struct zone
     return err;
 }
 
+static int refuse_changing(const struct reader *r, const setting *s, const char *stage,
+                           const struct preset *preset)
+{
+    return setting_refuse(r->src, s, r->why,
+                          "%s: a %s zone is served as it was signed, and %s changes records; "
+                          "expected no such stage",
+                          stage, preset_name(preset), stage);
+}
+
+static bool changes_records(const char *stage)
+{
+    const struct stage_type *type = registry_find(stage);
+    return type && !(type->flags & STAGE_CHECK_ONLY);
+}
+
+/* Mode and chain exclude each other. But who adds a stage to a mode that keeps the records as they are is told what is
+ * wrong with the stage, if that is so. */
+static int check_kept(const struct reader *r, const setting *group)
+{
+    const setting *mode = config_setting_get_member(group, "mode");
+    const setting *chain = config_setting_get_member(group, "chain");
+    const struct preset *preset;
+    struct why unused;
+    if (!mode || !chain || preset_find(r->src, mode, &preset, &unused) ||
+        !preset_keeps_records(preset))
+        return 0;
+    for (unsigned i = 0; i < setting_count(chain); i++) {
+        const setting *row = setting_at(chain, i);
+        const char *stage;
+        if (config_setting_type(row) == CONFIG_TYPE_GROUP &&
+            config_setting_lookup_string(row, "stage", &stage) && changes_records(stage))
+            return refuse_changing(r, config_setting_get_member(row, "stage"), stage, preset);
+    }
+    return 0;
+}
+
 /* Groups that are named after a stage go with a mode that has the stage, and with nothing else.
  * preset NULL: a chain. */
 static int check_stage_groups(const struct reader *r, const setting *group,
@@ -210,12 +246,8 @@ static int check_stage_groups(const struct reader *r, const setting *group,
             return setting_refuse(r->src, s, r->why,
                                   "%s: expected in the chain: { stage = \"%s\"; ... }", s->name,
                                   s->name);
-        const struct stage_type *type = registry_find(s->name);
-        if (preset_keeps_records(preset) && type && !(type->flags & STAGE_CHECK_ONLY))
-            return setting_refuse(r->src, s, r->why,
-                                  "%s: a %s zone is served as it was signed, and %s changes "
-                                  "records; expected no such stage",
-                                  s->name, preset_name(preset), s->name);
+        if (preset_keeps_records(preset) && changes_records(s->name))
+            return refuse_changing(r, s, s->name, preset);
         return setting_refuse(r->src, s, r->why, "%s: mode %s has no such stage", s->name,
                               preset_name(preset));
     }
@@ -231,7 +263,9 @@ static int read_chain(const struct reader *r, const struct row *row, const uint8
                       struct zone_conf *z)
 {
     const setting *s;
-    int err = row_either(r, row, "mode", "chain", &s);
+    int err = check_kept(r, row->own);
+    if (!err)
+        err = row_either(r, row, "mode", "chain", &s);
     if (err || !s)
         return err;
     const struct preset *preset = NULL;
