@@ -128,6 +128,41 @@ class Message:
         return [r for r in self.answer if r.type == TYPES[rtype]]
 
 
+NAMES_IN = {2: "n", 5: "n", 6: "nn", 12: "n", 15: "2n"}  # types whose rdata may be compressed (RFC 3597 4): octets, then names
+
+
+def plain(msg, record):
+    """(owner, type, class, ttl, rdata), rdata as wire without compression. Names keep their case."""
+    at, out = record.end - len(record.rdata), b""
+    for step in NAMES_IN.get(record.type, ""):
+        if step == "n":
+            text, at = read_name(msg, at)
+            out += name(text)
+        else:
+            out += msg[at:at + int(step)]
+            at += int(step)
+    return record.owner, record.type, record.rclass, record.ttl, out + msg[at:record.end]
+
+
+def transfer(port, zone, host="127.0.0.1", ixfr_from=None):
+    """The zone's records in the order in which they come, as plain() has them; the closing SOA is left out."""
+    msg = query(zone, "AXFR")
+    if ixfr_from is not None:
+        msg = message(1, 0, [question(zone, "IXFR")], authority=[soa(zone, ixfr_from)])
+    records = []
+    with connect(port, host) as s:
+        send_message(s, msg)
+        while sum(r[1] == TYPES["SOA"] for r in records) < 2:
+            back = receive_message(s)
+            if not back:
+                raise Malformed(f"transfer of {zone} from port {port} ends after {len(records)} records")
+            m = Message(back)
+            if m.rcode != "NOERROR":
+                raise Malformed(f"transfer of {zone} from port {port}: {m.rcode}")
+            records += [plain(back, r) for r in m.answer]
+    return records[:-1]
+
+
 def family(host):
     return socket.AF_INET6 if ":" in host else socket.AF_INET
 
