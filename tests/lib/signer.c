@@ -602,9 +602,15 @@ void signer_put(const struct signer *signer, struct edit *out, const uint8_t *ap
                         .out = out,
                         .builder = node_builder_new(),
                         .scratch = dnssec_scratch_new()};
+    bool any = false;
+    for (unsigned i = 0; i < node->nrrsets; i++)
+        any |= node->head[i].type != RR_RRSIG;
     node_builder_begin(s.builder, node_name(node));
     node_builder_add_node(s.builder, node, skip_signatures, NULL);
-    sign_node(&s, cut);
+    if (any)
+        sign_node(&s, cut);
+    else
+        edit_remove(out, node_name(node)); /* there was nothing to sign */
     node_builder_free(&s.builder);
     dnssec_scratch_free(&s.scratch);
 }
