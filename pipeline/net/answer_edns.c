@@ -2,7 +2,7 @@
  *
  * A reply has OPT exactly when the query had (RFC 6891 6.1.1), also when the query's OPT was one of
  * two or its options were broken: a FORMERR without OPT would say that we do not speak EDNS. Of the
- * client's options NSID is obeyed, if an identity is configured; all others are unknown to an
+ * client's options NSID is obeyed, if an identity is configured, and EXPIRE (RFC 7314); all others are unknown to an
  * authoritative server and may be ignored. The room for OPT is set aside before the answer is
  * written; extended errors come with replies that are short.
  */
@@ -11,8 +11,16 @@
 #include "pipeline/base/buf.h"
 
 #include <string.h>
+#include <time.h>
 
-enum { OPTION_NSID = 3, OPTION_EDE = 15, NSID_MAX = 128, OPT_FIXED = 11 };
+enum {
+    OPTION_NSID = 3,
+    OPTION_EXPIRE = 9,
+    OPTION_EDE = 15,
+    EXPIRE_ROOM = 4 + 4,
+    NSID_MAX = 128,
+    OPT_FIXED = 11
+};
 
 void edns_read(struct answer_state *s, uint16_t class, uint32_t ttl, const uint8_t *rdata,
                size_t len)
@@ -24,9 +32,12 @@ void edns_read(struct answer_state *s, uint16_t class, uint32_t ttl, const uint8
     struct rbuf r = rbuf_open(rdata, len);
     while (rbuf_left(&r) && !r.bad) {
         uint16_t code = rbuf_u16(&r);
-        rbuf_take(&r, rbuf_u16(&r));
+        uint16_t octets = rbuf_u16(&r);
+        rbuf_take(&r, octets);
         if (code == OPTION_NSID)
             s->wants_nsid = true;
+        if (code == OPTION_EXPIRE && octets == 0)
+            s->wants_expire = true;
     }
     s->edns.bad = r.bad;
 }
@@ -44,18 +55,38 @@ size_t edns_room(const struct answer_state *s)
     if (!s->edns.present)
         return 0;
     size_t nsid = nsid_len(s);
-    return OPT_FIXED + (nsid ? 4 + nsid : 0);
+    return OPT_FIXED + (nsid ? 4 + nsid : 0) + (s->wants_expire ? EXPIRE_ROOM : 0);
+}
+
+/* For how many seconds may the copy that is served be used (RFC 7314 2)? Of a zone that we are the primary of, what the SOA says;
+ * never longer than what its stages vouch for, a validated zone's signatures. -1: nothing is promised, as after that moment. */
+static int64_t expire_seconds(const struct answer_state *s)
+{
+    const struct version *v = s->version;
+    if (!s->wants_expire || !v || s->qtype != RR_SOA || s->rcode != RCODE_NOERROR)
+        return -1;
+    time_t now = time(NULL), at = atomic_load(&s->result->zone->expires_at);
+    int64_t left = at ? (int64_t)(at - now) : (int64_t)v->soa.expire;
+    if (v->good_until && v->good_until - now < left)
+        left = v->good_until - now;
+    return left;
 }
 
 void edns_write(struct answer_state *s)
 {
-    uint8_t options[4 + NSID_MAX + 4 + 2 + 64];
+    uint8_t options[4 + NSID_MAX + EXPIRE_ROOM + 4 + 2 + 64];
     struct wbuf o = wbuf_open(options, sizeof options);
     size_t nsid = nsid_len(s);
     if (nsid) {
         wbuf_u16(&o, OPTION_NSID);
         wbuf_u16(&o, (uint16_t)nsid);
         wbuf_put(&o, s->query->conf->identity, nsid);
+    }
+    int64_t expire = expire_seconds(s);
+    if (expire >= 0) {
+        wbuf_u16(&o, OPTION_EXPIRE);
+        wbuf_u16(&o, 4);
+        wbuf_u32(&o, (uint32_t)expire);
     }
     if (s->ede != EDE_NONE) {
         size_t text = s->ede_text ? strlen(s->ede_text) : 0;

@@ -128,7 +128,7 @@ void answer_parse(struct answer_state *s)
     s->qname = NULL;
     s->qtype = s->qclass = 0;
     s->edns = (struct edns){0};
-    s->wants_nsid = false;
+    s->wants_nsid = s->wants_expire = false;
     s->has_serial = false;
     s->serial = 0;
     s->tsig.present = s->tsig.refused = false;

@@ -53,7 +53,7 @@ struct answer_state {
     uint16_t qtype, qclass;
     bool well_formed;
     struct edns edns;
-    bool wants_nsid;
+    bool wants_nsid, wants_expire;
     bool has_serial; /* of the SOA in an IXFR's authority or a NOTIFY's answer section */
     uint32_t serial;
 

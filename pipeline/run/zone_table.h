@@ -48,7 +48,7 @@ struct zone {
     struct candidate *held;             /* parked, complete; NULL: none */
     time_t checked_at;                  /* last good SOA check or transfer */
     time_t check_at;                    /* next one is due */
-    time_t expires_at;                  /* 0: never (file zones) */
+    _Atomic time_t expires_at;          /* 0: never (file zones); query threads read it without the lock */
     char last_error[480];               /* of checks and transfers; empty: the last one went well */
     time_t last_error_at;
     struct zone_run *run;               /* private */

@@ -4,7 +4,7 @@
  * line. Zones are in answer_test.zones. GEN=1 writes the file anew with what comes out; read the difference before you
  * keep it. The reply is read by msg_reader, never by what wrote it.
  *
- *   words: ch any (class) · tcp · edns do size=N ver=N nsid · rd cd ad tc · from=ADDRESS · notify update op=N ·
+ *   words: ch any (class) · tcp · edns do size=N ver=N nsid (or) expire · rd cd ad tc · from=ADDRESS · notify update op=N ·
  *          serial=N (SOA of an IXFR or NOTIFY) · tsig
  *   reply: KIND when it is not REPLY · RCODE flags · opt … · one line a record, RRSIG and NSEC3 cut short
  *
@@ -73,7 +73,7 @@ struct asked {
 struct words {
     uint16_t class, flags, size;
     unsigned version;
-    bool edns, dnssec_ok, nsid, tsig, tcp, has_serial;
+    bool edns, dnssec_ok, nsid, expire, tsig, tcp, has_serial;
     uint32_t serial;
     char from[64];
 };
@@ -118,6 +118,8 @@ static void word_read(const char *word, struct words *w)
         w->edns = w->dnssec_ok = true;
     else if (strcmp(word, "nsid") == 0)
         w->edns = w->nsid = true;
+    else if (strcmp(word, "expire") == 0)
+        w->edns = w->expire = true;
     else if (strcmp(word, "tsig") == 0)
         w->tsig = true;
     else if (strncmp(word, "size=", 5) == 0)
@@ -150,10 +152,10 @@ static void put_query(struct asked *q, const uint8_t *qname, uint16_t qtype, con
                           CLASS_IN, 0, soa, sizeof soa));
     }
     if (w->edns) {
-        const uint8_t nsid[4] = {0, 3, 0, 0};
+        const uint8_t nsid[4] = {0, w->expire ? 9 : 3, 0, 0};
         uint32_t ttl = w->version << 16 | (w->dnssec_ok ? 0x8000u : 0);
         EXPECT(msg_put_rr(&writer, SECTION_ADDITIONAL, name_root, RR_OPT, w->size, ttl, nsid,
-                          w->nsid ? 4 : 0));
+                          w->nsid || w->expire ? 4 : 0));
     }
     if (w->tsig) {
         static const uint8_t key[] = "\3key\4test";
@@ -195,6 +197,8 @@ static void print_options(FILE *out, const struct rr *rr)
         EXPECT(p && !r.bad);
         if (code == 15)
             fprintf(out, " ede=%u%s%.*s", get_u16(p), len > 2 ? ":" : "", len - 2, p + 2);
+        else if (code == 9 && len == 4)
+            fprintf(out, " expire=%u", get_u32(p));
         else
             fprintf(out, " option%u=%.*s", code, len, p);
     }
