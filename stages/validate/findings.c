@@ -59,7 +59,8 @@ const struct finding_type validate_findings[] = {
                         "RFC 5011: it signs nothing but the DNSKEY set any more. No action if a "
                         "rollover is going on."},
     [DNSKEY_SEP_UNSIGNED] =
-        {"dnskey-sep-unsigned", STAGE_HOLD, "no key with the SEP flag signed the DNSKEY set",
+        {"dnskey-sep-unsigned", STAGE_HOLD,
+         "no unrevoked key with the SEP flag signed the DNSKEY set",
          "The DS at the parent usually names such a key; if so, the zone would go dark. If your DS "
          "names a key without the flag, set this finding to pass."},
     [TRUST_ANCHOR_MISSING] =

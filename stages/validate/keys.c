@@ -51,11 +51,11 @@ static void key_read(struct check *check, struct keys *keys, struct rdata rdata)
     else if (rc != 0)
         finding_add(findings, DNSKEY_MALFORMED, check->apex_name, RR_DNSKEY, key->tag,
                     key->algorithm, why.text);
+    keys->has_sep |= key->sep; /* a revoked one too: the DS may still name what it was */
     if (!key->may_sign)
         return;
     keys_note_algorithm(keys, key->algorithm);
     keys->usable |= key->key != NULL;
-    keys->has_sep |= key->sep;
     key->anchor = anchors_name(check, rdata);
     keys->anchored |= key->anchor;
 }
