@@ -189,14 +189,18 @@ enum roll {
     ROLL_STANDBY,
     ROLL_REVOKE,
     ROLL_SAME_TAG,
+    ROLL_REVOKE_SAME_TAG,
+    ROLL_SALT,
+    ROLL_DENIAL,
     ROLLS
 };
 
 struct signing_state {
     struct signer signer;
+    unsigned spot; /* where blemishes are; 0: nowhere */
     enum roll roll;
     unsigned step;
-    uint32_t next_seed; /* of the key with the tag of another one */
+    uint32_t pair[2]; /* seeds of two keys of one tag */
 };
 
 /* The key of this role that has signed longest, or a new one, so that there is one. */
@@ -316,37 +320,150 @@ static const char *roll_standby(struct signing_state *s, uint32_t seed)
     return "no standby key";
 }
 
+/* One key signs all: the first of a pair of one tag. */
+static void key_replace_all(struct signing_state *s, uint32_t seed, bool revoked)
+{
+    signer_same_tag(DNSKEY_ZONE | DNSKEY_SEP, ALG_ED25519, revoked, seed, s->pair);
+    key_add(&s->signer, DNSKEY_ZONE | DNSKEY_SEP, ALG_ED25519, s->pair[0], true, true);
+    keys_drop_but_last(&s->signer);
+}
+
+/* The signer tells its own signatures by tag and times, and so keeps the other key's for its own; most times it signs with
+ * other times. */
+static void tag_sign_anew(struct signer *signer, uint32_t seed)
+{
+    signer->inception -= seed % 4 > 0;
+}
+
 static const char *roll_same_tag(struct signing_state *s, uint32_t seed)
 {
     struct signer *signer = &s->signer;
-    uint32_t pair[2];
     switch (s->step++) {
     case 0:
-        signer_same_tag(DNSKEY_ZONE | DNSKEY_SEP, ALG_ED25519, seed, pair);
-        s->next_seed = pair[1];
-        key_add(signer, DNSKEY_ZONE | DNSKEY_SEP, ALG_ED25519, pair[0], true, true);
-        while (signer->keys > 1)
-            signer_remove_key(signer, 0);
+        key_replace_all(s, seed, false);
         return "another key";
     case 1:
-        key_add(signer, DNSKEY_ZONE | DNSKEY_SEP, ALG_ED25519, s->next_seed, true, false);
+        key_add(signer, DNSKEY_ZONE | DNSKEY_SEP, ALG_ED25519, s->pair[1], true, false);
         return "a key of the same tag";
     case 2:
         signer->key[0].sign = false;
         signer->key[1].sign = true;
         signer->lazy = seed % 2 ? 50 : 0;
+        tag_sign_anew(signer, seed);
         return "the other key of the tag in use";
     case 3:
         signer->lazy = 0;
         return "";
     default:
         signer_remove_key(signer, 0);
+        tag_sign_anew(signer, seed);
         s->roll = ROLL_NONE;
         return "a key of the tag withdrawn";
     }
 }
 
-static const char *roll_on(struct signing_state *s, uint32_t seed)
+/* The old key has, once it is revoked, the tag of the new one, and signs on with it for a while. */
+static const char *roll_revoke_same_tag(struct signing_state *s, uint32_t seed)
+{
+    struct signer *signer = &s->signer;
+    switch (s->step++) {
+    case 0:
+        key_replace_all(s, seed, true);
+        return "another key";
+    case 1:
+        key_add(signer, DNSKEY_ZONE | DNSKEY_SEP, ALG_ED25519, s->pair[1], true, true);
+        return "a key of the tag that another one will have";
+    case 2:
+        signer_revoke_key(signer, 0);
+        return "a key revoked that then has another one's tag";
+    case 3:
+        signer->key[0].sign = seed % 2;
+        return "";
+    default:
+        signer_remove_key(signer, 0);
+        tag_sign_anew(signer, seed);
+        s->roll = ROLL_NONE;
+        return "a revoked key of the tag withdrawn";
+    }
+}
+
+static void chain_new(struct random *random, struct signer *signer, struct signer_chain *out)
+{
+    do {
+        out->salt_len = (uint8_t)random_below(random, 9);
+        random_octets(random, out->salt, out->salt_len);
+        out->iterations = (uint16_t)random_below(random, 3);
+    } while (out->iterations == signer->iterations && out->salt_len == signer->salt_len &&
+             memcmp(out->salt, signer->salt, out->salt_len) == 0);
+}
+
+/* The first chain and the other one change places. */
+static void chains_swap(struct signer *signer)
+{
+    struct signer_chain other = signer->other;
+    signer->other.iterations = signer->iterations;
+    signer->other.salt_len = signer->salt_len;
+    memcpy(signer->other.salt, signer->salt, sizeof(signer->salt));
+    signer->iterations = other.iterations;
+    signer->salt_len = other.salt_len;
+    memcpy(signer->salt, other.salt, sizeof(signer->salt));
+}
+
+/* A second chain is whole before it is announced, and the first one is announced no longer before it goes. */
+static const char *roll_salt(struct random *random, struct signing_state *s)
+{
+    struct signer *signer = &s->signer;
+    switch (s->step++) {
+    case 0:
+        if (!signer->nsec3)
+            break;
+        signer->other = (struct signer_chain){.there = true};
+        chain_new(random, signer, &signer->other);
+        return "a second NSEC3 chain";
+    case 1:
+        signer->other.announced = true;
+        return "a second NSEC3PARAM";
+    case 2:
+        chains_swap(signer);
+        signer->other.announced = false;
+        return "the first NSEC3PARAM withdrawn";
+    default:
+        break;
+    }
+    signer->other.there = false;
+    s->roll = ROLL_NONE;
+    return "one NSEC3 chain at most";
+}
+
+/* From NSEC to NSEC3 by way of both, or back. */
+static const char *roll_denial(struct random *random, struct signing_state *s)
+{
+    struct signer *signer = &s->signer;
+    bool to_nsec3 = signer->nsec;
+    switch (s->step++) {
+    case 0:
+        if (signer->nsec && signer->nsec3)
+            break;
+        chain_new(random, signer, &signer->other);
+        signer->other.there = to_nsec3;
+        signer->other.announced = false;
+        signer->nsec = true;
+        return to_nsec3 ? "NSEC3 to come" : "NSEC beside NSEC3";
+    case 1:
+        chains_swap(signer);
+        signer->other.there = signer->nsec3;
+        signer->nsec3 = !signer->nsec3;
+        return signer->nsec3 ? "NSEC3 beside NSEC" : "NSEC3PARAM withdrawn";
+    default:
+        break;
+    }
+    signer->other.there = false;
+    signer->nsec = !signer->nsec3;
+    s->roll = ROLL_NONE;
+    return "one kind of denial";
+}
+
+static const char *roll_on(struct random *random, struct signing_state *s, uint32_t seed)
 {
     switch (s->roll) {
     case ROLL_ZSK_AHEAD:
@@ -361,6 +478,12 @@ static const char *roll_on(struct signing_state *s, uint32_t seed)
         return roll_algorithm(s, seed);
     case ROLL_STANDBY:
         return roll_standby(s, seed);
+    case ROLL_REVOKE_SAME_TAG:
+        return roll_revoke_same_tag(s, seed);
+    case ROLL_SALT:
+        return roll_salt(random, s);
+    case ROLL_DENIAL:
+        return roll_denial(random, s);
     default:
         return roll_same_tag(s, seed);
     }
@@ -373,7 +496,7 @@ static const char *turn(struct random *random, struct signing_state *s, time_t n
     struct signer *signer = &s->signer;
     uint32_t seed = (uint32_t)random_u64(random) >> 8;
     if (s->roll != ROLL_NONE && random_below(random, 4) > 0)
-        return roll_on(s, seed);
+        return roll_on(random, s, seed);
     switch (random_below(random, 9)) {
     case 0:
     case 1:
@@ -382,7 +505,10 @@ static const char *turn(struct random *random, struct signing_state *s, time_t n
             break;
         s->roll = (enum roll)(1 + random_below(random, ROLLS - 1));
         s->step = 0;
-        return roll_on(s, seed);
+        signer->lazy = random_below(random, 4)
+                           ? 0
+                           : signer->lazy; /* else what it keeps may be refused all along */
+        return roll_on(random, s, seed);
     case 3:
         signer->nsec = !signer->nsec3;
         signer->nsec3 = !signer->nsec;
@@ -395,26 +521,80 @@ static const char *turn(struct random *random, struct signing_state *s, time_t n
         signer->opt_out = !signer->opt_out;
         return "opt-out switched";
     case 6:
-        signer->salt_len = (uint8_t)random_below(random, 9);
-        random_octets(random, signer->salt, signer->salt_len);
-        signer->iterations = (uint16_t)random_below(random, 3);
+        if (s->roll == ROLL_SALT || s->roll == ROLL_DENIAL)
+            break;
+        chain_new(random, signer, &signer->other);
+        chains_swap(signer);
         return "new salt";
     default:
         break;
     }
     signer->lazy = s->roll == ROLL_NONE ? (unsigned)random_below(random, 100) : signer->lazy;
     signer->inception = (uint32_t)now - 3600;
-    signer->expiration = (uint32_t)now + 3600 + (uint32_t)random_below(random, 14 * 86400);
+    signer->expiration =
+        (uint32_t)now + 3600 +
+        (uint32_t)random_below(random, random_below(random, 3) ? 14 * 86400 : 3600);
     return "new validity";
 }
 
 /* --- all --- */
 
+static const char *const fault_events[FAULTS] = {
+    [FAULT_LEFT_OUT] = "a name denied",
+    [FAULT_EXTRA] = "an NSEC3 for a name that is not there",
+    [FAULT_OPT_OUT] = "one NSEC3's opt-out",
+    [FAULT_BITMAP] = "a bitmap",
+    [FAULT_NEXT] = "denial leads too far",
+    [FAULT_BELOW_SIGNED] = "hidden names still signed",
+    [FAULT_BELOW_UNSIGNED] = "names in sight not signed yet",
+    [FAULT_DS_UNSEEN] = "a DS not seen",
+    [FAULT_KEY_GONE] = "a key not published",
+    [FAULT_KEY_IDLE] = "an algorithm that signs nothing",
+    [FAULT_KEY_SKIPS] = "an rrset that a key does not sign",
+    [FAULT_OLD_SIGNATURES] = "old signatures over one rrset",
+};
+
+/* Where something turned, half of the faults are about keys. */
+static enum signer_fault fault_pick(struct random *random, bool turned)
+{
+    unsigned first = turned && random_below(random, 2) ? FAULT_KEYS : FAULT_NONE + 1;
+    return (enum signer_fault)(first + random_below(random, FAULTS - first));
+}
+
+/* What arrives in the place of `whole`: that, or something wrong. before: the last one that was right. */
+static struct snapshot *history_arrive(struct random *random, const struct history_kind *kind,
+                                       struct history *h, struct signing_state *s,
+                                       const struct snapshot *plain, const struct snapshot *whole,
+                                       const struct snapshot *before, unsigned i)
+{
+    bool turned = h->event[i][0];
+    struct snapshot *made;
+    if (kind->sign && random_below(random, 100) < kind->faults) {
+        struct signer *signer = &s->signer;
+        signer->fault = fault_pick(random, turned);
+        signer->fault_lot = (uint32_t)random_u64(random) >> 4;
+        h->event[i] = fault_events[signer->fault];
+        made = signer_sign(signer, plain, h->family, before);
+        signer->fault = FAULT_NONE;
+        return made;
+    }
+    made = s->spot && kind->sign
+               ? blemish(h->family, whole, i > 0 ? h->version[i - 1] : NULL, s->spot)
+               : snapshot_ref(whole);
+    if (random_below(random, 100) < kind->damage) {
+        struct snapshot *good = made;
+        h->event[i] = "damaged";
+        made = history_damage(random, kind->sign ? h->family : h->plain, good);
+        snapshot_unref(good);
+    }
+    return made;
+}
+
 struct history history_make(struct random *random, const struct history_kind *kind,
                             unsigned versions)
 {
     ASSERT(versions <= HISTORY_MAX);
-    struct history h = {.n = versions};
+    struct history h = {.n = versions, .sign = kind->sign};
     struct zonegen gen = zonegen_open(random, "Weir.test.", kind->slots);
     gen.delegations = kind->delegations;
     name_copy(h.apex, gen.apex);
@@ -425,39 +605,22 @@ struct history history_make(struct random *random, const struct history_kind *ki
     s.signer.nsec3 = kind->nsec3;
     s.signer.nsec = !kind->nsec3;
     struct snapshot *plain = NULL, *whole = NULL;
-    unsigned spot = 0;
     time_t now = BEGIN;
     for (unsigned i = 0; i < versions; i++) {
         h.event[i] = "";
         now += (time_t)random_below(random, i % 8 == 7 ? 86400 : 600);
+        h.now[i] = now;
         if (i > 0 && random_below(random, 100) < kind->turns)
             h.event[i] = turn(random, &s, now);
         if (random_below(random, 100) < kind->blemishes)
-            spot = spot ? 0 : 1 + (unsigned)random_below(random, 1000);
+            s.spot = s.spot ? 0 : 1 + (unsigned)random_below(random, 1000);
         struct snapshot *next = zonegen_version(&gen, h.plain, plain, kind->changes);
+        struct snapshot *before = whole;
         snapshot_unref(plain);
         plain = next;
-        next = kind->sign ? signer_sign(&s.signer, plain, h.family, whole) : snapshot_ref(plain);
-        snapshot_unref(whole);
-        whole = next;
-        h.now[i] = now;
-        struct snapshot *seen =
-            spot && kind->sign ? blemish(h.family, whole, i > 0 ? h.version[i - 1] : NULL, spot)
-                               : snapshot_ref(whole);
-        if (kind->sign && random_below(random, 100) < kind->faults) {
-            h.event[i] = "signed with a fault";
-            s.signer.fault = (enum signer_fault)(1 + random_below(random, FAULTS - 1));
-            s.signer.fault_lot = (uint32_t)random_u64(random) >> 4;
-            h.version[i] = signer_sign(&s.signer, plain, h.family, whole);
-            s.signer.fault = FAULT_NONE;
-            snapshot_unref(seen);
-        } else if (random_below(random, 100) < kind->damage) {
-            h.event[i] = "damaged";
-            h.version[i] = history_damage(random, kind->sign ? h.family : h.plain, seen);
-            snapshot_unref(seen);
-        } else {
-            h.version[i] = seen;
-        }
+        whole = kind->sign ? signer_sign(&s.signer, plain, h.family, before) : snapshot_ref(plain);
+        h.version[i] = history_arrive(random, kind, &h, &s, plain, whole, before, i);
+        snapshot_unref(before);
     }
     snapshot_unref(plain);
     snapshot_unref(whole);

@@ -3,7 +3,7 @@
  * WHAT   Versions by zonegen, signed by signer where asked: between two of them names, kinds of denial, opt-out,
  *        salt and validity change, and keys roll, step by step over several versions, as real signers do it: ZSK
  *        published ahead or signing beside the old one, KSK, algorithm (signatures first, key first out), standby,
- *        revoked, of one tag. For a while some names carry bad signatures beside the good ones. Some versions are
+ *        revoked, of one tag; a salt by two chains, a kind of denial by way of both. For a while some names carry bad signatures beside the good ones. Some versions are
  *        damaged by one random blow, or signed by one who gets something wrong; the next one is whole again.
  *        Time goes on with them: `now[i]` is when version i arrives.
  */
@@ -28,6 +28,7 @@ struct history_kind {
 };
 struct history {
     uint8_t apex[16];
+    bool sign; /* as in its kind */
     struct family *plain, *family;
     unsigned n;
     struct snapshot *version[HISTORY_MAX];

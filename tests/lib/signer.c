@@ -36,6 +36,7 @@ struct signing {
     uint32_t ttl; /* of denial */
     size_t names;
     struct name *name;
+    uint32_t rrsets; /* so many were signed */
 };
 
 /* --- keys --- */
@@ -186,18 +187,21 @@ void signer_revoke_key(struct signer *signer, unsigned index)
     key->tag = dnssec_key_tag(key->rdata, key->len);
 }
 
-void signer_same_tag(uint16_t flags, uint8_t algorithm, uint32_t from, uint32_t out[2])
+void signer_same_tag(uint16_t flags, uint8_t algorithm, bool revoked, uint32_t from,
+                     uint32_t out[2])
 {
-    uint32_t *seen = mem_zalloc(65536 * sizeof(*seen));
+    uint32_t *seen = mem_zalloc(65536 * sizeof(*seen)); /* 0 is none: seeds are odd */
     struct signer signer = {0};
-    for (uint32_t seed = from | 1;; seed += 2) { /* odd: 0 is none */
-        uint16_t tag = signer.key[signer_add_key(&signer, flags, algorithm, seed)].tag;
-        signer_remove_key(&signer, 0);
-        out[0] = seen[tag];
-        out[1] = seed;
-        if (seen[tag])
-            break;
+    out[0] = 0;
+    for (uint32_t seed = from | 1; out[0] == 0; seed += 2) {
+        struct signer_key *key = &signer.key[signer_add_key(&signer, flags, algorithm, seed)];
+        uint16_t tag = key->tag;
+        if (revoked)
+            signer_revoke_key(&signer, 0);
+        out[0] = revoked ? (seen[key->tag] ? seed : 0) : seen[tag];
+        out[1] = revoked ? seen[key->tag] : seed;
         seen[tag] = seed;
+        signer_remove_key(&signer, 0);
     }
     mem_free(&seen);
 }
@@ -267,7 +271,6 @@ static bool signature_kept(struct signing *s, const struct node *node, const str
     return false;
 }
 
-/* All signatures that the version before holds over the same rrset, for those that the signer is lazy about. */
 static uint32_t lot_of(const struct node *node, uint16_t type)
 {
     uint32_t lot = type * 2654435761u;
@@ -276,11 +279,19 @@ static uint32_t lot_of(const struct node *node, uint16_t type)
     return lot >> 8;
 }
 
+/* Is it the turn of a fault at one rrset? */
+static bool fault_at_rrset(const struct signing *s, enum signer_fault fault)
+{
+    return s->signer->fault == fault && s->rrsets == s->signer->fault_lot % (2 * s->names);
+}
+
+/* All signatures that the version before holds over the same rrset, for those that the signer is lazy about. */
 static bool signatures_kept(struct signing *s, const struct node *node, const struct rrset *set)
 {
     const struct node *was = s->before ? snapshot_get(s->before, node_name(node)) : NULL;
     struct rrset was_set, sigs;
-    if (set->type == RR_DNSKEY || lot_of(node, set->type) % 100 >= s->signer->lazy || !was ||
+    bool lazy = set->type != RR_DNSKEY && lot_of(node, set->type) % 100 < s->signer->lazy;
+    if (!(lazy || fault_at_rrset(s, FAULT_OLD_SIGNATURES)) || !was ||
         !node_rrset(was, set->type, 0, &was_set) || !rrset_equal(&was_set, set, true) ||
         !node_rrset(was, RR_RRSIG, set->type, &sigs))
         return false;
@@ -330,10 +341,14 @@ static void sign_node(struct signing *s, bool cut)
         node_rrset_at(node, i, &set);
         if (cut && set.type != RR_DS && set.type != RR_NSEC)
             continue;
+        s->rrsets++;
         if (signatures_kept(s, node, &set))
             continue;
+        unsigned skipped = fault_at_rrset(s, FAULT_KEY_SKIPS)
+                               ? s->signer->fault_lot % s->signer->keys
+                               : SIGNER_KEYS;
         for (unsigned k = 0; k < s->signer->keys; k++)
-            if (key_signs(s->signer, &s->signer->key[k], set.type))
+            if (k != skipped && key_signs(s->signer, &s->signer->key[k], set.type))
                 sign_rrset(s, node, &set, &s->signer->key[k]);
     }
     edit_put(s->out, node_builder_seal(s->builder));
@@ -344,18 +359,20 @@ static void sign_node(struct signing *s, bool cut)
 
 struct types {
     uint8_t bit[8192]; /* a bit for each type there is */
+    bool window[256];  /* that have any: few do, and there are many names */
 };
 
 static void types_set(struct types *t, uint16_t type)
 {
     t->bit[type / 8] |= (uint8_t)(0x80 >> type % 8);
+    t->window[type / 256] = true;
 }
 
 static void types_write(const struct types *t, struct wbuf *w)
 {
     for (unsigned window = 0; window < 256; window++) {
         const uint8_t *octets = &t->bit[window * 32];
-        unsigned n = 32;
+        unsigned n = t->window[window] ? 32 : 0;
         while (n > 0 && octets[n - 1] == 0)
             n--;
         if (n == 0)
@@ -379,7 +396,7 @@ static void types_of(const struct signing *s, const struct name *name, struct ty
     bool apex = name_equal(name->name, s->apex);
     if (apex)
         types_set(t, RR_DNSKEY);
-    if (apex && s->signer->nsec3)
+    if (apex && (s->signer->nsec3 || (s->signer->other.there && s->signer->other.announced)))
         types_set(t, RR_NSEC3PARAM);
     if (s->signer->nsec)
         types_set(t, RR_NSEC);
@@ -388,6 +405,18 @@ static void types_of(const struct signing *s, const struct name *name, struct ty
 }
 
 /* --- names --- */
+
+/* The first delegation with DS, from some name on, passes for one without. */
+static void names_miss_ds(struct signing *s)
+{
+    for (size_t i = 0; i < s->names; i++) {
+        struct name *name = &s->name[(s->signer->fault_lot + i) % s->names];
+        if (!name->cut || name->insecure)
+            continue;
+        name->insecure = true;
+        return;
+    }
+}
 
 /* Names of the zone, in order, and copies of what is neither (glue, hidden names) to the output. */
 static void names_list(struct signing *s, const struct snapshot *plain)
@@ -412,6 +441,8 @@ static void names_list(struct signing *s, const struct snapshot *plain)
         s->name[s->names++] = (struct name){
             .node = node, .name = name, .cut = cut, .insecure = cut && !node_has(node, RR_DS)};
     }
+    if (s->signer->fault == FAULT_DS_UNSEEN)
+        names_miss_ds(s);
 }
 
 /* Is it the fault's turn, at one of n? */
@@ -423,6 +454,27 @@ static bool fault_at(const struct signing *s, enum signer_fault fault, size_t i,
 static void types_spoil(struct types *t, uint32_t lot)
 {
     t->bit[lot % 4] ^= (uint8_t)(1 << lot % 7);
+    t->window[0] = true;
+}
+
+static struct signer_chain chain_first(const struct signer *signer)
+{
+    struct signer_chain first = {.there = signer->nsec3,
+                                 .announced = true,
+                                 .iterations = signer->iterations,
+                                 .salt_len = signer->salt_len};
+    memcpy(first.salt, signer->salt, signer->salt_len);
+    return first;
+}
+
+static void put_nsec3param(struct signing *s, const struct signer_chain *chain)
+{
+    uint8_t param[5 + 8] = {1, 0};
+    put_u16(param + 2, chain->iterations);
+    param[4] = chain->salt_len;
+    memcpy(param + 5, chain->salt, chain->salt_len);
+    int rc = node_builder_add(s->builder, RR_NSEC3PARAM, 0, param, (uint16_t)(5 + chain->salt_len));
+    ASSERT(rc == 0);
 }
 
 static void put_apex_extras(struct signing *s)
@@ -444,15 +496,11 @@ static void put_apex_extras(struct signing *s)
         ASSERT(rc == 0);
         signer_close(&idle);
     }
-    if (!s->signer->nsec3)
-        return;
-    uint8_t param[5 + 8] = {1, 0};
-    put_u16(param + 2, s->signer->iterations);
-    param[4] = s->signer->salt_len;
-    memcpy(param + 5, s->signer->salt, s->signer->salt_len);
-    int rc =
-        node_builder_add(s->builder, RR_NSEC3PARAM, 0, param, (uint16_t)(5 + s->signer->salt_len));
-    ASSERT(rc == 0);
+    struct signer_chain first = chain_first(s->signer);
+    const struct signer_chain *chains[] = {&first, &s->signer->other};
+    for (unsigned i = 0; i < 2; i++)
+        if (chains[i]->there && chains[i]->announced)
+            put_nsec3param(s, chains[i]);
 }
 
 static void put_names(struct signing *s)
@@ -506,7 +554,8 @@ static void hash_owner(const struct signing *s, const uint8_t hash[20],
 
 /* Each name and each of its ancestors below the apex; opt-out leaves insecure delegations out.
  * Sorted, each once. */
-static size_t hashes_list(const struct signing *s, struct name **out)
+static size_t hashes_list(const struct signing *s, const struct signer_chain *chain,
+                          struct name **out)
 {
     size_t n = 0, cap = 2;
     unsigned apex_labels = name_labels(s->apex);
@@ -528,7 +577,7 @@ static size_t hashes_list(const struct signing *s, struct name **out)
     if (s->signer->fault == FAULT_EXTRA)
         list[n++] = (struct name){.name = nosuch};
     for (size_t i = 0; i < n; i++)
-        dnssec_nsec3_hash(list[i].name, s->signer->iterations, s->signer->salt, s->signer->salt_len,
+        dnssec_nsec3_hash(list[i].name, chain->iterations, chain->salt, chain->salt_len,
                           list[i].hash);
     qsort(list, n, sizeof(list[0]), hash_cmp);
     size_t kept = 0;
@@ -544,11 +593,11 @@ static size_t hashes_list(const struct signing *s, struct name **out)
     return kept;
 }
 
-static void put_nsec3(struct signing *s)
+static void put_nsec3(struct signing *s, const struct signer_chain *chain)
 {
     static uint8_t rdata[64 + 256 * 34];
     struct name *list;
-    size_t n = hashes_list(s, &list);
+    size_t n = hashes_list(s, chain, &list);
     if (s->signer->fault == FAULT_LEFT_OUT && n > 1) {
         size_t at = s->signer->fault_lot % n--;
         memmove(&list[at], &list[at + 1], (n - at) * sizeof(list[0]));
@@ -559,9 +608,9 @@ static void put_nsec3(struct signing *s)
         struct wbuf w = wbuf_open(rdata, sizeof(rdata));
         wbuf_u8(&w, 1);
         wbuf_u8(&w, s->signer->opt_out != fault_at(s, FAULT_OPT_OUT, i, n));
-        wbuf_u16(&w, s->signer->iterations);
-        wbuf_u8(&w, s->signer->salt_len);
-        wbuf_put(&w, s->signer->salt, s->signer->salt_len);
+        wbuf_u16(&w, chain->iterations);
+        wbuf_u8(&w, chain->salt_len);
+        wbuf_put(&w, chain->salt, chain->salt_len);
         wbuf_u8(&w, 20);
         wbuf_put(&w, list[(i + 1 + fault_at(s, FAULT_NEXT, i, n)) % n].hash, 20);
         types_of(s, &list[i], &types);
@@ -630,8 +679,11 @@ struct snapshot *signer_sign(const struct signer *signer, const struct snapshot 
                         .ttl = soa.minimum < soa.ttl ? soa.minimum : soa.ttl};
     names_list(&s, plain);
     put_names(&s);
-    if (signer->nsec3)
-        put_nsec3(&s);
+    struct signer_chain first = chain_first(signer);
+    if (first.there)
+        put_nsec3(&s, &first);
+    if (signer->other.there)
+        put_nsec3(&s, &signer->other);
     mem_free(&s.name);
     node_builder_free(&s.builder);
     dnssec_scratch_free(&s.scratch);

@@ -25,11 +25,15 @@ enum signer_fault {
     FAULT_EXTRA,    /* NSEC3: a record for a name that is not there */
     FAULT_OPT_OUT,  /* NSEC3: one record's opt-out is not as the others' */
     FAULT_BITMAP,
-    FAULT_NEXT, /* leads one too far */
-    FAULT_KEY_GONE,       /* one that signs is not published */
-    FAULT_KEY_IDLE,       /* one of another algorithm is published and signs nothing */
+    FAULT_NEXT,           /* leads one too far */
     FAULT_BELOW_SIGNED,   /* what came to lie below a cut or DNAME is as it was before */
     FAULT_BELOW_UNSIGNED, /* what no longer does, too */
+    FAULT_DS_UNSEEN, /* a delegation with DS is taken for one without: left to opt-out, or listed without RRSIG */
+    FAULT_KEYS,                  /* those from here on have to do with keys: */
+    FAULT_KEY_GONE = FAULT_KEYS, /* one that signs is not published */
+    FAULT_KEY_IDLE,              /* one of another algorithm is published and signs nothing */
+    FAULT_KEY_SKIPS,             /* one does not sign one rrset */
+    FAULT_OLD_SIGNATURES, /* one rrset keeps those of the version before, by whatever key they are */
     FAULTS
 };
 
@@ -41,15 +45,23 @@ struct signer_key {
     uint16_t len, tag;
     bool publish, sign; /* both true by signer_add_key; either may come before the other */
 };
+struct
+    signer_chain { /* of NSEC3, beside the first one: while the salt changes, or NSEC3 comes or goes */
+    bool there, announced; /* by NSEC3PARAM */
+    uint16_t iterations;
+    uint8_t salt_len, salt[8];
+};
 struct signer {
     uint32_t inception, expiration;
-    unsigned lazy; /* of a hundred rrsets that are as they were, so many keep their signatures, whoever made them */
+    unsigned
+        lazy; /* of a hundred rrsets that are as they were, so many keep their signatures, whoever made them */
     enum signer_fault fault;
-    uint32_t fault_lot;  /* where */
-    bool spoil_to_come;  /* some signatures by keys that are not published are bogus */
+    uint32_t fault_lot; /* where */
+    bool spoil_to_come; /* some signatures by keys that are not published are bogus */
     bool nsec, nsec3, opt_out;
     uint16_t iterations;
     uint8_t salt_len, salt[8];
+    struct signer_chain other; /* its parameters are not the first chain's */
     unsigned keys;
     struct signer_key key[SIGNER_KEYS];
 };
@@ -65,8 +77,9 @@ unsigned signer_add_key(struct signer *signer, uint16_t flags, uint8_t algorithm
 void signer_remove_key(struct signer *signer, unsigned index);
 /* RFC 5011: it signs on, under another tag. */
 void signer_revoke_key(struct signer *signer, unsigned index);
-/* Two seeds whose keys have the same tag. */
-void signer_same_tag(uint16_t flags, uint8_t algorithm, uint32_t from, uint32_t out[2]);
+/* Two seeds whose keys have the same tag; revoked: when the first one is. */
+void signer_same_tag(uint16_t flags, uint8_t algorithm, bool revoked, uint32_t from,
+                     uint32_t out[2]);
 
 /* The signed version. before: the last one, or NULL. The caller gets a reference. */
 struct snapshot *signer_sign(const struct signer *signer, const struct snapshot *plain,

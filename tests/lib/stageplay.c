@@ -175,6 +175,31 @@ void stageplay_drop(struct stageplay *play, struct stageresult *result)
     stageresult_fini(result);
 }
 
+static bool finding_among(const struct findings *findings, const struct finding *wanted)
+{
+    for (size_t i = 0; i < findings->n; i++) {
+        const struct finding *f = &findings->list[i];
+        bool same_owner = !f->owner || !wanted->owner ? f->owner == wanted->owner
+                                                      : name_equal(f->owner, wanted->owner);
+        if (f->type == wanted->type && same_owner && f->rrtype == wanted->rrtype)
+            return true;
+    }
+    return false;
+}
+
+const struct finding *stageresult_found_only(const struct stageresult *part,
+                                             const struct stageresult *whole)
+{
+    if (whole->findings->total > whole->findings->n)
+        return NULL; /* not all were kept */
+    for (size_t i = 0; i < part->findings->n; i++) {
+        const struct finding *f = &part->findings->list[i];
+        if (f->verdict != STAGE_PASS && !finding_among(whole->findings, f))
+            return f;
+    }
+    return NULL;
+}
+
 char *stageresult_print(const struct stageresult *result)
 {
     char *text = NULL;

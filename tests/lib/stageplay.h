@@ -36,6 +36,9 @@ struct stageresult stageplay_run(struct stageplay *play, const struct snapshot *
                                  bool woken, struct par *par);
 void stageplay_accept(struct stageplay *play, struct stageresult *result);
 void stageplay_drop(struct stageplay *play, struct stageresult *result);
+/* A finding of `part` that is no note and not in `whole` as well, or NULL. Code, owner and type count. */
+const struct finding *stageresult_found_only(const struct stageresult *part,
+                                             const struct stageresult *whole);
 /* The findings as text, one a line, sorted; the caller frees. */
 char *stageresult_print(const struct stageresult *result);
 

@@ -119,6 +119,13 @@ static void zonegen_add_many(struct zonegen *gen, struct edit *e, const uint8_t 
     zonegen_add_random(gen, e, owner, unknown, random_below(&gen->random, 40));
 }
 
+static void zonegen_add_ds(struct zonegen *gen, struct edit *e, const uint8_t *owner)
+{
+    uint8_t ds[36] = {0x12, 0x34, 13, 2};
+    random_octets(&gen->random, ds + 4, 32);
+    zonegen_add(e, owner, RR_DS, ds, sizeof(ds));
+}
+
 static void zonegen_add_cut(struct zonegen *gen, struct edit *e, const uint8_t *owner,
                             enum kind kind)
 {
@@ -131,11 +138,8 @@ static void zonegen_add_cut(struct zonegen *gen, struct edit *e, const uint8_t *
         zonegen_add(e, owner, RR_NS, owner, name_len(owner)); /* glue at the cut itself */
         zonegen_add_addresses(gen, e, owner);
     }
-    if (kind == KIND_CUT_DS || random_below(&gen->random, 4) == 0) {
-        uint8_t ds[36] = {0x12, 0x34, 13, 2};
-        random_octets(&gen->random, ds + 4, 32);
-        zonegen_add(e, owner, RR_DS, ds, sizeof(ds));
-    }
+    if (kind == KIND_CUT_DS || random_below(&gen->random, 4) == 0)
+        zonegen_add_ds(gen, e, owner);
 }
 
 /* Octets that are rare in names, an upper-case label, the longest label. */
@@ -247,6 +251,102 @@ static void zonegen_write(struct zonegen *gen, struct edit *e, unsigned slot)
     }
 }
 
+/* --- one thing comes or goes, and all else around the slot stays --- */
+
+static bool zonegen_has(struct edit *e, const uint8_t *owner, uint16_t type)
+{
+    const struct node *node = edit_get(e, owner);
+    return node && node_has(node, type);
+}
+
+static bool skip_type(void *ctx, const struct rrset *set)
+{
+    return set->type == *(const uint16_t *)ctx;
+}
+
+static void zonegen_del(struct edit *e, const uint8_t *owner, uint16_t type)
+{
+    const struct node *node = edit_get(e, owner);
+    if (!node)
+        return;
+    struct node_builder *builder = node_builder_new();
+    node_builder_begin(builder, node_name(node));
+    node_builder_add_node(builder, node, skip_type, &type);
+    struct node *made = node_builder_seal(builder);
+    if (made)
+        edit_put(e, made);
+    else
+        edit_remove(e, owner);
+    node_builder_free(&builder);
+}
+
+static void zonegen_flip_delegation(struct zonegen *gen, struct edit *e, const uint8_t *owner)
+{
+    uint8_t ns[NAME_MAX_OCTETS];
+    if (!zonegen_has(e, owner, RR_NS)) {
+        zonegen_del(e, owner, RR_DNAME);
+        zonegen_add(e, owner, RR_NS, ns, zonegen_target(gen, ns));
+        return;
+    }
+    zonegen_del(e, owner, RR_DS);
+    zonegen_del(e, owner, RR_NS);
+}
+
+static void zonegen_flip_ds(struct zonegen *gen, struct edit *e, const uint8_t *owner)
+{
+    if (zonegen_has(e, owner, RR_DS))
+        zonegen_del(e, owner, RR_DS);
+    else if (zonegen_has(e, owner, RR_NS))
+        zonegen_add_ds(gen, e, owner);
+}
+
+static void zonegen_flip_dname(struct zonegen *gen, struct edit *e, const uint8_t *owner)
+{
+    uint8_t target[NAME_MAX_OCTETS];
+    if (zonegen_has(e, owner, RR_DNAME))
+        zonegen_del(e, owner, RR_DNAME);
+    else if (!zonegen_has(e, owner, RR_NS))
+        zonegen_add(e, owner, RR_DNAME, target, zonegen_target(gen, target));
+}
+
+static void zonegen_flip_below(struct zonegen *gen, struct edit *e, const uint8_t *owner,
+                               const char *label, const char *over)
+{
+    uint8_t name[NAME_MAX_OCTETS];
+    zonegen_join(label, owner, name);
+    if (over)
+        zonegen_join(over, name, name);
+    if (!edit_remove(e, name))
+        zonegen_add_text(gen, e, name);
+}
+
+static void zonegen_flip(struct zonegen *gen, struct edit *e, unsigned slot)
+{
+    uint8_t owner[NAME_MAX_OCTETS];
+    zonegen_name(gen, slot, owner);
+    bool alias = zonegen_has(e, owner, RR_CNAME);
+    switch (random_below(&gen->random, 6)) {
+    case 0:
+    case 1:
+        zonegen_flip_ds(gen, e, owner);
+        break;
+    case 2:
+        if (!alias)
+            zonegen_flip_delegation(gen, e, owner);
+        break;
+    case 3:
+        if (!alias)
+            zonegen_flip_dname(gen, e, owner);
+        break;
+    case 4:
+        zonegen_flip_below(gen, e, owner, "mid", "deep");
+        break;
+    default:
+        zonegen_flip_below(gen, e, owner, "*", NULL);
+        break;
+    }
+}
+
 static void zonegen_write_soa(struct zonegen *gen, struct edit *e, uint32_t serial)
 {
     uint8_t rdata[2 * NAME_MAX_OCTETS + 20];
@@ -290,6 +390,10 @@ void zonegen_step(struct zonegen *gen, struct edit *e, unsigned changes)
     zonegen_write_apex(gen, e);
     for (unsigned i = 0; i < changes; i++) {
         unsigned slot = (unsigned)random_below(&gen->random, gen->slots);
+        if (random_below(&gen->random, 3) == 0) {
+            zonegen_flip(gen, e, slot);
+            continue;
+        }
         zonegen_name(gen, slot, owner);
         zonegen_clear(owner, e);
         zonegen_write(gen, e, slot);

@@ -3,8 +3,9 @@
  * WHAT   A zone of `slots`. Each slot owns a name (some below the name of an earlier slot) and a
  *        little around it, and holds one kind of content: a host, a delegation with or without DS
  *        and glue, an empty non-terminal, a wildcard, CNAME, DNAME, unknown and odd types, or
- *        nothing. A step gives some slots another content. Slots that have others below them become
- *        delegations and DNAMEs too, so whole subtrees change their status. The zone is unsigned;
+ *        nothing. A step gives some slots another content, or lets one thing there come or go: the DS of a delegation,
+ *        a delegation or DNAME over what is there, an empty non-terminal, a wildcard. Slots that have others below
+ *        them become delegations and DNAMEs too, so whole subtrees change their status. The zone is unsigned;
  *        signer.h signs it.
  * WHO    One thread. Everything follows from the random struct at zonegen_open.
  */
