@@ -43,7 +43,7 @@ static const struct option validate_options[] = {
      .fallback = "if-present",
      .words = zonemd_words,
      .help = "the digest of the zone (RFC 8976): require one that verifies, verify it if it is "
-             "there, or do not look at it"},
+             "there (all of the zone is hashed then, at every change), or do not look at it"},
     {.name = "max_clock_skew",
      .kind = OPTION_SECONDS,
      FIELD(max_clock_skew),
@@ -267,7 +267,7 @@ static void validate_conf_close(void *conf)
 const struct stage_type stage_validate = {
     .name = "validate",
     .summary = "refuses a signed zone in which anything would not validate",
-    .flags = STAGE_CHECK_ONLY | STAGE_WHOLE_ZONE,
+    .flags = STAGE_CHECK_ONLY,
     .conf_size = sizeof(struct validate_conf),
     .options = validate_options,
     .findings = validate_findings,
