@@ -368,7 +368,8 @@ static void zone_accept(struct zone *z, struct candidate **cp, time_t now, bool 
              LOG_KV("notes", LOG_U(c->findings->by_verdict[STAGE_PASS])),
              LOG_KV("chain_s", LOG_F(c->seconds)));
     /* What time alone brought up is an alarm: nobody else is going to look. */
-    log_findings(z, c, woken ? LOG_WARN : LOG_INFO, STAGE_PASS);
+    bool by_time = woken && old && old->chain == v->chain;
+    log_findings(z, c, by_time ? LOG_WARN : LOG_INFO, STAGE_PASS);
     if (old)
         rcu_defer(&old->rcu, drop_version);
     bool held_stays = woken || in_question(held, v->origin, c->serial);
@@ -416,23 +417,34 @@ static void zone_hold(struct zone *z, struct candidate **cp)
     candidate_free(&before);
 }
 
+/* v: what is served, or NULL. by_time: that is what was judged again, for nothing but time has passed. */
+static const char *refused_words(const struct version *v, const struct candidate *c, bool by_time)
+{
+    bool retry = c->verdict == STAGE_RETRY;
+    if (!v)
+        return retry ? "version cannot be judged now: there is none to serve yet, it will be tried "
+                       "again"
+                     : "version refused: there is none to serve yet";
+    if (retry)
+        return "version cannot be judged now: the last good version stays, it will be tried again";
+    if (!by_time)
+        return "version refused: the last good version stays";
+    return v->serve_until && v->serve_until < c->at
+               ? "the version that is served is no longer good: SERVFAIL is answered until there "
+                 "is a better one"
+               : "the version that is served is no longer good: it is served on until there is a "
+                 "better one";
+}
+
 static void zone_refuse(struct zone *z, struct candidate **cp)
 {
     struct candidate *c = *cp;
     struct version *v = zone_version(z);
     bool retry = c->verdict == STAGE_RETRY;
-    const char *say =
-        c->woken && v && !retry ? (v->serve_until && v->serve_until < c->at
-                                       ? "the version that is served is no longer good: SERVFAIL "
-                                         "is answered until there is a better one"
-                                       : "the version that is served is no longer good: it is "
-                                         "served on until there is a better one")
-        : v ? (retry ? "version cannot be judged now: the last good version stays, it "
-                       "will be tried again"
-                     : "version refused: the last good version stays")
-            : (retry ? "version cannot be judged now: there is none to serve yet, it "
-                       "will be tried again"
-                     : "version refused: there is none to serve yet");
+    pthread_mutex_lock(&z->lock);
+    bool by_time = c->woken && v && v->chain == z->run->chain; /* else the chain is another one */
+    pthread_mutex_unlock(&z->lock);
+    const char *say = refused_words(v, c, by_time);
     log_line(
         LOG_WARN, say,
         (const struct log_pair[]){LOG_KV("zone", LOG_S(z->text)),
