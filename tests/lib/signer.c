@@ -6,6 +6,7 @@
  * that are signed, then with them.
  */
 #include "tests/lib/signer.h"
+#include "tests/lib/types.h"
 
 #include "pipeline/base/alloc.h"
 
@@ -17,8 +18,6 @@
 #include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-enum { SIGNATURE_MAX = 256 };
 
 struct name {                /* a name of the zone that denial speaks of */
     const struct node *node; /* NULL: an empty non-terminal */
@@ -41,27 +40,29 @@ struct signing {
 
 /* --- keys --- */
 
-static EVP_PKEY *key_p256(const uint8_t secret[32], uint8_t public[64])
+/* half: octets of a coordinate. */
+static EVP_PKEY *key_ec(int curve, size_t half, const uint8_t secret[32], uint8_t *public)
 {
-    EC_GROUP *group = EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1);
+    EC_GROUP *group = EC_GROUP_new_by_curve_name(curve);
     EC_POINT *point = EC_POINT_new(group);
     BIGNUM *d = BN_bin2bn(secret, 32, NULL);
-    uint8_t octets[65];
+    uint8_t octets[1 + 2 * 48];
+    size_t len = 1 + 2 * half;
     int ok =
         EC_POINT_mul(group, point, d, NULL, NULL, NULL) &&
-        EC_POINT_point2oct(group, point, POINT_CONVERSION_UNCOMPRESSED, octets, 65, NULL) == 65;
+        EC_POINT_point2oct(group, point, POINT_CONVERSION_UNCOMPRESSED, octets, len, NULL) == len;
     OSSL_PARAM_BLD *build = OSSL_PARAM_BLD_new();
     ok = ok &&
-         OSSL_PARAM_BLD_push_utf8_string(build, OSSL_PKEY_PARAM_GROUP_NAME, "prime256v1", 0) &&
+         OSSL_PARAM_BLD_push_utf8_string(build, OSSL_PKEY_PARAM_GROUP_NAME, OBJ_nid2sn(curve), 0) &&
          OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_PRIV_KEY, d) &&
-         OSSL_PARAM_BLD_push_octet_string(build, OSSL_PKEY_PARAM_PUB_KEY, octets, 65);
+         OSSL_PARAM_BLD_push_octet_string(build, OSSL_PKEY_PARAM_PUB_KEY, octets, len);
     OSSL_PARAM *params = OSSL_PARAM_BLD_to_param(build);
     EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
     EVP_PKEY *key = NULL;
     ok = ok && EVP_PKEY_fromdata_init(ctx) == 1 &&
          EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_KEYPAIR, params) == 1;
     ASSERT(ok);
-    memcpy(public, octets + 1, 64);
+    memcpy(public, octets + 1, len - 1);
     EVP_PKEY_CTX_free(ctx);
     OSSL_PARAM_free(params);
     OSSL_PARAM_BLD_free(build);
@@ -99,21 +100,12 @@ static EVP_PKEY *key_rsa(uint8_t *public, size_t *len)
     return only;
 }
 
-static EVP_PKEY *key_p384(uint8_t public[96])
+static EVP_PKEY *key_ed448(const uint8_t secret[32], uint8_t public[57])
 {
-    uint8_t point[97];
-    size_t len;
-    EVP_PKEY *key = EVP_EC_gen("P-384");
-    int ok = key && EVP_PKEY_get_octet_string_param(key, OSSL_PKEY_PARAM_PUB_KEY, point,
-                                                    sizeof(point), &len);
-    ASSERT(ok && len == sizeof(point));
-    memcpy(public, point + 1, 96);
-    return key;
-}
-
-static EVP_PKEY *key_ed448(uint8_t public[57])
-{
-    EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "ED448");
+    uint8_t long_secret[57] = {0};
+    memcpy(long_secret, secret, 32);
+    EVP_PKEY *key =
+        EVP_PKEY_new_raw_private_key(EVP_PKEY_ED448, NULL, long_secret, sizeof(long_secret));
     size_t len = 57;
     int ok = key && EVP_PKEY_get_raw_public_key(key, public, &len) == 1;
     ASSERT(ok && len == 57);
@@ -151,16 +143,16 @@ unsigned signer_add_key(struct signer *signer, uint16_t flags, uint8_t algorithm
     key->rdata[2] = 3;
     key->rdata[3] = algorithm;
     if (algorithm == ALG_ECDSAP256) {
-        key->private = key_p256(secret, key->rdata + 4);
+        key->private = key_ec(NID_X9_62_prime256v1, 32, secret, key->rdata + 4);
         key->len = 4 + 64;
     } else if (algorithm == ALG_ED25519) {
         key->private = key_ed25519(secret, key->rdata + 4);
         key->len = 4 + 32;
     } else if (algorithm == ALG_ECDSAP384) {
-        key->private = key_p384(key->rdata + 4);
+        key->private = key_ec(NID_secp384r1, 48, secret, key->rdata + 4);
         key->len = 4 + 96;
     } else if (algorithm == ALG_ED448) {
-        key->private = key_ed448(key->rdata + 4);
+        key->private = key_ed448(secret, key->rdata + 4);
         key->len = 4 + 57;
     } else {
         size_t len;
@@ -299,34 +291,65 @@ static bool signatures_kept(struct signing *s, const struct node *node, const st
     return true;
 }
 
-static void sign_rrset(struct signing *s, const struct node *node, const struct rrset *set,
-                       const struct signer_key *key)
+/* RRSIG rdata up to the signature; returns its length. */
+static size_t rrsig_head(const struct signer *signer, const struct signer_key *key,
+                         const uint8_t *apex, const uint8_t *owner, const struct rrset *set,
+                         uint8_t rdata[SIGNER_RRSIG_MAX])
 {
-    const uint8_t *owner = node_name(node);
-    uint8_t rdata[18 + NAME_MAX_OCTETS + SIGNATURE_MAX];
-    struct wbuf w = wbuf_open(rdata, sizeof(rdata));
+    struct wbuf w = wbuf_open(rdata, SIGNER_RRSIG_MAX);
     wbuf_u16(&w, set->type);
     wbuf_u8(&w, key->rdata[3]);
     wbuf_u8(&w, (uint8_t)(name_labels(owner) - name_is_wildcard(owner)));
     wbuf_u32(&w, set->ttl);
-    wbuf_u32(&w, s->signer->expiration);
-    wbuf_u32(&w, s->signer->inception);
+    wbuf_u32(&w, signer->expiration);
+    wbuf_u32(&w, signer->inception);
     wbuf_u16(&w, key->tag);
-    wbuf_put(&w, s->apex, name_len(s->apex));
-    size_t head = wbuf_len(&w);
-    if (signature_kept(s, node, set, rdata, head))
-        return;
-    wbuf_u8(&w, 0); /* a signature of some length, for rrsig_parse */
+    wbuf_put(&w, apex, name_len(apex));
+    return wbuf_len(&w);
+}
+
+static size_t rrsig_end(struct dnssec_scratch *scratch, const struct signer_key *key,
+                        const uint8_t *owner, const struct rrset *set,
+                        uint8_t rdata[SIGNER_RRSIG_MAX], size_t head)
+{
     struct rrsig view;
-    bool ok = rrsig_parse(rdata, wbuf_len(&w), &view);
+    rdata[head] = 0; /* a signature of some length, for rrsig_parse */
+    bool ok = rrsig_parse(rdata, head + 1, &view);
     ASSERT(ok);
     size_t len;
-    const uint8_t *octets = dnssec_input(s->scratch, owner, set, &view, rdata, &len);
+    const uint8_t *octets = dnssec_input(scratch, owner, set, &view, rdata, &len);
     ASSERT(octets);
-    size_t n = sign_octets(key->private, key->rdata[3], octets, len, rdata + head);
+    return head + sign_octets(key->private, key->rdata[3], octets, len, rdata + head);
+}
+
+size_t signer_rrsig(const struct signer *signer, unsigned key, const uint8_t *apex,
+                    const uint8_t *owner, const struct rrset *set, uint8_t rdata[SIGNER_RRSIG_MAX])
+{
+    size_t head = rrsig_head(signer, &signer->key[key], apex, owner, set, rdata);
+    return signer_rrsig_end(signer, key, owner, set, rdata, head);
+}
+
+size_t signer_rrsig_end(const struct signer *signer, unsigned key, const uint8_t *owner,
+                        const struct rrset *set, uint8_t rdata[SIGNER_RRSIG_MAX], size_t head)
+{
+    ASSERT(key < signer->keys);
+    struct dnssec_scratch *scratch = dnssec_scratch_new();
+    size_t len = rrsig_end(scratch, &signer->key[key], owner, set, rdata, head);
+    dnssec_scratch_free(&scratch);
+    return len;
+}
+
+static void sign_rrset(struct signing *s, const struct node *node, const struct rrset *set,
+                       const struct signer_key *key)
+{
+    uint8_t rdata[SIGNER_RRSIG_MAX];
+    size_t head = rrsig_head(s->signer, key, s->apex, node_name(node), set, rdata);
+    if (signature_kept(s, node, set, rdata, head))
+        return;
+    size_t len = rrsig_end(s->scratch, key, node_name(node), set, rdata, head);
     if (s->signer->spoil_to_come && !key->publish && lot_of(node, set->type) % 5 == 0)
-        rdata[head + n - 1] ^= 1;
-    int rc = node_builder_add(s->builder, RR_RRSIG, set->ttl, rdata, (uint16_t)(head + n));
+        rdata[len - 1] ^= 1;
+    int rc = node_builder_add(s->builder, RR_RRSIG, set->ttl, rdata, (uint16_t)len);
     ASSERT(rc == 0);
 }
 
@@ -356,32 +379,6 @@ static void sign_node(struct signing *s, bool cut)
 }
 
 /* --- bitmaps --- */
-
-struct types {
-    uint8_t bit[8192]; /* a bit for each type there is */
-    bool window[256];  /* that have any: few do, and there are many names */
-};
-
-static void types_set(struct types *t, uint16_t type)
-{
-    t->bit[type / 8] |= (uint8_t)(0x80 >> type % 8);
-    t->window[type / 256] = true;
-}
-
-static void types_write(const struct types *t, struct wbuf *w)
-{
-    for (unsigned window = 0; window < 256; window++) {
-        const uint8_t *octets = &t->bit[window * 32];
-        unsigned n = t->window[window] ? 32 : 0;
-        while (n > 0 && octets[n - 1] == 0)
-            n--;
-        if (n == 0)
-            continue;
-        wbuf_u8(w, (uint8_t)window);
-        wbuf_u8(w, (uint8_t)n);
-        wbuf_put(w, octets, n);
-    }
-}
 
 static void types_of(const struct signing *s, const struct name *name, struct types *t)
 {

@@ -37,7 +37,11 @@ enum signer_fault {
     FAULTS
 };
 
-enum { SIGNER_KEY_MAX = 4 + 4 + 256 };
+enum {
+    SIGNER_KEY_MAX = 4 + 4 + 256,
+    SIGNATURE_MAX = 256,
+    SIGNER_RRSIG_MAX = 18 + NAME_MAX_OCTETS + SIGNATURE_MAX
+};
 
 struct signer_key {
     void *private;                 /* EVP_PKEY */
@@ -70,9 +74,9 @@ struct signer {
  */
 struct signer signer_open(time_t now, uint32_t seed);
 void signer_close(struct signer *signer);
-/* flags: DNSKEY_ZONE, with DNSKEY_SEP or not. algorithm: all that dnssec_supported. Those but ALG_ECDSAP256 and
- * ALG_ED25519 do not follow from the seed: one key of 2048 bits serves all that are RSA. Returns its index. Where an algorithm has keys with and without SEP, the one signs the DNSKEY set, the other
- * all else. */
+/* flags: DNSKEY_ZONE, with DNSKEY_SEP or not. algorithm: all that dnssec_supported. RSA alone does not follow from the
+ * seed: one key of 2048 bits, made when first asked for, serves all that are RSA. Returns its index. Where an algorithm
+ * has keys with and without SEP, the one signs the DNSKEY set, the other all else. */
 unsigned signer_add_key(struct signer *signer, uint16_t flags, uint8_t algorithm, uint32_t seed);
 void signer_remove_key(struct signer *signer, unsigned index);
 /* RFC 5011: it signs on, under another tag. */
@@ -88,6 +92,13 @@ struct snapshot *signer_sign(const struct signer *signer, const struct snapshot 
 /* Puts a node into `out` with its signatures made anew, as of an authoritative name or of a cut. */
 void signer_put(const struct signer *signer, struct edit *out, const uint8_t *apex,
                 const struct node *node, bool cut);
+/* The RRSIG that one key makes over an rrset; returns its length. */
+size_t signer_rrsig(const struct signer *signer, unsigned key, const uint8_t *apex, const uint8_t *owner,
+                    const struct rrset *set, uint8_t rdata[SIGNER_RRSIG_MAX]);
+/* Signs what rdata says up to the signature, whatever that is, and puts the signature behind it; returns the length of
+ * both. labels must not be more than the owner's. */
+size_t signer_rrsig_end(const struct signer *signer, unsigned key, const uint8_t *owner, const struct rrset *set,
+                        uint8_t rdata[SIGNER_RRSIG_MAX], size_t head);
 /* The owner of the name's NSEC3; out may be name. */
 void signer_nsec3_owner(const struct signer *signer, const uint8_t *apex, const uint8_t *name,
                         uint8_t out[NAME_MAX_OCTETS]);

@@ -81,6 +81,16 @@ void stageplay_forget(struct stageplay *play)
     play->state = NULL;
 }
 
+void stageplay_resume(struct stageplay *play, const struct snapshot *prev, const uint8_t *octets,
+                      size_t len)
+{
+    ASSERT(play->type->flags & STAGE_CHECK_ONLY);
+    stageplay_forget(play);
+    play->prev = snapshot_ref(prev);
+    play->state = play->type->state_load(octets, len);
+    ASSERT(play->state);
+}
+
 void stageplay_close(struct stageplay *play)
 {
     stageplay_forget(play);

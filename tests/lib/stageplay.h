@@ -32,6 +32,9 @@ int stageplay_open(struct stageplay *play, const struct stage_type *type, const 
 void stageplay_close(struct stageplay *play);
 /* Forgets what was accepted: the next run is a first load. */
 void stageplay_forget(struct stageplay *play);
+/* As if `prev` had been accepted and had left the state that these octets are (state_save's). For a check-only stage. */
+void stageplay_resume(struct stageplay *play, const struct snapshot *prev, const uint8_t *octets,
+                      size_t len);
 struct stageresult stageplay_run(struct stageplay *play, const struct snapshot *next, time_t now,
                                  bool woken, struct par *par);
 void stageplay_accept(struct stageplay *play, struct stageresult *result);
