@@ -157,7 +157,9 @@ static void judge(struct fuzz *f, bool woken)
     struct stageresult part = stageplay_run(&f->play, f->version, f->now, woken, NULL);
     struct stageresult whole = stageplay_run(&f->fresh, f->version, f->now, false, NULL);
     /* where nothing changed and no time has come, there is nothing to say */
-    bool silent = !woken && part.findings->total == 0 && f->play.prev && part.next == f->play.prev;
+    struct changeset *delta = changeset_between(f->play.prev, f->version);
+    bool silent = !woken && part.findings->total == 0 && f->play.prev && delta->n == 0;
+    changeset_unref(delta);
     if (!silent && part.verdict != whole.verdict) {
         char *x = stageresult_print(&part), *y = stageresult_print(&whole);
         fprintf(stderr, "from the last version:\n%sfrom nothing:\n%s", x, y);
