@@ -129,7 +129,7 @@ $(B)/tests/fuzz/%_replay: $(B)/tests/fuzz/%_fuzz.o $(B)/tests/fuzz/replay_main.o
 # answer_fuzz asks zones that the test library holds.
 $(B)/tests/fuzz/answer_fuzz $(B)/tests/fuzz/answer_replay: $(B)/tests/lib/held.o $(B)/tests/lib/forge.o
 # validate_fuzz plays the stage on zones that the test library makes and signs.
-$(B)/tests/fuzz/validate_fuzz $(B)/tests/fuzz/validate_replay: $(patsubst %,$(B)/tests/lib/%.o,history signer stageplay zonegen random)
+$(B)/tests/fuzz/validate_fuzz $(B)/tests/fuzz/validate_replay: $(patsubst %,$(B)/tests/lib/%.o,history signer stageplay types zonegen random)
 
 .PHONY: bench
 bench: all $(BENCH_BIN) ## figures as ratios against NSD and Knot in the same run
