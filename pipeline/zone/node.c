@@ -224,6 +224,8 @@ static void merge_sort(const struct node_builder *b, struct entry *e, size_t n)
 static void builder_settle(struct node_builder *b)
 {
     struct entry *e = b->entry;
+    if (b->n == 0)
+        return;
     merge_sort(b, e + b->sorted, b->n - b->sorted);
     merge(b, e, b->sorted, b->n);
     size_t n = 0;

@@ -17,7 +17,8 @@ struct items walk_all(const struct check *check)
     const struct snapshot *s = check->run->next;
     struct items all = {.item =
                             arena_alloc(check->run->scratch, (s->names + 1) * sizeof(all.item[0]))};
-    const struct item *fresh = check->fresh.item, *fresh_end = fresh + check->fresh.n;
+    const struct items *fresh = &check->fresh;
+    size_t seen = 0; /* of those that are fresh */
     struct status_walk walk;
     status_walk_begin(&walk, s);
     struct item *before = NULL; /* the last name that owns an NSEC */
@@ -28,8 +29,8 @@ struct items walk_all(const struct check *check)
         *item = (struct item){
             .node = node, .status = status_walk_step(&walk, node), .nsec3_only = nsec3_only(node)};
         item->over = item->status == NAME_OCCLUDED ? walk.over : NULL;
-        if (fresh < fresh_end && fresh->node == node)
-            item->was = fresh++->was;
+        if (seen < fresh->n && fresh->item[seen].node == node)
+            item->was = fresh->item[seen++].was;
         else if (check->scope.trust)
             item->was = node;
         if (item->status == NAME_OCCLUDED || item->nsec3_only)
@@ -38,7 +39,7 @@ struct items walk_all(const struct check *check)
             before->next = node;
         before = item;
     }
-    ASSERT(fresh == fresh_end);
+    ASSERT(seen == fresh->n);
     return all;
 }
 
