@@ -262,7 +262,7 @@ static const setting *find_stage_options(const void *ctx, const char *stage)
 static int read_chain(const struct reader *r, const struct row *row, const uint8_t *apex,
                       struct zone_conf *z)
 {
-    const setting *s;
+    const setting *s = NULL;
     int err = check_kept(r, row->own);
     if (!err)
         err = row_either(r, row, "mode", "chain", &s);

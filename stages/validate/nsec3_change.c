@@ -226,7 +226,7 @@ static int touched_order(const void *a, const void *b)
 
 static bool turned_explained(const struct change3 *c, const struct turned *t)
 {
-    struct touched key;
+    struct touched key = {0};
     memcpy(key.want.hash, t->has_now ? t->now.hash : t->was.hash, HASH);
     return bsearch(&key, c->touch, c->touched, sizeof(c->touch[0]), touched_order);
 }
