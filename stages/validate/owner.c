@@ -4,7 +4,7 @@
  *   must be signed   all but RRSIG        DS, NSEC                     nothing
  *   no RRSIG over    RRSIG, what is not   NS, glue, what is not        anything
  *                    there                there
- *   NSEC             yes (nsec.c)         yes (nsec.c)                 no
+ *   NSEC             yes (nsec.c)         yes (nsec.c)                 no, nor NSEC3
  *
  * What may stand beside and below aliases and cuts is in alias.c and delegation.c. RFC 4035 2.2
  * to 2.4.
@@ -64,6 +64,8 @@ void owner_check(struct check *check, struct worker *worker, const struct item *
             finding_add(check->run->findings, NSEC_MISPLACED, owner, RR_NSEC, 0, 0,
                         item->status == NAME_OCCLUDED ? "a delegation or DNAME above hides the name"
                                                       : "the zone has none at its apex");
+        if (set.type == RR_NSEC3 && item->status == NAME_OCCLUDED)
+            finding_add(check->run->findings, NSEC3_OWNER, owner, RR_NSEC3, 0, 0, NULL);
     }
     alias_check(check, item);
     delegation_check(check, worker, item);

@@ -12,6 +12,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* All hashes lie below the apex, so a DNAME there (RFC 6672 2.3 allows it) would hide every NSEC3; it cannot be meant to: they
+ * speak of the apex itself. */
+static bool apex_hash(const struct check *check, const struct node *node, const struct node *over)
+{
+    return over == check->apex && name_labels(node_name(node)) == check->apex_labels + 1 &&
+           nsec3_only(node);
+}
+
 struct items walk_all(const struct check *check)
 {
     const struct snapshot *s = check->run->next;
@@ -28,6 +36,8 @@ struct items walk_all(const struct check *check)
         struct item *item = &all.item[all.n++];
         *item = (struct item){
             .node = node, .status = status_walk_step(&walk, node), .nsec3_only = nsec3_only(node)};
+        if (item->status == NAME_OCCLUDED && apex_hash(check, node, walk.over))
+            item->status = NAME_AUTHORITATIVE;
         item->over = item->status == NAME_OCCLUDED ? walk.over : NULL;
         if (seen < fresh->n && fresh->item[seen].node == node)
             item->was = fresh->item[seen++].was;
@@ -162,7 +172,7 @@ static struct item item_at(const struct check *check, const struct gathered *gat
         .node = node, .nsec3_only = nsec3_only(node), .neighbour = gathered->neighbour};
     if (at.cut == node) {
         item.status = NAME_CUT;
-    } else if (at.cut || at.dname) {
+    } else if ((at.cut || at.dname) && !apex_hash(check, node, at.dname)) {
         item.status = NAME_OCCLUDED;
         item.over = at.cut ? at.cut : at.dname;
     }
