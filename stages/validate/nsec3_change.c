@@ -308,7 +308,7 @@ bool chain_check_change(struct chain3 *chain)
     struct check *check = chain->check;
     struct change3 c = {.chain = chain, .check = check, .s = check->run->next};
     if (node_has(check->apex, RR_DNAME))
-        return false; /* it hides the records, too */
+        return false; /* it hides all other names, so what is left is little */
     names_collect(&c);
     names_touch(&c);
     if (!chain_affordable(chain, c.touched))
