@@ -19,13 +19,15 @@ static struct random seed; /* from before the tests part into processes */
 
 /* --- the small zone --- */
 
-/* Each with NSEC and with NSEC3; and opt-out with the first keys: it has nothing to do with keys. */
+/* Each with NSEC and with NSEC3; and opt-out with salt, with the first keys: they have nothing to do with keys. */
 static struct trial_zone small_zone(unsigned i)
 {
     bool opt_out = i == 2 * trial_keys_n;
     return (struct trial_zone){.keys = opt_out ? trial_keys : &trial_keys[i / 2],
                                .nsec3 = opt_out || i % 2,
-                               .opt_out = opt_out};
+                               .opt_out = opt_out,
+                               .iterations = opt_out,
+                               .salt_len = opt_out ? 4 : 0};
 }
 
 START_TEST(test_small_zone)

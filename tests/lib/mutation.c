@@ -535,6 +535,15 @@ static void do_skip(struct mutation *m, const struct command *c)
     denial_lead(m, c->owner, nsec ? nsec_after(m->s, next) : nsec3_after(m->s, next));
 }
 
+static void do_link(struct mutation *m, const struct command *c)
+{
+    uint8_t before[NAME_MAX_OCTETS];
+    name_copy(before, c->owner);
+    ck_assert_msg(hash_before(m->s, before), "%s: there is no NSEC3", m->command);
+    denial_lead(m, c->owner, nsec3_after(m->s, c->owner));
+    denial_lead(m, before, c->owner);
+}
+
 static void do_flag(struct mutation *m, const struct command *c)
 {
     octet_turn(m, c->owner, (struct what){.type = RR_NSEC3}, 1, (unsigned)number_of(m, c->word[1]));
@@ -670,16 +679,16 @@ static const struct verb {
     bool owner; /* the first word is one */
     void (*run)(struct mutation *m, const struct command *c);
 } verbs[] = {
-    {"del", true, do_del},         {"one", true, do_one},           {"add", true, do_add},
-    {"set", true, do_set},         {"ttl", true, do_ttl},           {"octet", true, do_octet},
-    {"sign", true, do_sign},       {"oversign", true, do_oversign}, {"unsign", true, do_unsign},
-    {"without", true, do_without}, {"sig", true, do_sig},           {"resig", true, do_resig},
-    {"sigttl", true, do_sigttl},   {"flood", true, do_flood},       {"bitmap", true, do_bitmap},
-    {"leads", true, do_leads},     {"skip", true, do_skip},         {"flag", true, do_flag},
-    {"flags", false, do_flags},    {"nsec", true, do_nsec},         {"copy3", true, do_copy3},
-    {"keys", false, do_keys},      {"addkey", false, do_addkey},    {"twin", false, do_twin},
-    {"revoke", false, do_revoke},  {"dropkey", false, do_dropkey},  {"keysign", false, do_keysign},
-    {"digest", false, do_digest},
+    {"del", true, do_del},          {"one", true, do_one},           {"add", true, do_add},
+    {"set", true, do_set},          {"ttl", true, do_ttl},           {"octet", true, do_octet},
+    {"sign", true, do_sign},        {"oversign", true, do_oversign}, {"unsign", true, do_unsign},
+    {"without", true, do_without},  {"sig", true, do_sig},           {"resig", true, do_resig},
+    {"sigttl", true, do_sigttl},    {"flood", true, do_flood},       {"bitmap", true, do_bitmap},
+    {"leads", true, do_leads},      {"skip", true, do_skip},         {"link", true, do_link},
+    {"flag", true, do_flag},        {"flags", false, do_flags},      {"nsec", true, do_nsec},
+    {"copy3", true, do_copy3},      {"keys", false, do_keys},        {"addkey", false, do_addkey},
+    {"twin", false, do_twin},       {"revoke", false, do_revoke},    {"dropkey", false, do_dropkey},
+    {"keysign", false, do_keysign}, {"digest", false, do_digest},
 };
 
 static const struct verb *verb_of(const struct mutation *m, const char *word)

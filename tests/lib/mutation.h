@@ -24,6 +24,7 @@
  *            bitmap OWNER TYPE         the NSEC or NSEC3 lists the type if it did not, and the other way round
  *            leads OWNER NAME          to another name, or to another hash if NAME is "#NAME"
  *            skip OWNER                to where the next one leads
+ *            link #NAME                an NSEC3: it leads to the next one, and the one before to it
  *            flag OWNER BITS           the flags of an NSEC3 are turned
  *            flags BITS                of all NSEC3
  *            nsec OWNER TYPES…         an NSEC that leads to the next name that has one

@@ -21,6 +21,7 @@ enum {
     BOTH = NSEC | NSEC3,
     OPT_OUT = 4,          /* NSEC3 with opt-out only */
     NO_OPT_OUT = 8,       /* … without */
+    SALTED = 0x200,       /* with a salt */
     ONE_KEY = 0x10,       /* one P-256 key signs */
     KSK_ZSK = 0x20,       /* two keys of one algorithm */
     TWO_ALGORITHMS = 0x40,

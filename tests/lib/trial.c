@@ -484,7 +484,8 @@ bool trial_fits(const struct trial_zone *zone, const struct mutation_kind *kind)
     const struct trial_keys *keys = zone->keys;
     bool two = keys->key[1].flags, split = two && keys->key[0].algorithm == keys->key[1].algorithm;
     if (!(where & (zone->nsec3 ? NSEC3 : NSEC)) || (where & FIXED && zone->slots) ||
-        (where & OPT_OUT && !zone->opt_out) || (where & NO_OPT_OUT && zone->opt_out))
+        (where & SALTED && !zone->salt_len) || (where & OPT_OUT && !zone->opt_out) ||
+        (where & NO_OPT_OUT && zone->opt_out))
         return false;
     if (keys->other)
         return where & ALL_ALGORITHMS;
