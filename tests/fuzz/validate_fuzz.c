@@ -173,20 +173,25 @@ static struct rdata take_record(struct game *g, const struct rrset *set)
     return rdata;
 }
 
-/* A name that is there, or one below it, or the hash of either. */
+static void join(const char *label, uint8_t name[NAME_MAX_OCTETS])
+{
+    uint8_t below[NAME_MAX_OCTETS];
+    size_t n = strlen(label), len = name_copy(below, name);
+    name[0] = (uint8_t)n;
+    memcpy(name + 1, label, n);
+    memcpy(name + 1 + n, below, len);
+}
+
+/* A name that is there, or one below it, at times with a non-terminal between; or the hash of any of these. */
 static void take_owner(struct game *g, const struct snapshot *s, uint8_t out[NAME_MAX_OCTETS])
 {
     static const char *const labels[] = {"*", "0", "n", "zz"};
     unsigned how = take(g);
-    const char *label = labels[how >> 2 & 3];
-    const uint8_t *name = node_name(take_node(g, s));
-    size_t n = strlen(label);
-    if (how & 1 && name_len(name) + n + 1 < 100) {
-        out[0] = (uint8_t)n;
-        memcpy(out + 1, label, n);
-        name_copy(out + 1 + n, name);
-    } else {
-        name_copy(out, name);
+    size_t len = name_copy(out, node_name(take_node(g, s)));
+    if (how & 1 && len < 100) {
+        if (how & 32)
+            join("e", out);
+        join(labels[how >> 2 & 3], out);
     }
     if (how & 2)
         signer_nsec3_owner(&g->signer, apex, out, out);

@@ -11,6 +11,7 @@
  * these were.
  */
 #include "tests/lib/history.h"
+#include "tests/lib/signer.h"
 #include "tests/lib/stageplay.h"
 #include "tests/lib/suite.h"
 #include "tests/lib/zonegen.h"
@@ -194,6 +195,13 @@ static void trial_open(struct trial *t, const char *options)
     }
 }
 
+static void trial_close(struct trial *t)
+{
+    stageplay_close(&t->play);
+    stageplay_close(&t->fresh);
+    stageplay_close(&t->skipping);
+}
+
 static void check_law_4(struct trial *t, const struct snapshot *version, time_t now)
 {
     struct stageresult result = stageplay_run(&t->play, version, now, false, NULL);
@@ -316,9 +324,7 @@ static void check_history(const struct stage_type *type, const char *options,
         if (type == registry_find("validate") && history->sign)
             count_add(history->event[i], t.play.prev == history->version[i]);
     }
-    stageplay_close(&t.play);
-    stageplay_close(&t.fresh);
-    stageplay_close(&t.skipping);
+    trial_close(&t);
 }
 
 START_TEST(test_histories)
@@ -393,6 +399,75 @@ START_TEST(test_law_7)
 }
 END_TEST
 
+/* The version that the signer makes when only this key signs, until then. */
+static struct snapshot *signed_by(struct signer *signer, unsigned key, uint32_t until,
+                                  const struct snapshot *plain, struct family *family)
+{
+    for (unsigned i = 0; i < signer->keys; i++)
+        signer->key[i].sign = i == key;
+    signer->expiration = until;
+    return signer_sign(signer, plain, family, NULL);
+}
+
+/* The signature over the DNSKEY set in `from` is added; taken out, if that is where it is from. */
+static void move_dnskey_signature(struct edit *e, const struct snapshot *from, bool in)
+{
+    struct rrset sigs;
+    struct rdata rdata;
+    const uint8_t *apex = snapshot_apex_name(from);
+    bool any =
+        node_rrset(snapshot_apex(from), RR_RRSIG, RR_DNSKEY, &sigs) && rrset_first(&sigs, &rdata);
+    ck_assert(any);
+    int rc = in ? edit_add(e, apex, RR_RRSIG, sigs.ttl, rdata.data, rdata.len, NULL)
+                : edit_del(e, apex, RR_RRSIG, rdata.data, rdata.len, NULL);
+    ck_assert_int_eq(rc, 0);
+}
+
+/* A revoked key that has the tag of another one signs the DNSKEY set for longer than that one does, and the set must not be
+ * taken to be good for so long: at no time is validate, woken, of another mind than from nothing. */
+START_TEST(test_revoked_of_same_tag)
+{
+    enum { BEGIN = 1700000000, ENDS = BEGIN + 86400, LATER = ENDS + 86400 };
+    uint32_t seed[2];
+    struct random random = {.state = 3};
+    struct zonegen gen = zonegen_open(&random, "weir.test.", 3);
+    struct family *plain_family = family_new(gen.apex), *family = family_new(gen.apex);
+    struct signer signer = {.inception = BEGIN - 3600, .nsec = true};
+    signer_same_tag(DNSKEY_ZONE | DNSKEY_SEP, ALG_ED25519, true, 1, seed);
+    signer_add_key(&signer, DNSKEY_ZONE | DNSKEY_SEP, ALG_ED25519, seed[0]);
+    signer_add_key(&signer, DNSKEY_ZONE | DNSKEY_SEP, ALG_ED25519, seed[1]);
+    signer_revoke_key(&signer, 0);
+    ck_assert_uint_eq(signer.key[0].tag, signer.key[1].tag);
+    struct snapshot *plain = zonegen_version(&gen, plain_family, NULL, 0), *made;
+    struct snapshot *whole = signed_by(&signer, 1, LATER, plain, family);
+    struct snapshot *revoked = signed_by(&signer, 0, LATER, plain, family);
+    struct snapshot *early = signed_by(&signer, 1, ENDS, plain, family);
+    struct edit *e = edit_open(family, whole, whole);
+    move_dnskey_signature(e, whole, false);
+    move_dnskey_signature(e, revoked, true);
+    move_dnskey_signature(e, early, true);
+    ck_assert_int_eq(edit_seal(&e, &made, NULL, NULL), 0);
+
+    struct history history = {0};
+    name_copy(history.apex, gen.apex);
+    struct trial t = {.type = registry_find("validate"), .history = &history};
+    trial_open(&t, "");
+    struct stageresult result = stageplay_run(&t.play, made, BEGIN, false, NULL);
+    ck_assert_int_eq(result.verdict, STAGE_PASS);
+    t.wake_at = result.wake_at;
+    stageplay_accept(&t.play, &result);
+    check_time(&t, ENDS + 1);
+    ck_assert_int_eq(t.wake_at, 0); /* refused at its end */
+    trial_close(&t);
+    signer_close(&signer);
+    struct snapshot *all[] = {plain, whole, revoked, early, made};
+    for (unsigned i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        snapshot_unref(all[i]);
+    family_unref(plain_family);
+    family_unref(family);
+}
+END_TEST
+
 int main(void)
 {
     struct suite s = suite_open("laws");
@@ -400,5 +475,6 @@ int main(void)
         tcase_set_timeout(s.tcase, 0); /* as long as that takes */
     suite_add(s, test_histories);
     suite_add(s, test_law_7);
+    suite_add(s, test_revoked_of_same_tag);
     return suite_run(s);
 }

@@ -28,7 +28,7 @@ struct name {                /* a name of the zone that denial speaks of */
 struct signing {
     const struct signer *signer;
     const uint8_t *apex;
-    const struct snapshot *before;
+    const struct snapshot *plain, *before;
     struct edit *out;
     struct node_builder *builder;
     struct dnssec_scratch *scratch;
@@ -500,6 +500,20 @@ static void put_apex_extras(struct signing *s)
             put_nsec3param(s, chains[i]);
 }
 
+/* What the builder holds gets the NSEC or NSEC3 that the version before had there, if it had any. */
+static void put_old_denial(struct signing *s, const uint8_t *owner, uint16_t type)
+{
+    const struct node *was = snapshot_get(s->before, owner);
+    struct rrset set;
+    if (was && node_rrset(was, type, 0, &set))
+        node_builder_add_rrset(s->builder, &set);
+}
+
+static bool denial_is_old(const struct signing *s)
+{
+    return s->signer->fault == FAULT_OLD_DENIAL && s->before;
+}
+
 static void put_names(struct signing *s)
 {
     static uint8_t rdata[NAME_MAX_OCTETS + 256 * 34];
@@ -513,7 +527,9 @@ static void put_names(struct signing *s)
         node_builder_add_node(s->builder, name->node, NULL, NULL);
         if (name_equal(name->name, s->apex))
             put_apex_extras(s);
-        if (s->signer->nsec && i != left_out) {
+        if (s->signer->nsec && denial_is_old(s)) {
+            put_old_denial(s, name->name, RR_NSEC);
+        } else if (s->signer->nsec && i != left_out) {
             struct wbuf w = wbuf_open(rdata, sizeof(rdata));
             size_t at = i + 1 + (i + 1 == left_out) + fault_at(s, FAULT_NEXT, i, s->names);
             const uint8_t *next = s->name[at < s->names ? at : 0].name;
@@ -549,6 +565,34 @@ static void hash_owner(const struct signing *s, const uint8_t hash[20],
     name_copy(out + 33, s->apex);
 }
 
+enum { GONE_MAX = 256 };
+
+static bool any_below(const struct snapshot *s, const uint8_t *name)
+{
+    struct snapshot_iter it;
+    bool exact;
+    const struct node *node = snapshot_seek_ge(&it, s, name, &exact);
+    return node && name_at_or_below(node_name(node), name);
+}
+
+/* The fault's: non-terminals that were there before and are no longer. Room for `cap`; returns how many. */
+static size_t hashes_list_gone(const struct signing *s, struct name *list, size_t cap)
+{
+    size_t n = 0;
+    unsigned apex_labels = name_labels(s->apex);
+    struct snapshot_iter it;
+    for (const struct node *node = snapshot_first(&it, s->before); node;
+         node = snapshot_next(&it)) {
+        const uint8_t *up = node_name(node);
+        while (name_labels(up) > apex_labels + 1) {
+            up = name_parent(up);
+            if (n < cap && !snapshot_get(s->before, up) && !any_below(s->plain, up))
+                list[n++] = (struct name){.name = up};
+        }
+    }
+    return n;
+}
+
 /* Each name and each of its ancestors below the apex; opt-out leaves insecure delegations out.
  * Sorted, each once. */
 static size_t hashes_list(const struct signing *s, const struct signer_chain *chain,
@@ -558,17 +602,21 @@ static size_t hashes_list(const struct signing *s, const struct signer_chain *ch
     unsigned apex_labels = name_labels(s->apex);
     for (size_t i = 0; i < s->names; i++)
         cap += 1 + name_labels(s->name[i].name) - apex_labels;
-    struct name *list = mem_array(cap, sizeof(list[0]));
+    bool stale = s->signer->fault == FAULT_NON_TERMINALS && s->before;
+    struct name *list = mem_array(cap + GONE_MAX, sizeof(list[0]));
     for (size_t i = 0; i < s->names; i++) {
         if (s->signer->opt_out && s->name[i].insecure)
             continue;
         list[n++] = s->name[i];
         for (const uint8_t *up = s->name[i].name; name_labels(up) > apex_labels + 1;) {
             up = name_parent(up);
-            list[n++] =
-                (struct name){.name = up}; /* gives way to a node of this name, if there is one */
+            if (!stale ||
+                any_below(s->before, up)) /* gives way to a node of this name, if there is one */
+                list[n++] = (struct name){.name = up};
         }
     }
+    if (stale)
+        n += hashes_list_gone(s, list + n, GONE_MAX);
     static uint8_t nosuch[NAME_MAX_OCTETS] = "\6nosuch";
     name_copy(nosuch + 7, s->apex);
     if (s->signer->fault == FAULT_EXTRA)
@@ -588,6 +636,16 @@ static size_t hashes_list(const struct signing *s, const struct signer_chain *ch
     }
     *out = list;
     return kept;
+}
+
+static void put_old_nsec3(struct signing *s)
+{
+    for (const struct node *was = snapshot_nsec3_first(s->before); was;
+         was = snapshot_nsec3_after(s->before, node_name(was))) {
+        node_builder_begin(s->builder, node_name(was));
+        put_old_denial(s, node_name(was), RR_NSEC3);
+        sign_node(s, false);
+    }
 }
 
 static void put_nsec3(struct signing *s, const struct signer_chain *chain)
@@ -669,6 +727,7 @@ struct snapshot *signer_sign(const struct signer *signer, const struct snapshot 
     ASSERT(has_soa);
     struct signing s = {.signer = signer,
                         .apex = snapshot_apex_name(plain),
+                        .plain = plain,
                         .before = before,
                         .out = edit_open(family, NULL, before),
                         .builder = node_builder_new(),
@@ -677,10 +736,14 @@ struct snapshot *signer_sign(const struct signer *signer, const struct snapshot 
     names_list(&s, plain);
     put_names(&s);
     struct signer_chain first = chain_first(signer);
-    if (first.there)
-        put_nsec3(&s, &first);
-    if (signer->other.there)
-        put_nsec3(&s, &signer->other);
+    if (denial_is_old(&s) && (first.there || signer->other.there)) {
+        put_old_nsec3(&s);
+    } else {
+        if (first.there)
+            put_nsec3(&s, &first);
+        if (signer->other.there)
+            put_nsec3(&s, &signer->other);
+    }
     mem_free(&s.name);
     node_builder_free(&s.builder);
     dnssec_scratch_free(&s.scratch);

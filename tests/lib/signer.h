@@ -29,6 +29,8 @@ enum signer_fault {
     FAULT_BELOW_SIGNED,   /* what came to lie below a cut or DNAME is as it was before */
     FAULT_BELOW_UNSIGNED, /* what no longer does, too */
     FAULT_DS_UNSEEN, /* a delegation with DS is taken for one without: left to opt-out, or listed without RRSIG */
+    FAULT_OLD_DENIAL,             /* NSEC or NSEC3 are as before, whatever names came or went */
+    FAULT_NON_TERMINALS,          /* NSEC3: empty ones are as before, all else is right */
     FAULT_KEYS,                  /* those from here on have to do with keys: */
     FAULT_KEY_GONE = FAULT_KEYS, /* one that signs is not published */
     FAULT_KEY_IDLE,              /* one of another algorithm is published and signs nothing */
