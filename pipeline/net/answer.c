@@ -183,6 +183,7 @@ void answer(struct answer_work *work, const struct answer_query *query, uint8_t 
     s.apex = NULL;
     s.denial = DENIAL_UNKNOWN;
     s.hash_blocks = 0;
+    s.chain_steps = 0;
     s.nproofs = 0;
     answer_parse(&s);
 

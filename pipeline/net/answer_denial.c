@@ -22,7 +22,8 @@
  *   ds of a cut      at(cut)                       match(cut); opt-out:
  *                                                  match(encloser), cover(next closer)
  *
- * One record often proves two things; each is written once.
+ * One record often proves two things; each is written once. With opt-out the encloser is the closest
+ * one that has a record, and "*" is looked for there, too: a validator knows of no other.
  */
 #include "pipeline/net/answer_state.h"
 
@@ -41,18 +42,6 @@ bool denial_soa(struct answer_state *s)
     if (soa.ttl > fields->minimum)
         soa.ttl = fields->minimum; /* RFC 2308 3; answer_put gives its signature the same */
     return answer_put(s, SECTION_AUTHORITY, snapshot_apex_name(s->zone), apex, &soa);
-}
-
-static enum denial_kind denial_kind(struct answer_state *s)
-{
-    if (s->denial == DENIAL_UNKNOWN) {
-        const struct node *apex = answer_apex(s);
-        s->denial = !apex                           ? DENIAL_NONE
-                    : node_has(apex, RR_NSEC)       ? DENIAL_NSEC
-                    : node_has(apex, RR_NSEC3PARAM) ? DENIAL_NSEC3
-                                                    : DENIAL_NONE;
-    }
-    return s->denial;
 }
 
 /* The node's NSEC or NSEC3 record and its signature, unless they are in the reply or not in the
@@ -114,32 +103,49 @@ static bool nsec_of_wildcard(struct answer_state *s, const uint8_t *name, unsign
 
 /* NSEC3 */
 
-/* Iterations: more than any resolver still accepts (RFC 9276 3.2; 150 when that was written, 50 later). Blocks: what four hashes,
- * the most that a proof has where every name has its record, cost at that; a hash takes one more for a long salt or name. */
-enum { NSEC3_ITERATIONS_MAX = 500, HASH_OCTETS = 20, HASH_LABEL = 32 };
-enum {
-    HASH_BLOCK = 64,
-    HASH_PADDING = 9,
-    BLOCKS_MAX = 4 * (NSEC3_ITERATIONS_MAX + 1),
-    STEPS_MAX = 256
-};
+/* Blocks of SHA-1: what four hashes cost at the most iterations. A proof has three where every name
+ * has its record. */
+enum { HASH_OCTETS = 20, HASH_LABEL = 32, HASH_BLOCK = 64, HASH_PADDING = 9 };
+enum { BLOCKS_MAX = 4 * (DNSSEC_NSEC3_ITERATIONS_MAX + 1), STEPS_MAX = 256 };
 
-static bool nsec3_param(struct answer_state *s, struct rdata *out)
+/* The chain to answer from. Flags that are not 0 announce nothing (RFC 5155 4.1.2). */
+static bool nsec3_param(struct answer_state *s, const struct node *apex)
 {
+    struct rdata *r = &s->nsec3_param;
     struct rrset set;
-    const uint8_t *p;
-    if (!node_rrset(answer_apex(s), RR_NSEC3PARAM, 0, &set))
+    bool found = false, slow = false;
+    if (!node_rrset(apex, RR_NSEC3PARAM, 0, &set))
         return false;
-    p = set.rdata;
-    while (rrset_next(&set, &p, out))
-        if (out->data[0] == 1 && get_u16(out->data + 2) <= NSEC3_ITERATIONS_MAX)
-            return true;
-    return false;
+    for (const uint8_t *p = set.rdata; !found && rrset_next(&set, &p, r);) {
+        bool known = r->data[0] == 1 && r->data[1] == 0;
+        found = known && get_u16(r->data + 2) <= DNSSEC_NSEC3_ITERATIONS_MAX;
+        slow |= known && !found;
+    }
+    if (slow && !found)
+        s->ede = EDE_NSEC3_ITERATIONS;
+    return found;
 }
 
-/* The NSEC3 record of this node in the chain of `param`: algorithm, iterations and salt agree. */
-static bool nsec3_in_chain(const struct node *node, const struct rdata *param)
+/* Of NSEC3PARAM and NSEC the first counts: it says that its chain is whole, while the NSEC of a
+ * zone that has both are coming or going (RFC 5155 10.4, 10.5). */
+static enum denial_kind denial_kind(struct answer_state *s)
 {
+    if (!s->edns.dnssec_ok)
+        return DENIAL_NONE;
+    if (s->denial == DENIAL_UNKNOWN) {
+        const struct node *apex = answer_apex(s);
+        s->denial = !apex                     ? DENIAL_NONE
+                    : nsec3_param(s, apex)    ? DENIAL_NSEC3
+                    : node_has(apex, RR_NSEC) ? DENIAL_NSEC
+                                              : DENIAL_NONE;
+    }
+    return s->denial;
+}
+
+/* The NSEC3 record of this node is of the chain: algorithm, iterations and salt agree. */
+static bool nsec3_in_chain(const struct answer_state *s, const struct node *node)
+{
+    const struct rdata *param = &s->nsec3_param;
     struct rrset set;
     struct rdata r;
     if (!node_rrset(node, RR_NSEC3, 0, &set))
@@ -164,144 +170,159 @@ static void put_hash_label(const uint8_t hash[HASH_OCTETS], uint8_t *label)
     }
 }
 
-/* The owner that the name's NSEC3 record has or would have; false: too long to exist. */
-static bool nsec3_owner(struct answer_state *s, const struct rdata *param, const uint8_t *name,
-                        uint8_t out[NAME_MAX_OCTETS])
+/* Blocks of SHA-1 for so many octets. */
+static unsigned hash_blocks(size_t octets)
 {
-    const uint8_t *apex = snapshot_apex_name(s->zone);
+    return (unsigned)(octets + HASH_PADDING + HASH_BLOCK - 1) / HASH_BLOCK;
+}
+
+/* The owner that the name's NSEC3 record has or would have; false: too long to exist, or the answer
+ * has hashed enough. */
+static bool nsec3_owner(struct answer_state *s, const uint8_t *name, uint8_t out[NAME_MAX_OCTETS])
+{
+    const uint8_t *apex = snapshot_apex_name(s->zone), *salt = s->nsec3_param.data + 5;
+    unsigned iterations = get_u16(s->nsec3_param.data + 2), salt_len = s->nsec3_param.data[4];
     uint8_t hash[HASH_OCTETS];
-    unsigned blocks = 1 + (HASH_OCTETS + param->data[4] + HASH_PADDING - 1u) / HASH_BLOCK;
-    s->hash_blocks += blocks * (get_u16(param->data + 2) + 1u);
-    if (name_len(apex) + 1 + HASH_LABEL > NAME_MAX_OCTETS || s->hash_blocks > BLOCKS_MAX)
+    if (name_len(apex) + 1 + HASH_LABEL > NAME_MAX_OCTETS)
         return false;
-    dnssec_nsec3_hash(name, get_u16(param->data + 2), param->data + 5, param->data[4], hash);
+    s->hash_blocks +=
+        hash_blocks(name_len(name) + salt_len) + iterations * hash_blocks(HASH_OCTETS + salt_len);
+    if (s->hash_blocks > BLOCKS_MAX) {
+        s->ede = EDE_NSEC3_ITERATIONS;
+        return false;
+    }
+    dnssec_nsec3_hash(name, (uint16_t)iterations, salt, salt_len, hash);
     put_hash_label(hash, out);
     name_copy(out + 1 + HASH_LABEL, apex);
     return true;
 }
 
-static const struct node *nsec3_match(struct answer_state *s, const struct rdata *param,
-                                      const uint8_t *name)
+/* The record of that very owner, or NULL. */
+static const struct node *nsec3_at_owner(struct answer_state *s, const uint8_t *owner)
 {
-    uint8_t owner[NAME_MAX_OCTETS];
-    if (!nsec3_owner(s, param, name, owner))
-        return NULL;
     const struct node *node = snapshot_get(s->zone, owner);
-    return node && nsec3_in_chain(node, param) ? node : NULL;
+    return node && nsec3_in_chain(s, node) ? node : NULL;
 }
 
-/* The last hash name at or before `owner`; NULL: none. */
-static const struct node *nsec3_before(struct answer_state *s, const struct rdata *param,
-                                       const uint8_t *owner)
+static const struct node *nsec3_match(struct answer_state *s, const uint8_t *name)
+{
+    uint8_t owner[NAME_MAX_OCTETS];
+    return nsec3_owner(s, name, owner) ? nsec3_at_owner(s, owner) : NULL;
+}
+
+/* The last hash name at or before `owner`; NULL: none, or too many of another chain on the way. */
+static const struct node *nsec3_before(struct answer_state *s, const uint8_t *owner)
 {
     const struct node *node = snapshot_nsec3_at_or_before(s->zone, owner);
-    for (unsigned steps = 0; node && !nsec3_in_chain(node, param); steps++)
-        node = steps < STEPS_MAX ? snapshot_nsec3_before(s->zone, node_name(node)) : NULL;
+    while (node && !nsec3_in_chain(s, node))
+        node =
+            s->chain_steps++ < STEPS_MAX ? snapshot_nsec3_before(s->zone, node_name(node)) : NULL;
     return node;
 }
 
-static const struct node *nsec3_cover(struct answer_state *s, const struct rdata *param,
-                                      const uint8_t *name)
+/* The record that spans `owner`, which is overwritten. None spans what has a record itself: RFC 5155
+ * 7.2.9 fears it of a collision; it is what becomes of a wildcard beside names that opt-out hides. */
+static const struct node *nsec3_cover_owner(struct answer_state *s, uint8_t *owner)
 {
-    uint8_t owner[NAME_MAX_OCTETS];
-    if (!nsec3_owner(s, param, name, owner))
-        return NULL;
-    const struct node *node = nsec3_before(s, param, owner);
+    const struct node *node = nsec3_before(s, owner);
     if (node)
-        return node;
+        return name_equal(node_name(node), owner) ? NULL : node;
     /* Before the first hash: the last one's record goes round the end and covers it. */
     memset(owner + 1, 'v', HASH_LABEL);
-    return nsec3_before(s, param, owner);
+    return nsec3_before(s, owner);
+}
+
+static const struct node *nsec3_cover(struct answer_state *s, const uint8_t *name)
+{
+    uint8_t owner[NAME_MAX_OCTETS];
+    return nsec3_owner(s, name, owner) ? nsec3_cover_owner(s, owner) : NULL;
 }
 
 /* RFC 5155 7.2.1: the closest encloser that has a record, and that the next closer name has none.
- * Under opt-out the closest encloser itself may have none, then one further up. */
-static bool nsec3_encloser(struct answer_state *s, const struct rdata *param, const uint8_t *name,
-                           unsigned encloser_labels)
+ * Looked for from the name's last *labels labels upwards, as under opt-out a name that exists may
+ * have none; *labels becomes what can be proved, for that is all that a validator will know of. With
+ * all of the name's labels: the name's own record, or why it need not have one. */
+static bool nsec3_encloser(struct answer_state *s, const uint8_t *name, unsigned *labels)
 {
-    unsigned labels = encloser_labels, apex_labels = name_labels(snapshot_apex_name(s->zone));
+    unsigned apex_labels = name_labels(snapshot_apex_name(s->zone)), n = *labels;
+    uint8_t owner[NAME_MAX_OCTETS], closer[NAME_MAX_OCTETS];
     const struct node *match;
-    while (!(match = nsec3_match(s, param, encloser_of(name, labels))) && labels > apex_labels)
-        labels--;
+    for (;; n--) {
+        if (!nsec3_owner(s, encloser_of(name, n), owner))
+            return true;
+        match = nsec3_at_owner(s, owner);
+        if (match || n == apex_labels)
+            break;
+        name_copy(closer, owner);
+    }
+    bool met = n < *labels; /* the next closer name has been hashed on the way */
+    *labels = n;
     if (!put_proof(s, match, RR_NSEC3))
         return false;
-    return put_proof(s, nsec3_cover(s, param, encloser_of(name, labels + 1)), RR_NSEC3);
+    if (n == name_labels(name) || (!met && !nsec3_owner(s, encloser_of(name, n + 1), closer)))
+        return true;
+    return put_proof(s, nsec3_cover_owner(s, closer), RR_NSEC3);
 }
 
-/* The name exists: its record, or under opt-out the proof that it may have none. */
-static bool nsec3_at(struct answer_state *s, const struct rdata *param, const uint8_t *name)
+/* The name exists: its record, or under opt-out the proof that it may have none (RFC 5155 7.2.4;
+ * erratum 3441 for other types than DS). */
+static bool nsec3_at(struct answer_state *s, const uint8_t *name)
 {
-    const struct node *match = nsec3_match(s, param, name);
-    if (match)
-        return put_proof(s, match, RR_NSEC3);
     unsigned labels = name_labels(name);
-    return labels <= name_labels(snapshot_apex_name(s->zone)) ||
-           nsec3_encloser(s, param, name, labels - 1);
+    return nsec3_encloser(s, name, &labels);
 }
 
-static bool nsec3_wildcard(struct answer_state *s, const struct rdata *param, const uint8_t *name,
-                           unsigned encloser_labels, bool exists)
+static bool nsec3_no_name(struct answer_state *s, const uint8_t *name, unsigned encloser_labels)
 {
     uint8_t wildcard[NAME_MAX_OCTETS];
-    if (!wildcard_at(name, encloser_labels, wildcard))
-        return true;
-    return put_proof(s, exists ? nsec3_match(s, param, wildcard) : nsec3_cover(s, param, wildcard),
-                     RR_NSEC3);
+    return nsec3_encloser(s, name, &encloser_labels) &&
+           (!wildcard_at(name, encloser_labels, wildcard) ||
+            put_proof(s, nsec3_cover(s, wildcard), RR_NSEC3));
+}
+
+static bool nsec3_at_wildcard(struct answer_state *s, const uint8_t *name, unsigned encloser_labels)
+{
+    uint8_t wildcard[NAME_MAX_OCTETS];
+    unsigned labels = encloser_labels;
+    return nsec3_encloser(s, name, &labels) && (!wildcard_at(name, encloser_labels, wildcard) ||
+                                                put_proof(s, nsec3_match(s, wildcard), RR_NSEC3));
 }
 
 /* What is asked of this file */
 
 bool denial_of_name(struct answer_state *s, const uint8_t *name, unsigned encloser_labels)
 {
-    struct rdata param;
-    if (!s->edns.dnssec_ok)
-        return true;
-    if (denial_kind(s) == DENIAL_NSEC)
+    enum denial_kind kind = denial_kind(s);
+    if (kind == DENIAL_NSEC)
         return nsec_before(s, name) && nsec_of_wildcard(s, name, encloser_labels);
-    if (denial_kind(s) == DENIAL_NSEC3 && nsec3_param(s, &param))
-        return nsec3_encloser(s, &param, name, encloser_labels) &&
-               nsec3_wildcard(s, &param, name, encloser_labels, false);
-    return true;
+    return kind == DENIAL_NONE || nsec3_no_name(s, name, encloser_labels);
 }
 
 bool denial_of_type(struct answer_state *s, const uint8_t *name, const struct node *node)
 {
-    struct rdata param;
-    if (!s->edns.dnssec_ok)
-        return true;
-    if (denial_kind(s) == DENIAL_NSEC)
+    enum denial_kind kind = denial_kind(s);
+    if (kind == DENIAL_NSEC)
         return node ? put_proof(s, node, RR_NSEC) : nsec_before(s, name);
-    if (denial_kind(s) == DENIAL_NSEC3 && nsec3_param(s, &param))
-        return nsec3_at(s, &param, name);
-    return true;
+    return kind == DENIAL_NONE || nsec3_at(s, name);
 }
 
 bool denial_of_closer(struct answer_state *s, const uint8_t *name, unsigned encloser_labels)
 {
-    struct rdata param;
-    if (!s->edns.dnssec_ok)
-        return true;
-    if (denial_kind(s) == DENIAL_NSEC)
+    enum denial_kind kind = denial_kind(s);
+    if (kind == DENIAL_NSEC)
         return nsec_before(s, name);
-    if (denial_kind(s) == DENIAL_NSEC3 && nsec3_param(s, &param))
-        return put_proof(s, nsec3_cover(s, &param, encloser_of(name, encloser_labels + 1)),
-                         RR_NSEC3);
-    return true;
+    return kind == DENIAL_NONE ||
+           put_proof(s, nsec3_cover(s, encloser_of(name, encloser_labels + 1)), RR_NSEC3);
 }
 
 bool denial_at_wildcard(struct answer_state *s, const uint8_t *name, unsigned encloser_labels,
                         const struct node *wildcard)
 {
-    struct rdata param;
-    if (!s->edns.dnssec_ok)
-        return true;
-    if (denial_kind(s) == DENIAL_NSEC)
+    enum denial_kind kind = denial_kind(s);
+    if (kind == DENIAL_NSEC)
         return nsec_before(s, name) && (wildcard ? put_proof(s, wildcard, RR_NSEC)
                                                  : nsec_of_wildcard(s, name, encloser_labels));
-    if (denial_kind(s) == DENIAL_NSEC3 && nsec3_param(s, &param))
-        return nsec3_encloser(s, &param, name, encloser_labels) &&
-               nsec3_wildcard(s, &param, name, encloser_labels, true);
-    return true;
+    return kind == DENIAL_NONE || nsec3_at_wildcard(s, name, encloser_labels);
 }
 
 bool denial_of_ds(struct answer_state *s, const struct node *cut)

@@ -4,7 +4,7 @@
  * two or its options were broken: a FORMERR without OPT would say that we do not speak EDNS. Of the
  * client's options NSID is obeyed, if an identity is configured, and EXPIRE (RFC 7314); all others are unknown to an
  * authoritative server and may be ignored. The room for OPT is set aside before the answer is
- * written; extended errors come with replies that are short.
+ * written; extended errors come with replies that are short, or they do not come.
  */
 #include "pipeline/net/answer_state.h"
 
@@ -19,7 +19,8 @@ enum {
     OPTION_EDE = 15,
     EXPIRE_ROOM = 4 + 4,
     NSID_MAX = 128,
-    OPT_FIXED = 11
+    OPT_FIXED = 11,
+    EDE_FIXED = 6
 };
 
 void edns_read(struct answer_state *s, uint16_t class, uint32_t ttl, const uint8_t *rdata,
@@ -74,7 +75,7 @@ static int64_t expire_seconds(const struct answer_state *s)
 
 void edns_write(struct answer_state *s)
 {
-    uint8_t options[4 + NSID_MAX + EXPIRE_ROOM + 4 + 2 + 64];
+    uint8_t options[4 + NSID_MAX + EXPIRE_ROOM + EDE_FIXED + 64];
     struct wbuf o = wbuf_open(options, sizeof options);
     size_t nsid = nsid_len(s);
     if (nsid) {
@@ -88,8 +89,8 @@ void edns_write(struct answer_state *s)
         wbuf_u16(&o, 4);
         wbuf_u32(&o, (uint32_t)expire);
     }
-    if (s->ede != EDE_NONE) {
-        size_t text = s->ede_text ? strlen(s->ede_text) : 0;
+    size_t text = s->ede_text ? strlen(s->ede_text) : 0;
+    if (s->ede != EDE_NONE && s->limit - s->w->len >= OPT_FIXED + wbuf_len(&o) + EDE_FIXED + text) {
         wbuf_u16(&o, OPTION_EDE);
         wbuf_u16(&o, (uint16_t)(2 + text));
         wbuf_u16(&o, (uint16_t)s->ede);

@@ -25,6 +25,7 @@ enum ede {
     EDE_PROHIBITED = 18,
     EDE_NOT_AUTHORITATIVE = 20,
     EDE_INVALID_DATA = 24,
+    EDE_NSEC3_ITERATIONS = 27, /* RFC 9276 */
     EDE_INVALID_QUERY_TYPE = 30, /* RFC 9824 */
 };
 enum denial_kind { DENIAL_UNKNOWN, DENIAL_NONE, DENIAL_NSEC, DENIAL_NSEC3 };
@@ -68,7 +69,9 @@ struct answer_state {
     const struct snapshot *zone;
     const struct node *apex; /* NULL until state_apex */
     enum denial_kind denial;
-    unsigned hash_blocks; /* of SHA-1, spent on NSEC3 */
+    struct rdata nsec3_param; /* the chain, when denial is DENIAL_NSEC3 */
+    unsigned hash_blocks;     /* of SHA-1, spent on NSEC3 */
+    unsigned chain_steps;     /* over NSEC3 records of another chain */
     unsigned nproofs;
     const struct node *proof[PROOFS_MAX]; /* NSEC and NSEC3 owners that are in the reply */
 

@@ -45,7 +45,6 @@ struct chase {
     struct link link[ANSWER_CHAIN_MAX + 1];
 };
 
-/* Names that only carry an NSEC3 record are not names of the zone (RFC 5155 7.2.8). */
 static bool is_hash_name(const struct node *node)
 {
     struct rrset set;
@@ -57,15 +56,21 @@ static bool is_hash_name(const struct node *node)
     return true;
 }
 
+/* What only carries an NSEC3 record is no name of the zone, unless others lie below it: then it is
+ * an empty non-terminal (RFC 5155 7.2.8). */
 static void locate(struct answer_state *s, const uint8_t *name, struct locate *at)
 {
     snapshot_locate(s->zone, name, at);
-    if (at->node && is_hash_name(at->node)) {
-        at->node = NULL;
-        at->exists = false;
-    } else if (at->exists || !at->encloser || !is_hash_name(at->encloser)) {
+    const struct node *hash = at->node ? at->node : at->exists ? NULL : at->encloser;
+    if (!hash || !is_hash_name(hash))
         return;
+    bool non_terminal = snapshot_has_below(s->zone, node_name(hash));
+    if (at->node) {
+        at->node = NULL;
+        at->exists = non_terminal;
     }
+    if (non_terminal)
+        return;
     at->encloser = answer_apex(s);
     at->encloser_labels = name_labels(snapshot_apex_name(s->zone));
 }

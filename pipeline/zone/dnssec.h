@@ -95,7 +95,10 @@ struct dnssec_zonemd *dnssec_zonemd_begin(const uint8_t *apex, uint8_t hash);
 void dnssec_zonemd_add(struct dnssec_zonemd *zonemd, const struct node *node);
 bool dnssec_zonemd_end(struct dnssec_zonemd **zonemd, uint8_t out[DNSSEC_ZONEMD_MAX]);
 
-/* NSEC3 hash (RFC 5155 5), SHA-1. */
+/* NSEC3 hash (RFC 5155 5), SHA-1. No zone may ask for more iterations: what RFC 5155 10.3 allows for RSA of 2,048 bits. A
+ * resolver takes a zone of more than 150 (newer ones: 50) for unsigned, but only if it gets the records (RFC 9276 3.2), so answers
+ * do without them no earlier than at what no signer had a reason for. */
+enum { DNSSEC_NSEC3_ITERATIONS_MAX = 500 };
 void dnssec_nsec3_hash(const uint8_t *name, uint16_t iterations, const uint8_t *salt, size_t salt_len, uint8_t out[20]);
 
 #endif

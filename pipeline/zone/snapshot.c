@@ -134,6 +134,16 @@ const struct node *snapshot_seek_ge(struct snapshot_iter *it, const struct snaps
     return it->it.leaf;
 }
 
+bool snapshot_has_below(const struct snapshot *s, const uint8_t *name)
+{
+    struct snapshot_iter it;
+    bool exact;
+    const struct node *node = snapshot_seek_ge(&it, s, name, &exact);
+    if (exact)
+        node = snapshot_next(&it);
+    return node && name_at_or_below(node_name(node), name);
+}
+
 const struct node *snapshot_authoritative_before(const struct snapshot *s, const uint8_t *name)
 {
     struct snapshot_iter it;

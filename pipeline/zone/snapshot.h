@@ -62,6 +62,7 @@ struct locate {
     bool exists;                      /* node, or an empty non-terminal */
 };
 void snapshot_locate(const struct snapshot *s, const uint8_t *name, struct locate *out);
+bool snapshot_has_below(const struct snapshot *s, const uint8_t *name); /* is there a node below the name? */
 
 /* Is the name (of a node) authoritative here? */
 enum name_status {

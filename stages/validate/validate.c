@@ -93,7 +93,7 @@ static const struct option validate_options[] = {
      FIELD(max_iterations),
      .fallback = "100",
      .min = 0,
-     .max = 2500,
+     .max = DNSSEC_NSEC3_ITERATIONS_MAX,
      .help = "most additional NSEC3 iterations"},
     {.name = "trust_anchor",
      .kind = OPTION_LIST,

@@ -27,6 +27,13 @@
 #define CASES "tests/unit/answer_test.cases"
 #define ZONES "tests/unit/answer_test.zones/"
 
+/* For zones with one thing that matters. */
+#define SMALL "$TTL 3600\n@ SOA ns host 1 7200 3600 1209600 300\n@ NS ns\nns A 192.0.2.70\n"
+
+/* A string of 170 octets. */
+#define OF_17  "01234567890123456"
+#define OF_170 "\"" OF_17 OF_17 OF_17 OF_17 OF_17 OF_17 OF_17 OF_17 OF_17 OF_17 "\" "
+
 static const struct held_zone zones[] = {
     {.name = "example.",
      .path = ZONES "example.",
@@ -38,6 +45,9 @@ static const struct held_zone zones[] = {
     {.name = "plain.", .path = ZONES "plain."},
     {.name = "hashed.", .path = ZONES "hashed.", .signed_ = true, .denial = FORGE_NSEC3},
     {.name = "optout.", .path = ZONES "optout.", .signed_ = true, .denial = FORGE_OPTOUT},
+    {.name = "both.", .text = SMALL "@ NSEC ns NS SOA\n", .signed_ = true, .denial = FORGE_NSEC3},
+    {.name = "flagged.", .text = SMALL "@ NSEC3PARAM 1 1 0 -\n", .signed_ = true},
+    {.name = "slow.", .text = SMALL "@ NSEC3PARAM 1 0 501 -\n*.w TXT " OF_170 OF_170 OF_170 "\n"},
     {.name = "notready.", .state = HELD_NOT_READY, .options = "allow_transfer = (\"192.0.2.53\");"},
     {.name = "child.notready.", .path = ZONES "plain.child"},
     {.name = "refused.", .state = HELD_REFUSED},

@@ -101,6 +101,15 @@ static const struct node *model_before(const struct zone_model *m, const uint8_t
     return before;
 }
 
+static bool model_has_below(const struct zone_model *m, const uint8_t *name)
+{
+    for (unsigned i = 0; i < m->n; i++)
+        if (name_at_or_below(node_name(m->node[i]), name) &&
+            !name_equal(node_name(m->node[i]), name))
+            return true;
+    return false;
+}
+
 static void expect_located(const struct zone_model *m, const struct snapshot *s,
                            const uint8_t *name)
 {
@@ -113,6 +122,7 @@ static void expect_located(const struct zone_model *m, const struct snapshot *s,
     EXPECT_PTR(got.encloser, want.encloser);
     EXPECT_EQ(got.encloser_labels, want.encloser_labels);
     EXPECT_EQ(got.exists, want.exists);
+    EXPECT_EQ(snapshot_has_below(s, name), model_has_below(m, name));
     EXPECT_PTR(snapshot_get(s, name), want.node);
     EXPECT_PTR(snapshot_authoritative_before(s, name), model_before(m, name));
 }

@@ -28,7 +28,7 @@ import tempfile
 import time
 import traceback
 
-from wire import serial
+from wire import RD, exchange, query, serial
 
 TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), "../../.."))
 WEIR = os.path.abspath(os.environ.get("WEIR") or os.path.join(TOP, "build/weir"))
@@ -369,6 +369,24 @@ class Net:
         self.answers(pdns, next(iter(zones)))
         return pdns
 
+    def unbound(self, stubs, anchor):
+        """A validating resolver that asks {zone: server} and trusts the key (its file, without the ending). It keeps nothing it
+        could answer from itself but what it was asked for."""
+        what, port = self.name("unbound"), self.port()
+        folder = self.subfolder(what)
+        conf = (f'server:\n  interface: 127.0.0.1@{port}\n  do-daemonize: no\n  username: ""\n  chroot: ""\n  directory: "{folder}"\n  pidfile: ""\n'
+                f'  use-syslog: no\n  logfile: ""\n  val-log-level: 2\n  num-threads: 1\n  do-ip6: no\n  access-control: 127.0.0.0/8 allow\n'
+                f'  do-not-query-localhost: no\n  module-config: "validator iterator"\n  trust-anchor-file: "{self.path(anchor + ".key")}"\n'
+                "  trust-anchor-signaling: no\n  qname-minimisation: no\n  aggressive-nsec: no\n  harden-below-nxdomain: no\n"
+                "  unwanted-reply-threshold: 0\nremote-control:\n  control-enable: no\n")
+        for z, server in stubs.items():
+            conf += f"stub-zone:\n  name: {z}\n  stub-addr: 127.0.0.1@{server.port}\n"
+        write(folder + "/unbound.conf", conf)
+        unbound = Server(self, what, ["unbound", "-d", "-p", "-c", folder + "/unbound.conf"], port, folder)
+        for z in stubs:
+            self.wait(f"unbound resolves {z}", lambda z=z: getattr(exchange(port, query(z, "SOA", flags=RD)), "rcode", None) == "NOERROR")
+        return unbound
+
     def answers(self, server, zone_name):
         if zone_name:
             self.wait(f"{server.what} serves {zone_name}", lambda: serial(server.port, zone_name, server.host) is not None)
@@ -396,6 +414,16 @@ class Net:
         write(self.path("to-sign"), text)
         p = subprocess.run(["ldns-signzone", *options, "-f", "signed", "to-sign", *keys], cwd=self.folder, capture_output=True, text=True, check=False)
         check(p.returncode == 0, f"ldns-signzone: {p.stdout}{p.stderr}")
+        with open(self.path("signed"), encoding="ascii") as f:
+            return f.read()
+
+    def sign_nsec3(self, apex, text, key, options=()):
+        """With salt "ab" and one iteration. What ldns-signzone cannot: leave insecure delegations out of the chain (-A)."""
+        with open(self.path(key + ".key"), encoding="ascii") as f:
+            write(self.path("to-sign"), text + f.read())
+        p = subprocess.run(["dnssec-signzone", "-z", "-3", "ab", "-H", "1", *options, "-o", apex, "-f", "signed", "to-sign", key],
+                           cwd=self.folder, capture_output=True, text=True, check=False)
+        check(p.returncode == 0, f"dnssec-signzone: {p.stdout}{p.stderr}")
         with open(self.path("signed"), encoding="ascii") as f:
             return f.read()
 
