@@ -188,46 +188,85 @@ START_TEST(names_are_located)
 }
 END_TEST
 
-/* Nodes with NSEC3 among many without, in every version of a history. */
+/* What a walk over all nodes says. */
+static void expect_nsec3_around(const struct snapshot *s, const uint8_t *name)
+{
+    const struct node *first = NULL, *last = NULL, *before = NULL, *upto = NULL, *after = NULL;
+    struct snapshot_iter it;
+    for (const struct node *node = snapshot_first(&it, s); node; node = snapshot_next(&it)) {
+        if (!node_has(node, RR_NSEC3))
+            continue;
+        int where = name_cmp(node_name(node), name);
+        first = first ? first : node;
+        last = node;
+        before = where < 0 ? node : before;
+        upto = where <= 0 ? node : upto;
+        after = where > 0 && !after ? node : after;
+    }
+    EXPECT_PTR(snapshot_nsec3_first(s), first);
+    EXPECT_PTR(snapshot_nsec3_last(s), last);
+    EXPECT_PTR(snapshot_nsec3_before(s, name), before);
+    EXPECT_PTR(snapshot_nsec3_at_or_before(s, name), upto);
+    EXPECT_PTR(snapshot_nsec3_after(s, name), after);
+}
+
+static void two_letters(uint8_t out[NAME_MAX_OCTETS])
+{
+    out[0] = 2;
+    out[1] = (uint8_t)('a' + below(26));
+    out[2] = (uint8_t)('a' + below(26));
+    name_copy(out + 3, apex);
+}
+
+/* Names of two letters below the apex, with and without NSEC3: new, gone, replaced, and all but NSEC3 kept. */
+static void change_nsec3(struct edit *e, unsigned changes, unsigned one_in)
+{
+    static const uint8_t nsec3[] = {1, 0, 0, 0, 0, 1, 9}, a[] = {192, 0, 2, 1};
+    for (; changes > 0; changes--) {
+        uint8_t name[NAME_MAX_OCTETS];
+        two_letters(name);
+        const struct node *was = edit_get(e, name);
+        bool had = was && node_has(was, RR_NSEC3);
+        if (below(2))
+            edit_remove(e, name);
+        else
+            EXPECT_EQ(edit_del(e, name, RR_NSEC3, nsec3, sizeof nsec3, NULL), had ? 0 : -E_NOENT);
+        if (below(4) > 0)
+            EXPECT_EQ(edit_add(e, name, RR_A, 300, a, sizeof a, NULL), 0);
+        if (below(one_in) == 0)
+            EXPECT_EQ(edit_add(e, name, RR_NSEC3, 300, nsec3, sizeof nsec3, NULL), 0);
+    }
+}
+
 START_TEST(nsec3_neighbours)
 {
-    static const uint8_t nsec3[] = {1, 0, 0, 0, 0, 1, 9};
-    enum { NODES = 200, STEPS = 50 };
-    struct family *family = family_new(apex);
-    struct snapshot *s = NULL;
-    for (unsigned step = 0; step < STEPS; step++) {
-        struct edit *e = edit_open(family, s, s);
-        struct snapshot *next;
-        for (unsigned i = 0; i < (step ? 3 : NODES); i++) {
-            uint8_t name[NAME_MAX_OCTETS] = {2, (uint8_t)('a' + below(26)),
-                                             (uint8_t)('a' + below(26))};
-            name_copy(name + 3, apex);
-            bool hash = below(8) == 0;
-            edit_remove(e, name);
-            EXPECT_EQ(edit_add(e, name, hash ? RR_NSEC3 : RR_A, 300,
-                               hash ? nsec3 : (const uint8_t *)"\300\0\2\1",
-                               hash ? sizeof nsec3 : 4, NULL),
-                      0);
+    enum { NODES = 200, ROUNDS = 40, STEPS = 25, CHANGES = 3, NAMES = 20 };
+    unsigned without = 0;
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        struct family *family = family_new(apex);
+        struct snapshot *s = NULL;
+        unsigned one_in = 1u << below(10);
+        for (unsigned step = 0; step < STEPS; step++) {
+            struct edit *e = edit_open(family, s, s);
+            struct snapshot *next;
+            change_nsec3(e, step ? CHANGES : NODES, one_in);
+            EXPECT_EQ(edit_seal(&e, &next, NULL, NULL), 0);
+            snapshot_unref(s);
+            s = next;
+            without += !snapshot_nsec3_first(s);
+            for (unsigned i = 0; i < NAMES; i++) {
+                uint8_t name[NAME_MAX_OCTETS];
+                const struct node *some;
+                (i % 4 ? two_letters : random_name)(name);
+                expect_nsec3_around(s, name);
+                if ((some = snapshot_nsec3_after(s, name)))
+                    expect_nsec3_around(s, node_name(some));
+            }
         }
-        EXPECT_EQ(edit_seal(&e, &next, NULL, NULL), 0);
         snapshot_unref(s);
-        s = next;
-        const struct node *last = NULL, *first = NULL;
-        struct snapshot_iter it;
-        for (const struct node *node = snapshot_first(&it, s); node; node = snapshot_next(&it)) {
-            EXPECT_PTR(snapshot_nsec3_before(s, node_name(node)), last);
-            bool has = node_has(node, RR_NSEC3);
-            EXPECT_PTR(snapshot_nsec3_at_or_before(s, node_name(node)), has ? node : last);
-            if (has && last)
-                EXPECT_PTR(snapshot_nsec3_after(s, node_name(last)), node);
-            first = has && !first ? node : first;
-            last = has ? node : last;
-        }
-        EXPECT_PTR(snapshot_nsec3_first(s), first);
-        EXPECT_PTR(snapshot_nsec3_last(s), last);
+        family_unref(family);
     }
-    snapshot_unref(s);
-    family_unref(family);
+    EXPECT(without > 0 && without < ROUNDS * STEPS / 2);
 }
 END_TEST
 
