@@ -1,7 +1,7 @@
 /* answer: queries to a signed TLD-like zone, in a loop, without sockets: answers a second of one core, by kind of query.
  *
- * The zone: N delegations (100,000), two NS each, a fifth with addresses of their own, 30 % with a DS; NSEC, or NSEC3 with
- * opt-out; signatures of 64 octets (made up). Queries are made before the clock starts, names at random, so that each one meets cold memory as
+ * The zone: N delegations (100,000), two NS each, a fifth with addresses of their own, 30 % with a DS ("bare": none); NSEC, or NSEC3 with
+ * opt-out ("bare": two records in all); signatures of 64 octets (made up). Queries are made before the clock starts, names at random, so that each one meets cold memory as
  * a resolver's would. "mix" is what a TLD sees: 70 % referrals, 30 % NXDOMAIN, 80 % of all with DO.
  *
  * usage: answer_bench [DELEGATIONS [SECONDS]] */
@@ -48,7 +48,7 @@ static void label_make(struct random *random, size_t i, char out[LABEL_MAX])
 }
 
 /* The caller frees. */
-static char *zone_text(struct bench *b)
+static char *zone_text(struct bench *b, bool some_ds)
 {
     char *text;
     size_t len;
@@ -68,7 +68,7 @@ static char *zone_text(struct bench *b)
             unsigned k = (unsigned)random_below(&b->random, 1000);
             fprintf(out, "%s NS ns1.host%u.example.\n%s NS ns2.host%u.example.\n", l, k, l, k);
         }
-        if (random_below(&b->random, 10) < 3)
+        if (some_ds && random_below(&b->random, 10) < 3)
             fprintf(out, "%s DS %u 13 2 %064x\n", l, 1 + (unsigned)random_below(&b->random, 65535),
                     7u);
     }
@@ -134,23 +134,30 @@ int main(int argc, char **argv)
         const char *name;
         unsigned referrals, dnssec_ok;
         enum forge_denial denial;
-    } kinds[] = {{"referral", 100, 0, FORGE_NSEC},    {"referral-do", 100, 100, FORGE_NSEC},
-                 {"nxdomain", 0, 0, FORGE_NSEC},      {"nxdomain-do", 0, 100, FORGE_NSEC},
-                 {"mix", 70, 80, FORGE_NSEC},         {"optout-nx-do", 0, 100, FORGE_OPTOUT},
-                 {"optout-mix", 70, 80, FORGE_OPTOUT}};
+        bool bare;
+    } kinds[] = {
+        {"referral", 100, 0, FORGE_NSEC, false},     {"referral-do", 100, 100, FORGE_NSEC, false},
+        {"nxdomain", 0, 0, FORGE_NSEC, false},       {"nxdomain-do", 0, 100, FORGE_NSEC, false},
+        {"mix", 70, 80, FORGE_NSEC, false},          {"optout-nx-do", 0, 100, FORGE_OPTOUT, false},
+        {"optout-mix", 70, 80, FORGE_OPTOUT, false}, {"bare-nx-do", 0, 100, FORGE_OPTOUT, true},
+        {"bare-mix", 70, 80, FORGE_OPTOUT, true}};
     struct bench b = {.n = argc > 1 ? strtoul(argv[1], NULL, 10) : 100000,
                       .seconds = argc > 2 ? strtod(argv[2], NULL) : 1.0};
     log_open(LOG_ERROR, STDERR_FILENO);
     b.random = random_open();
     b.label = mem_array(b.n, sizeof *b.label);
     b.query = mem_array(QUERIES, sizeof *b.query);
-    char *text = zone_text(&b);
+    bool bare = false;
+    char *text = zone_text(&b, !bare);
     struct held_zone zone = {.name = "bench.", .text = text, .signed_ = true};
     held_open(&b.held, NULL, NULL, &zone, 1);
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         double octets;
-        if (kinds[i].denial != zone.denial) {
+        if (kinds[i].denial != zone.denial || kinds[i].bare != bare) {
             held_close(&b.held);
+            free(text);
+            bare = kinds[i].bare;
+            zone.text = text = zone_text(&b, !bare);
             zone.denial = kinds[i].denial;
             held_open(&b.held, NULL, NULL, &zone, 1);
         }
