@@ -11,6 +11,7 @@
 
 #include "pipeline/base/json.h"
 #include "pipeline/base/log.h"
+#include "pipeline/net/listen.h"
 #include "pipeline/net/notify.h"
 #include "pipeline/net/status.h"
 #include "pipeline/net/xfrin.h"
@@ -24,7 +25,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { REQUEST_MAX = 4096, WORDS_MAX = 16, CLIENTS_MAX = 32 };
+enum { REQUEST_MAX = 4096, WORDS_MAX = 16, LOG_EVERY_S = 10 };
 static const double client_time_s = 10;
 
 struct client {
@@ -43,6 +44,7 @@ struct control {
     char *path;
     int fd;
     ev_io io;
+    ev_timer resume; /* accepting again, after descriptors ran out */
     struct client *clients;
     unsigned nclients;
 };
@@ -269,14 +271,40 @@ static void client_ready(struct ev_loop *ev, ev_io *w, int events)
         client_read(cl);
 }
 
+/* The socket stays readable while there is nobody to accept: look away, or the loop spins. */
+static void control_rest(struct control *c, int error)
+{
+    static struct log_gate gate;
+    uint64_t skipped = 0;
+    c->server->control_rests++;
+    if (log_gate_open(&gate, LOG_EVERY_S, &skipped))
+        log_warn("cannot accept on the control socket for a while",
+                 LOG_KV("socket", LOG_S(c->path)), LOG_KV("reason", LOG_S(strerror(error))),
+                 LOG_KV("skipped", LOG_U(skipped)));
+    ev_io_stop(control_ev(c), &c->io);
+    ev_now_update(control_ev(c));
+    ev_timer_set(&c->resume, LISTEN_REST_MS / 1e3, 0);
+    ev_timer_start(control_ev(c), &c->resume);
+}
+
+static void control_resume(struct ev_loop *ev, ev_timer *timer, int events)
+{
+    (void)events;
+    struct control *c = timer->data;
+    ev_io_start(ev, &c->io);
+}
+
 static void control_accept(struct ev_loop *ev, ev_io *w, int events)
 {
     (void)events;
     struct control *c = w->data;
     int fd = accept4(c->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0)
+    if (fd < 0) {
+        if (listen_exhausted(errno))
+            control_rest(c, errno);
         return;
-    if (c->nclients == CLIENTS_MAX) {
+    }
+    if (c->nclients == CONTROL_CLIENTS) {
         close(fd);
         return;
     }
@@ -357,7 +385,8 @@ int control_new(struct server *server, const char *path, struct control **out, s
     c->server = server;
     c->path = mem_strdup(path);
     c->fd = fd;
-    c->io.data = c;
+    c->io.data = c->resume.data = c;
+    ev_timer_init(&c->resume, control_resume, 0, 0);
     ev_io_init(&c->io, control_accept, fd, EV_READ);
     ev_io_start(control_ev(c), &c->io);
     *out = c;
@@ -372,6 +401,7 @@ void control_free(struct control **cp)
     while (c->clients)
         client_close(c->clients);
     ev_io_stop(control_ev(c), &c->io);
+    ev_timer_stop(control_ev(c), &c->resume);
     close(c->fd);
     unlink(c->path);
     mem_free(&c->path);

@@ -2,7 +2,8 @@
  *
  * WHAT   A Unix stream socket (mode 0600, owner only). One request a connection: words separated by NUL, ended by an empty word;
  *        the reply is a line "0\n" or "1\n" (exit code) and then text until the end of the stream.
- *        Requests and replies are bounded; a client that does not read or write in time is cut.
+ *        Requests and replies are bounded; a client that does not read or write in time is cut. When there are no
+ *        descriptors left, clients wait in the socket's queue until there are.
  * WHO    The control loop serves; control_ask() is the client, in another process.
  * FAILS  control_new: -E_IO with the path (also when another weir serves there).
  */
@@ -13,6 +14,7 @@
 
 #include <stdio.h>
 
+enum { CONTROL_CLIENTS = 32 };       /* at one time */
 int control_new(struct server *server, const char *path, struct control **out, struct why *why) MUST_CHECK;
 void control_free(struct control **c);
 /* Sends a request, copies the reply to out. Returns the exit code in the reply, or -E_*. */

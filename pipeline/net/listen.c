@@ -32,6 +32,11 @@ bool listen_is_wildcard(const struct address *at)
     return IN6_IS_ADDR_UNSPECIFIED(&at->v6.sin6_addr);
 }
 
+bool listen_exhausted(int error)
+{
+    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
 static bool turn_on(int fd, int level, int option)
 {
     const int one = 1;

@@ -17,4 +17,9 @@ int listen_udp(const struct address *at, int *fd, struct why *why) MUST_CHECK;
 int listen_tcp(const struct address *at, int *fd, struct why *why) MUST_CHECK;
 bool listen_is_wildcard(const struct address *at); /* 0.0.0.0 or :: */
 
+/* accept() failed with this errno for want of descriptors or memory: the socket stays readable, so the loop must look away
+ * for a while (LISTEN_REST_MS) or spin. */
+enum { LISTEN_REST_MS = 250 };
+bool listen_exhausted(int error);
+
 #endif

@@ -13,6 +13,7 @@
 #include "pipeline/base/log.h"
 #include "pipeline/net/capture.h"
 #include "pipeline/net/control.h"
+#include "pipeline/net/descriptors.h"
 #include "pipeline/net/listen.h"
 #include "pipeline/net/notify.h"
 #include "pipeline/net/systemd.h"
@@ -27,7 +28,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -110,19 +110,19 @@ static int user_become(const struct server_conf *conf, struct why *why)
     return 0;
 }
 
-/* Sockets, captures and connections cost descriptors: take what the system lets us have. */
-static void descriptors_raise(const struct server_conf *conf)
+static unsigned worker_count(const struct server_conf *conf)
 {
-    struct rlimit lim;
-    if (getrlimit(RLIMIT_NOFILE, &lim))
-        return;
-    lim.rlim_cur = lim.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &lim);
-    rlim_t want = (rlim_t)(conf->tcp_clients + conf->transfers_in) + 256;
-    if (lim.rlim_cur != RLIM_INFINITY && lim.rlim_cur < want)
-        log_warn("the limit on open files is lower than the configuration may need: raise it or "
-                 "lower server.tcp_clients",
-                 LOG_KV("limit", LOG_U(lim.rlim_cur)), LOG_KV("needed", LOG_U(want)));
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    return conf->workers ? (unsigned)conf->workers : cores > 0 ? (unsigned)cores : 1;
+}
+
+static int descriptors_open(struct server *s, const struct server_conf *conf, struct why *why)
+{
+    int64_t room;
+    int err = descriptors_share(conf, worker_count(conf), &room, why);
+    if (!err)
+        atomic_store(&s->tcp_room, room);
+    return err;
 }
 
 static int query_threads_open(struct server *s, const struct server_conf *conf, struct why *why)
@@ -207,7 +207,9 @@ static void server_apply(struct server *s, struct config *config)
 
 static int server_open(struct server *s, const struct server_conf *conf, struct why *why)
 {
-    int err = folders_open(conf, why);
+    int err = descriptors_open(s, conf, why);
+    if (!err)
+        err = folders_open(conf, why);
     for (size_t i = 0; !err && i < conf->nlisten; i++)
         err = listen_is_free(&conf->listen[i], why);
     if (!err)
@@ -219,12 +221,6 @@ static int server_open(struct server *s, const struct server_conf *conf, struct 
     if (!err && conf->capture)
         err = capture_open(conf->capture, (size_t)conf->capture_max_bytes, &s->capture, why);
     return err;
-}
-
-static unsigned worker_count(const struct server_conf *conf)
-{
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    return conf->workers ? (unsigned)conf->workers : cores > 0 ? (unsigned)cores : 1;
 }
 
 static void on_hangup(struct ev_loop *ev, ev_signal *w, int events)
@@ -282,7 +278,6 @@ int server_start(struct server **out, struct config *config, struct why *why)
     s->control_loop = loop_new("weir-control");
     signals_open(s);
     s->tcp_limits = tcp_limits_new();
-    descriptors_raise(conf);
     int err = server_open(s, conf, why);
     if (err) {
         server_stop(&s);
@@ -356,6 +351,9 @@ int server_reload(struct server *s, struct why *why)
         log_warn("a change of the server block needs a restart and is not in force yet",
                  LOG_KV("option", LOG_S(word)));
     log_open((enum log_level)config->server.log_level, 2);
+    struct why room;
+    if (descriptors_open(s, &config->server, &room)) /* of threads or listen: not in force yet */
+        log_warn("a restart with this configuration would fail", LOG_KV("why", LOG_S(room.text)));
     struct config_drop *d = mem_zalloc(sizeof *d);
     d->config = rcu_swap(&s->config, config);
     rcu_defer(&d->rcu, config_drop);

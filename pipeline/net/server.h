@@ -26,6 +26,7 @@ struct query_counters {             /* one per query thread, written by it alone
     _Atomic uint64_t udp_queries, udp_replies, udp_dropped, udp_truncated;
     _Atomic uint64_t tcp_queries, tcp_connections, tcp_refused, tcp_timeouts;
     _Atomic uint64_t tcp_open;       /* connections now; the others count ever */
+    _Atomic uint64_t tcp_rests;      /* no descriptors left: accepted nothing for a while */
     _Atomic uint64_t rcode[16];
     _Atomic uint64_t transfers, transfers_failed, transfer_messages, transfer_bytes;
 };
@@ -49,6 +50,7 @@ struct server {
     unsigned nquery;
     struct query_thread *query;
     struct tcp_limits *tcp_limits;
+    _Atomic int64_t tcp_room;       /* TCP clients that there are descriptors for */
     struct xfrin *xfrin;
     struct notify *notify;
     struct control *control;
@@ -56,6 +58,7 @@ struct server {
     struct server_signals *signals; /* watched from server_start until server_run returns */
     time_t started_at;
     uint64_t reloads, reloads_failed;
+    uint64_t control_rests;         /* as tcp_rests, of the control socket */
 };
 /* Opens sockets, drops privileges, applies the configuration, starts threads. */
 int server_start(struct server **out, struct config *config, struct why *why) MUST_CHECK;

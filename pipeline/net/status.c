@@ -104,7 +104,8 @@ static void zone_line(FILE *f, struct zone *z, int width)
 }
 
 struct query_totals {
-    uint64_t udp, tcp, dropped, truncated, connections, refused, timeouts, transfers, rcode[16];
+    uint64_t udp, tcp, dropped, truncated, connections, refused, timeouts, rests, transfers;
+    uint64_t rcode[16];
 };
 
 static struct query_totals query_totals(const struct server *s)
@@ -119,6 +120,7 @@ static struct query_totals query_totals(const struct server *s)
         t.connections += atomic_load(&c->tcp_connections);
         t.refused += atomic_load(&c->tcp_refused);
         t.timeouts += atomic_load(&c->tcp_timeouts);
+        t.rests += atomic_load(&c->tcp_rests);
         t.transfers += atomic_load(&c->transfers);
         for (int r = 0; r < 16; r++)
             t.rcode[r] += atomic_load(&c->rcode[r]);
@@ -132,9 +134,13 @@ static void server_line(FILE *f, const struct server *s, size_t nzones)
     struct query_totals t = query_totals(s);
     fprintf(f,
             "weir: up %s, %zu zones, %" PRIu64 " UDP and %" PRIu64 " TCP queries, %" PRIu64
-            " transfers out, %" PRIu64 " reloads (%" PRIu64 " failed)\n",
+            " transfers out, %" PRIu64 " reloads (%" PRIu64 " failed)",
             ago(s->started_at, a), nzones, t.udp, t.tcp, t.transfers, s->reloads,
             s->reloads_failed);
+    if (t.rests + s->control_rests)
+        fprintf(f, ", %" PRIu64 " times without a descriptor to accept with",
+                t.rests + s->control_rests);
+    fputc('\n', f);
 }
 
 /* ---- JSON
@@ -251,6 +257,7 @@ static void server_json(const struct server *s, struct json *j)
     json_uint(j, "workers", pool_threads(s->pool));
     json_uint(j, "reloads", s->reloads);
     json_uint(j, "reloads_failed", s->reloads_failed);
+    json_uint(j, "control_rests", s->control_rests);
     json_object(j, "queries");
     json_uint(j, "udp", t.udp);
     json_uint(j, "tcp", t.tcp);
@@ -259,6 +266,7 @@ static void server_json(const struct server *s, struct json *j)
     json_uint(j, "tcp_connections", t.connections);
     json_uint(j, "tcp_refused", t.refused);
     json_uint(j, "tcp_timeouts", t.timeouts);
+    json_uint(j, "tcp_rests", t.rests);
     json_uint(j, "transfers_out", t.transfers);
     json_object(j, "rcodes");
     for (unsigned r = 0; r < 16; r++)

@@ -27,7 +27,6 @@ enum {
     IDLE_SEARCH = 64, /* connections looked at, from the old end, for an idle one */
     LOG_EVERY_S = 10,
 };
-static const double accept_rest_s = 0.25;
 
 /* A query that has come in but was not read yet is one that is not answered. */
 static bool silent(const struct tcp_conn *conn)
@@ -52,10 +51,11 @@ static bool admit(struct tcp *tcp, const struct address *peer)
     static struct log_gate gate;
     const struct server_conf *conf = tcp_conf(tcp);
     struct tcp_limits *limits = tcp->thread->server->tcp_limits;
-    enum tcp_admission a =
-        tcp_limits_connect(limits, peer, conf->tcp_clients, conf->tcp_per_client);
+    int64_t room = atomic_load_explicit(&tcp->thread->server->tcp_room, memory_order_relaxed),
+            most = room < conf->tcp_clients ? room : conf->tcp_clients;
+    enum tcp_admission a = tcp_limits_connect(limits, peer, most, conf->tcp_per_client);
     if (a == TCP_FULL && idle_close(tcp))
-        a = tcp_limits_connect(limits, peer, conf->tcp_clients, conf->tcp_per_client);
+        a = tcp_limits_connect(limits, peer, most, conf->tcp_per_client);
     if (a == TCP_ADMITTED)
         return true;
     uint64_t skipped = 0;
@@ -63,7 +63,9 @@ static bool admit(struct tcp *tcp, const struct address *peer)
     counter_add(&tcp->thread->counters.tcp_refused, 1);
     if (log_gate_open(&gate, LOG_EVERY_S, &skipped))
         log_warn("connection turned away", LOG_KV("client", LOG_S(address_print(peer, text))),
-                 LOG_KV("limit", LOG_S(a == TCP_FULL ? "tcp_clients" : "tcp_per_client")),
+                 LOG_KV("limit", LOG_S(a != TCP_FULL              ? "tcp_per_client"
+                                       : most < conf->tcp_clients ? "open files"
+                                                                  : "tcp_clients")),
                  LOG_KV("skipped", LOG_U(skipped)));
     return false;
 }
@@ -72,13 +74,14 @@ static void rest(struct tcp *tcp, int error)
 {
     static struct log_gate gate;
     uint64_t skipped = 0;
+    counter_add(&tcp->thread->counters.tcp_rests, 1);
     if (log_gate_open(&gate, LOG_EVERY_S, &skipped))
         log_warn("cannot accept connections for a while", LOG_KV("reason", LOG_S(strerror(error))),
                  LOG_KV("skipped", LOG_U(skipped)));
     for (size_t i = 0; i < tcp->nlisteners; i++)
         ev_io_stop(tcp->ev, &tcp->listeners[i].io);
     ev_now_update(tcp->ev);
-    ev_timer_set(&tcp->resume, accept_rest_s, 0);
+    ev_timer_set(&tcp->resume, LISTEN_REST_MS / 1e3, 0);
     ev_timer_start(tcp->ev, &tcp->resume);
 }
 
@@ -116,8 +119,7 @@ static void listener_ready(struct ev_loop *ev, ev_io *io, int events)
         error = errno;
         if (error == EAGAIN || error == EWOULDBLOCK)
             return;
-        bool exhausted = error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
-        if (exhausted && !idle_close(tcp)) {
+        if (listen_exhausted(error) && !idle_close(tcp)) {
             rest(tcp, error);
             return;
         }

@@ -608,8 +608,8 @@ struct xfrin *xfrin_new(struct server *server)
         .connect_ms = 10000,
         .idle_ms = 60000,
         .rate_window_ms = 10000,
-        .checks_max = 256,
-        .checks_stale_max = 192,
+        .checks_max = XFRIN_CHECKS,
+        .checks_stale_max = XFRIN_CHECKS / 4 * 3,
         .notify_gap_ms = 1000,
     };
     msg_writer_init(&x->writer);

@@ -22,6 +22,7 @@
 
 struct json;
 
+enum { XFRIN_CHECKS = 256 };                         /* serial checks at one time */
 struct xfrin *xfrin_new(struct server *server);
 void xfrin_free(struct xfrin **x);                   /* cuts what is going on */
 void xfrin_add(struct xfrin *x, struct zone *zone);

@@ -209,6 +209,8 @@ static void house_start(struct house *h)
 {
     struct why why = {""};
     atomic_store(&h->server.config, &h->config);
+    if (!h->server.tcp_room)
+        h->server.tcp_room = INT64_MAX;
     h->server.tcp_limits = tcp_limits_new();
     for (unsigned i = 0; i < h->nthreads; i++) {
         struct query_thread *t = &h->thread[i];
@@ -664,6 +666,28 @@ START_TEST(full_house_drops_the_oldest_idle)
 }
 END_TEST
 
+/* There are descriptors for two clients, though the configuration would have more. */
+START_TEST(no_more_clients_than_descriptors)
+{
+    struct house h;
+    house_open(&h, "127.0.0.1@15329");
+    h.server.tcp_room = 2;
+    house_start(&h);
+    int one = client(&h), two = client(&h);
+    ask(one, 1, 'T', ENDLESS);
+    hear_transfer(one, 1, 1);
+    ask(two, 1, 'T', ENDLESS);
+    hear_transfer(two, 1, 1);
+    int three = client(&h);
+    ck_assert(hear(three).end);
+    ck_assert_uint_eq(COUNTER(&h, tcp_refused), 1);
+    house_stop(&h);
+    close(one);
+    close(two);
+    close(three);
+}
+END_TEST
+
 START_TEST(a_host_has_its_share)
 {
     struct house h;
@@ -754,6 +778,7 @@ START_TEST(out_of_descriptors)
     AWAIT(atomic_load(&accept_calls) >= 3);
     double per_call_s = (now_s() - began) / 3;
     ck_assert(per_call_s > 0.1); /* a spin would take microseconds */
+    ck_assert_uint_ge(COUNTER(&h, tcp_rests), 2);
     atomic_store(&accept_errno, 0);
     ask(fd, 1, 'E', 1);
     hear_reply(fd, 1, QUERY_LEN, RCODE_NOERROR);
@@ -828,6 +853,7 @@ int main(void)
     suite_add(s, endless_transfer_is_cut);
     suite_add(s, half_closed_client_gets_its_answers);
     suite_add(s, full_house_drops_the_oldest_idle);
+    suite_add(s, no_more_clients_than_descriptors);
     suite_add(s, a_host_has_its_share);
     suite_add(s, nonsense_ends_the_connection);
     suite_add(s, transfer_that_cannot_go_on);

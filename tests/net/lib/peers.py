@@ -166,9 +166,9 @@ class Pdns(Server):
 
 
 class Weir(Server):
-    def __init__(self, net, what, port, conf, host):
+    def __init__(self, net, what, port, conf, host, under=()):
         self.conf = conf
-        super().__init__(net, what, [WEIR, "serve", "-c", conf], port, os.path.dirname(conf), host)
+        super().__init__(net, what, [*under, WEIR, "serve", "-c", conf], port, os.path.dirname(conf), host)
 
     def ask(self, *words):
         """`weir WORDS -c CONF`: (exit code, standard output and error)."""
@@ -393,12 +393,13 @@ class Net:
 
     # ---- weir
 
-    def weir(self, rows, server="", listen=None, port=None, host="127.0.0.1", wait=True, control=None, **remotes):
+    def weir(self, rows, server="", listen=None, port=None, host="127.0.0.1", wait=True, control=None, under=(), **remotes):
+        """under: a command that becomes weir, such as ("prlimit", "--nofile=500")."""
         port = port or self.port()
         what = self.name("weir")
         conf = self.path(f"{what}.conf")
         write(conf, configuration(self, listen or f"{host}@{port}", rows, remotes, server, what, control))
-        weir = Weir(self, what, port, conf, host)
+        weir = Weir(self, what, port, conf, host, under)
         if wait:
             weir.wait_logged("weir is up")
         return weir
