@@ -14,6 +14,9 @@
 /* Nobody, not even one who would share it, is bound to it. */
 int listen_is_free(const struct address *at, struct why *why) MUST_CHECK;
 int listen_udp(const struct address *at, int *fd, struct why *why) MUST_CHECK;
+/* Of an accepted connection the kernel takes no more than LISTEN_UNSENT_BYTES ahead of what it could send, and says that
+ * there is room when it has less than half of that. */
+enum { LISTEN_UNSENT_BYTES = 512 * 1024 };
 int listen_tcp(const struct address *at, int *fd, struct why *why) MUST_CHECK;
 bool listen_is_wildcard(const struct address *at); /* 0.0.0.0 or :: */
 

@@ -26,6 +26,7 @@ struct query_counters {             /* one per query thread, written by it alone
     _Atomic uint64_t udp_queries, udp_replies, udp_dropped, udp_truncated;
     _Atomic uint64_t tcp_queries, tcp_connections, tcp_refused, tcp_timeouts;
     _Atomic uint64_t tcp_open;       /* connections now; the others count ever */
+    _Atomic uint64_t tcp_cut_for_memory;
     _Atomic uint64_t tcp_rests;      /* no descriptors left: accepted nothing for a while */
     _Atomic uint64_t rcode[16];
     _Atomic uint64_t transfers, transfers_failed, transfer_messages, transfer_bytes;

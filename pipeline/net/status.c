@@ -12,6 +12,7 @@
 
 #include "pipeline/base/json.h"
 #include "pipeline/net/notify.h"
+#include "pipeline/net/tcp_limits.h"
 #include "pipeline/net/xfrin.h"
 #include "pipeline/zone/message.h"
 
@@ -105,6 +106,7 @@ static void zone_line(FILE *f, struct zone *z, int width)
 
 struct query_totals {
     uint64_t udp, tcp, dropped, truncated, connections, refused, timeouts, rests, transfers;
+    uint64_t cut_for_memory;
     uint64_t rcode[16];
 };
 
@@ -121,6 +123,7 @@ static struct query_totals query_totals(const struct server *s)
         t.refused += atomic_load(&c->tcp_refused);
         t.timeouts += atomic_load(&c->tcp_timeouts);
         t.rests += atomic_load(&c->tcp_rests);
+        t.cut_for_memory += atomic_load(&c->tcp_cut_for_memory);
         t.transfers += atomic_load(&c->transfers);
         for (int r = 0; r < 16; r++)
             t.rcode[r] += atomic_load(&c->rcode[r]);
@@ -267,6 +270,8 @@ static void server_json(const struct server *s, struct json *j)
     json_uint(j, "tcp_refused", t.refused);
     json_uint(j, "tcp_timeouts", t.timeouts);
     json_uint(j, "tcp_rests", t.rests);
+    json_int(j, "tcp_waiting_bytes", tcp_limits_held(s->tcp_limits));
+    json_uint(j, "tcp_cut_for_memory", t.cut_for_memory);
     json_uint(j, "transfers_out", t.transfers);
     json_object(j, "rcodes");
     for (unsigned r = 0; r < 16; r++)

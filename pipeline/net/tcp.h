@@ -5,7 +5,9 @@
  *        on between its messages. Idle clients, slow readers and greedy hosts meet limits (struct server_conf).
  * WHO    Its query thread. tcp_limits is shared by all of them.
  * FAILS  tcp_new: -E_IO with the address. A client's faults close its connection and are counted.
- * COST   bounded memory a connection: one input message, and an output buffer of at most 64 KiB × 4.
+ * COST   Memory is bounded: a connection has one input message (64 KiB, when a client sends one that long) and at most
+ *        256 KiB of output that the kernel has not taken, and 512 KiB that it has not sent; of output that waits all of
+ *        them together have tcp_memory.
  * SPEC   RFC 7766; RFC 5936 4; RFC 9210.
  */
 #ifndef WEIR_NET_TCP_H

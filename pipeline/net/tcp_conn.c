@@ -1,26 +1,35 @@
 /* A connection, step by step.
  *
  *   readable ─▶ one recv, unless a whole message waits already
- *   drained  ─▶ a burst: replies to what waits (at most tcp_pipeline), then messages of the
- * transfers in turn burst    ─▶ one send; what the kernel does not take is kept, and the next burst
- * waits until it is gone
+ *   drained  ─▶ a burst: replies to what waits (at most tcp_pipeline), then messages of the transfers in turn
+ *   burst    ─▶ one send; what the kernel does not take is kept, and the next burst waits until it is gone
  *
  * So a client is served no faster than it reads, whatever it asks: at most one whole query waits in
  * the input, at most one burst in the output. While a transfer goes on, the connection is still
  * read from between two bursts; the replies to what came in go ahead of the transfer's next
  * message.
  *
- * A burst is made in the thread's one buffer. When the kernel takes less than most of it, the
- * buffer itself goes to the connection and the thread gets a new one; a small rest is copied.
+ * A burst is made in the thread's one buffer, and what the kernel does not take of it is copied.
+ * What waits for a client is that and what the kernel holds without being able to send it, since the
+ * client's window is closed. Of all connections together that is no more than tcp_memory: who would
+ * be one too many makes room by cutting the one whose last burst is longest ago. A client that reads
+ * has a new one all the time. Only connections of the same thread can be cut, and if there is none,
+ * the one that asks for room is.
+ *
  * Transfers share the time between two polls: with many of them a burst is shorter, so that UDP on
  * the same loop is not kept waiting.
  *
  * Timers: a connection has one, set to the earliest of its deadlines; it is moved when a deadline
  * becomes earlier, and otherwise finds out when it fires that there is nothing to do yet.
  *
- *   output waits          tcp_slow_s after the last octet that the kernel took: reset
- *   a transfer goes on    transfer_out_max_s after it began: reset; its version's memory is
- * released neither               tcp_idle_s after the last whole query: closed
+ *   output waits          tcp_slow_s after that began, and then every tcp_slow_s: reset, unless the
+ *                         client took tcp_min_rate octets a second meanwhile
+ *   a transfer goes on    transfer_out_max_s after it began: reset; its version's memory is released
+ *   neither               tcp_idle_s after the last whole query: closed
+ *
+ * What the client took is what it acknowledged: octets go to the kernel in lumps as large as its
+ * buffer, which may be half a minute of a slow client's reading. A client that has made room is not
+ * slow, whatever it took: we are.
  *
  * A reset (not a close) for those who do not read: otherwise the kernel would keep their data for
  * as long again.
@@ -29,8 +38,12 @@
 #include "pipeline/net/tcp_conn.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <math.h>
+#include <netinet/tcp.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -40,8 +53,8 @@
 #include "pipeline/net/xfrin.h"
 
 enum {
-    KEEP_BY_COPY = TCP_BURST_BYTES / 16, /* a rest up to this is copied */
     RCODE_BITS = 0x0f,
+    LOG_EVERY_S = 10,
     HEADER_RCODE_AT = 3,
 };
 static const double timer_slack_s = 0.01; /* a timer that fires a little early must not spin */
@@ -85,11 +98,53 @@ static void list_append(struct tcp_conn *conn)
     tcp->newest = conn;
 }
 
+/* ---- output that waits */
+
+static void held_set(struct tcp_conn *conn, size_t n)
+{
+    tcp_limits_hold(conn->tcp->thread->server->tcp_limits, (int64_t)n - (int64_t)conn->held);
+    conn->held = n;
+}
+
+/* What waits for the client now. The rest that is kept was a whole block of memory from the start. */
+static size_t held_now(const struct tcp_conn *conn)
+{
+    int unsent = 0;
+    return ioctl(conn->io.fd, SIOCOUTQNSD, &unsent) || unsent < 0 ? conn->kept_end
+                                                                  : conn->kept_end + (size_t)unsent;
+}
+
+static void held_remove(struct tcp_conn *conn)
+{
+    struct tcp *tcp = conn->tcp;
+    if (!conn->held)
+        return;
+    *(conn->held_before ? &conn->held_before->held_after : &tcp->held_first) = conn->held_after;
+    *(conn->held_after ? &conn->held_after->held_before : &tcp->held_last) = conn->held_before;
+    held_set(conn, 0);
+}
+
+/* After a burst: to the end of the list. */
+static void held_renew(struct tcp_conn *conn)
+{
+    struct tcp *tcp = conn->tcp;
+    size_t n = held_now(conn);
+    held_remove(conn);
+    if (!n)
+        return;
+    held_set(conn, n);
+    conn->held_before = tcp->held_last;
+    conn->held_after = NULL;
+    *(tcp->held_last ? &tcp->held_last->held_after : &tcp->held_first) = conn;
+    tcp->held_last = conn;
+}
+
 void tcp_conn_close(struct tcp_conn *conn, const char *reason)
 {
     struct tcp *tcp = conn->tcp;
     ev_io_stop(tcp->ev, &conn->io);
     ev_timer_stop(tcp->ev, &conn->timer);
+    held_remove(conn);
     tcp_transfer_cut(conn, reason);
     list_remove(conn);
     close(conn->io.fd);
@@ -116,8 +171,7 @@ static ssize_t conn_send(struct tcp_conn *conn, const uint8_t *p, size_t n)
     while (sent < 0 && errno == EINTR);
     if (sent < 0)
         return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -1;
-    if (sent > 0)
-        conn->wrote_at = tcp_now();
+    conn->taken += (uint64_t)sent;
     return sent;
 }
 
@@ -139,21 +193,41 @@ static bool conn_flush(struct tcp_conn *conn)
     return true;
 }
 
-/* What is left of a burst stays with the connection. */
-static void conn_keep(struct tcp_conn *conn, size_t begin, size_t end)
+static void cut_for_memory(struct tcp_conn *conn)
+{
+    static struct log_gate gate;
+    uint64_t skipped = 0;
+    char peer[ADDRESS_TEXT_MAX];
+    counter_add(&conn->tcp->thread->counters.tcp_cut_for_memory, 1);
+    if (log_gate_open(&gate, LOG_EVERY_S, &skipped))
+        log_warn(
+            "tcp_memory is reached: the client that has let its answers wait for longest is cut",
+            LOG_KV("client", LOG_S(address_print(&conn->peer, peer))),
+            LOG_KV("octets", LOG_U(conn->held)), LOG_KV("skipped", LOG_U(skipped)));
+    conn_reset(conn, "tcp_memory is reached, and the client has let this wait for longest");
+}
+
+/* After a burst. False: it was this one that had to be cut. */
+static bool held_make_room(struct tcp_conn *conn)
 {
     struct tcp *tcp = conn->tcp;
-    conn->wrote_at = tcp_now();
-    if (end - begin <= KEEP_BY_COPY) {
-        conn->kept = mem_dup(tcp->burst + begin, end - begin);
-        conn->kept_begin = 0;
-        conn->kept_end = end - begin;
-        return;
+    const struct tcp_limits *limits = tcp->thread->server->tcp_limits;
+    int64_t most = tcp_conf(tcp)->tcp_memory_bytes;
+    while (tcp->held_first && tcp_limits_held(limits) > most) {
+        struct tcp_conn *first = tcp->held_first;
+        size_t n = held_now(first);
+        if (n < first->held) { /* it has taken some of it since: look again */
+            if (n)
+                held_set(first, n);
+            else
+                held_remove(first);
+            continue;
+        }
+        cut_for_memory(first);
+        if (first == conn)
+            return false;
     }
-    conn->kept = tcp->burst;
-    conn->kept_begin = begin;
-    conn->kept_end = end;
-    tcp->burst = mem_alloc(TCP_BURST_BYTES);
+    return true;
 }
 
 static void count_result(struct tcp_conn *conn, const struct answer_result *result)
@@ -256,9 +330,40 @@ static bool conn_burst(struct tcp_conn *conn)
         tcp_conn_close(conn, fault);
         return false;
     }
-    if ((size_t)sent < len)
-        conn_keep(conn, (size_t)sent, len);
-    return true;
+    if ((size_t)sent < len) {
+        conn->kept_end = len - (size_t)sent;
+        conn->kept = mem_dup(conn->tcp->burst + sent, conn->kept_end);
+    }
+    if (!len)
+        return true;
+    held_renew(conn);
+    return held_make_room(conn);
+}
+
+/* ---- time */
+
+/* Octets that the client's side has acknowledged, ever. */
+static uint64_t conn_acked(const struct tcp_conn *conn)
+{
+    int unacked = 0;
+    return ioctl(conn->io.fd, SIOCOUTQ, &unacked) || (uint64_t)unacked > conn->taken
+               ? conn->taken
+               : conn->taken - (uint64_t)unacked;
+}
+
+static void window_open(struct tcp_conn *conn)
+{
+    conn->watched = true;
+    conn->window_at = tcp_now();
+    conn->window_acked = conn_acked(conn);
+}
+
+/* At the end of a window. */
+static bool conn_slow(const struct tcp_conn *conn, const struct server_conf *conf)
+{
+    struct pollfd room = {.fd = conn->io.fd, .events = POLLOUT};
+    uint64_t want = (uint64_t)conf->tcp_min_rate * (uint64_t)conf->tcp_slow_s;
+    return conn_acked(conn) - conn->window_acked < (want ? want : 1) && poll(&room, 1, 0) == 0;
 }
 
 /* The kernel may have taken all that was made and yet be full: a transfer waits for it with nothing kept here. */
@@ -267,7 +372,7 @@ static double conn_deadline(const struct tcp_conn *conn)
     const struct server_conf *conf = tcp_conf(conn->tcp);
     if (tcp_conn_idle(conn))
         return conn->asked_at + (double)conf->tcp_idle_s;
-    return fmin(conn->wrote_at + (double)conf->tcp_slow_s,
+    return fmin(conn->window_at + (double)conf->tcp_slow_s,
                 tcp_transfer_oldest(conn) + (double)conf->transfer_out_max_s);
 }
 
@@ -297,6 +402,10 @@ static void conn_wait(struct tcp_conn *conn)
         ev_io_set(&conn->io, fd, events);
         ev_io_start(conn->tcp->ev, &conn->io);
     }
+    bool idle = tcp_conn_idle(conn);
+    if (!idle && !conn->watched)
+        window_open(conn);
+    conn->watched = !idle;
     double deadline = conn_deadline(conn);
     if (deadline < conn->timer_at)
         timer_set(conn, deadline);
@@ -356,12 +465,19 @@ static void conn_late(struct ev_loop *ev, ev_timer *timer, int events)
         timer_set(conn, deadline);
         return;
     }
-    counter_add(&conn->tcp->thread->counters.tcp_timeouts, 1);
     const struct server_conf *conf = tcp_conf(conn->tcp);
-    if (tcp_transfer_oldest(conn) + (double)conf->transfer_out_max_s <= now)
+    bool idle = tcp_conn_idle(conn),
+         too_long = tcp_transfer_oldest(conn) + (double)conf->transfer_out_max_s <= now;
+    if (!idle && !too_long && !conn_slow(conn, conf)) {
+        window_open(conn);
+        timer_set(conn, conn_deadline(conn));
+        return;
+    }
+    counter_add(&conn->tcp->thread->counters.tcp_timeouts, 1);
+    if (too_long)
         conn_reset(conn, "transfer_out_max_s has passed");
-    else if (!tcp_conn_idle(conn))
-        conn_reset(conn, "the client does not read");
+    else if (!idle)
+        conn_reset(conn, "the client does not read, or slower than tcp_min_rate");
     else
         tcp_conn_close(conn, NULL);
 }
@@ -369,6 +485,10 @@ static void conn_late(struct ev_loop *ev, ev_timer *timer, int events)
 void tcp_conn_open(struct tcp *tcp, int fd, const struct address *peer)
 {
     struct tcp_conn *conn = mem_zalloc(sizeof *conn);
+    /* For what the kernel still has when we have closed it: nobody else counts the time then. Until then we do, and
+     * are first. */
+    const unsigned give_up_ms = 2 * (unsigned)tcp_conf(tcp)->tcp_slow_s * 1000;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &give_up_ms, sizeof give_up_ms);
     conn->tcp = tcp;
     conn->peer = *peer;
     conn->asked_at = tcp_now();

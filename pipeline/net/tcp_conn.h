@@ -7,6 +7,7 @@
  * replies to the queries that wait (at most tcp_pipeline), then messages of its transfers, in turn.
  * So output is produced as the client reads, and a connection that is idle owns no buffers. WHO The
  * query thread.
+ * COST   Output that waits, of all connections: tcp_memory.
  */
 #ifndef WEIR_NET_TCP_CONN_H
 #define WEIR_NET_TCP_CONN_H
@@ -28,9 +29,15 @@ struct tcp_conn {
     bool half_closed; /* the client will send no more; it gets what it asked for */
     uint8_t *kept;    /* output that the kernel did not take; NULL: none */
     size_t kept_begin, kept_end;
+    size_t held; /* output that waits: kept, and in the kernel but not sent yet, as we know it */
+    struct tcp_conn *held_before, *held_after; /* those for whom some waits, by their last burst */
     struct tcp_transfers transfers;
-    double asked_at, wrote_at; /* last query; last time that output moved or began to wait */
-    double timer_at;           /* when the timer fires */
+    double asked_at; /* last query */
+    double timer_at; /* when the timer fires */
+    uint64_t taken;  /* octets that the kernel took, ever */
+    bool watched;    /* output waits; in the window that began at …, when the client had acknowledged … */
+    double window_at;
+    uint64_t window_acked;
 };
 
 struct tcp_listener {
@@ -44,6 +51,7 @@ struct tcp { /* one query thread's */
     struct answer_work work;
     uint8_t *burst; /* TCP_BURST_BYTES; being made in one step, empty between two */
     struct tcp_conn *oldest, *newest;
+    struct tcp_conn *held_first, *held_last; /* the first has let its output wait for longest */
     size_t active_transfers; /* of all connections: they share the time between two polls */
     size_t nlisteners;
     struct tcp_listener *listeners;

@@ -10,6 +10,7 @@
 #include "pipeline/net/tcp_limits.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -29,6 +30,7 @@ struct tcp_limits {
     pthread_mutex_t lock;
     uint64_t seed;
     struct count held;
+    _Atomic int64_t output;
     struct host *bucket[BUCKETS];
 };
 
@@ -45,7 +47,8 @@ void tcp_limits_free(struct tcp_limits **limits)
 {
     if (!*limits)
         return;
-    ASSERT((*limits)->held.connections == 0 && (*limits)->held.transfers == 0);
+    ASSERT((*limits)->held.connections == 0 && (*limits)->held.transfers == 0 &&
+           tcp_limits_held(*limits) == 0);
     pthread_mutex_destroy(&(*limits)->lock);
     mem_free(limits);
 }
@@ -147,4 +150,14 @@ enum tcp_admission tcp_limits_transfer_begin(struct tcp_limits *l, const struct 
 void tcp_limits_transfer_end(struct tcp_limits *l, const struct address *peer)
 {
     end(l, peer, transfers);
+}
+
+void tcp_limits_hold(struct tcp_limits *l, int64_t change)
+{
+    atomic_fetch_add_explicit(&l->output, change, memory_order_relaxed);
+}
+
+int64_t tcp_limits_held(const struct tcp_limits *l)
+{
+    return atomic_load_explicit(&l->output, memory_order_relaxed);
 }

@@ -30,7 +30,9 @@ struct server_conf {
     int64_t tcp_clients;                 /* connections in all */
     int64_t tcp_per_client;              /* a host (v6: /64) */
     int64_t tcp_idle_s;                  /* without a query */
-    int64_t tcp_slow_s;                  /* a write makes no progress for so long: closed */
+    int64_t tcp_slow_s;                  /* while output waits: windows of so long, …  */
+    int64_t tcp_min_rate;                /* … in each of which the client must take so many octets a second; 0: one octet */
+    int64_t tcp_memory_bytes;            /* output that waits for clients, of all connections */
     int64_t tcp_pipeline;                /* queries in flight a connection */
     int64_t transfers_in, transfers_in_per_primary;
     int64_t transfers_out, transfers_out_per_client;

@@ -40,7 +40,12 @@ static const struct option server_options[] = {
     {"tcp_idle", OPTION_SECONDS, FIELD(tcp_idle_s), "10s", 1, 3600, NULL,
      "A connection without a query is closed after this time."},
     {"tcp_slow", OPTION_SECONDS, FIELD(tcp_slow_s), "30s", 1, 3600, NULL,
-     "A connection whose peer takes nothing for this time is closed."},
+     "Time over which tcp_min_rate is averaged while output waits for a client."},
+    {"tcp_min_rate", OPTION_BYTES, FIELD(tcp_min_rate), "1k", 0, INT64_C(1) << 30, NULL,
+     "A client that takes fewer octets a second than this is cut; 0 is one that takes none."},
+    {"tcp_memory", OPTION_BYTES, FIELD(tcp_memory_bytes), "64M", 1 << 20, INT64_C(1) << 40, NULL,
+     "Memory for output that clients have not taken yet, of all connections; past it, the client "
+     "that has let its output wait for longest is cut."},
     {"tcp_pipeline", OPTION_INT, FIELD(tcp_pipeline), "64", 1, 4096, NULL,
      "Queries under way on one connection."},
     {"transfers_in", OPTION_INT, FIELD(transfers_in), "32", 1, 4096, NULL,

@@ -68,7 +68,8 @@ START_TEST(every_key_arrives)
         " control = \"/run/c\"; user = \"weir\"; identity = \"id\"; version = \"v\"; capture = "
         "\"x/y\";\n"
         " capture_max = \"1M\"; log_level = \"error\"; udp_size = 1400; tcp_clients = 11;\n"
-        " tcp_per_client = 12; tcp_idle = 13; tcp_slow = \"14s\"; tcp_pipeline = 15; transfers_in "
+        " tcp_per_client = 12; tcp_idle = 13; tcp_slow = \"14s\"; tcp_pipeline = 15; "
+        " tcp_min_rate = 21; tcp_memory = \"22M\"; transfers_in "
         "= 16;\n"
         " transfers_in_per_primary = 17; transfers_out = 18; transfers_out_per_client = 19;\n"
         " transfer_out_max = \"20m\"; };\n"
@@ -97,8 +98,12 @@ START_TEST(every_key_arrives)
                            s->transfers_in_per_primary,
                            s->transfers_out,
                            s->transfers_out_per_client,
-                           s->transfer_out_max_s};
-    const int64_t want[] = {3, 4, 1 << 20, 1400, 11, 12, 13, 14, 15, 16, 17, 18, 19, 1200};
+                           s->transfer_out_max_s,
+                           s->tcp_min_rate,
+                           s->tcp_memory_bytes};
+    const int64_t want[] = {3,  4,  1 << 20, 1400, 11, 12,   13, 14,
+                            15, 16, 17,      18,   19, 1200, 21, 22 << 20};
+    _Static_assert(sizeof got == sizeof want, "");
     ck_assert_mem_eq(got, want, sizeof want);
     ck_assert_str_eq(s->state, "dir/s");
     ck_assert_str_eq(s->control, "/run/c");
@@ -418,22 +423,40 @@ START_TEST(example_shows_the_defaults)
     struct config *shown = parse(text), *plain = parse(ZONE("chain = ();"));
     struct server_conf *a = &shown->server, *b = &plain->server;
     ck_assert_str_eq(a->state, b->state);
-    const int64_t server_shown[] = {a->threads,           a->workers,
-                                    a->capture_max_bytes, a->log_level,
-                                    a->udp_size,          a->tcp_clients,
-                                    a->tcp_per_client,    a->tcp_idle_s,
-                                    a->tcp_slow_s,        a->tcp_pipeline,
-                                    a->transfers_in,      a->transfers_in_per_primary,
-                                    a->transfers_out,     a->transfers_out_per_client,
-                                    a->transfer_out_max_s};
-    const int64_t server_plain[] = {b->threads,           b->workers,
-                                    b->capture_max_bytes, b->log_level,
-                                    b->udp_size,          b->tcp_clients,
-                                    b->tcp_per_client,    b->tcp_idle_s,
-                                    b->tcp_slow_s,        b->tcp_pipeline,
-                                    b->transfers_in,      b->transfers_in_per_primary,
-                                    b->transfers_out,     b->transfers_out_per_client,
-                                    b->transfer_out_max_s};
+    const int64_t server_shown[] = {a->threads,
+                                    a->workers,
+                                    a->capture_max_bytes,
+                                    a->log_level,
+                                    a->udp_size,
+                                    a->tcp_clients,
+                                    a->tcp_per_client,
+                                    a->tcp_idle_s,
+                                    a->tcp_slow_s,
+                                    a->tcp_pipeline,
+                                    a->transfers_in,
+                                    a->transfers_in_per_primary,
+                                    a->transfers_out,
+                                    a->transfers_out_per_client,
+                                    a->transfer_out_max_s,
+                                    a->tcp_min_rate,
+                                    a->tcp_memory_bytes};
+    const int64_t server_plain[] = {b->threads,
+                                    b->workers,
+                                    b->capture_max_bytes,
+                                    b->log_level,
+                                    b->udp_size,
+                                    b->tcp_clients,
+                                    b->tcp_per_client,
+                                    b->tcp_idle_s,
+                                    b->tcp_slow_s,
+                                    b->tcp_pipeline,
+                                    b->transfers_in,
+                                    b->transfers_in_per_primary,
+                                    b->transfers_out,
+                                    b->transfers_out_per_client,
+                                    b->transfer_out_max_s,
+                                    b->tcp_min_rate,
+                                    b->tcp_memory_bytes};
     ck_assert_mem_eq(server_shown, server_plain, sizeof server_plain);
     uint8_t name[NAME_MAX_OCTETS];
     ck_assert_int_gt(name_parse("example.com.", name, NULL), 0);

@@ -198,6 +198,8 @@ static void house_open(struct house *h, const char *listen)
         .tcp_per_client = 200,
         .tcp_idle_s = 600,
         .tcp_slow_s = 600,
+        .tcp_min_rate = 1024,
+        .tcp_memory_bytes = 64 << 20,
         .tcp_pipeline = 10,
         .transfers_out = 100,
         .transfers_out_per_client = 100,
@@ -577,6 +579,136 @@ START_TEST(slow_reader_is_cut)
 }
 END_TEST
 
+/* Reads at a pace, octets a second, until it has read so much or the connection ends. True: it has. */
+static bool read_at_pace(int fd, double rate, size_t octets)
+{
+    static uint8_t piece[4096];
+    double began = now_s();
+    for (size_t done = 0; done < octets;) {
+        double ahead_s = (double)done / rate - (now_s() - began);
+        if (ahead_s > 0)
+            poll(NULL, 0, (int)(ahead_s * 1e3) + 1);
+        struct pollfd pfd = {.fd = fd, .events = POLLIN};
+        ck_assert_msg(poll(&pfd, 1, DEADLINE_S * 1000) == 1, "nothing came in time");
+        ssize_t got = recv(fd, piece, sizeof piece, 0);
+        if (got <= 0)
+            return false;
+        done += (size_t)got;
+    }
+    return true;
+}
+
+static int client_with_buffer(const struct house *h, int octets)
+{
+    int fd = socket(h->listen.sa.sa_family, SOCK_STREAM, 0);
+    ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &octets, sizeof octets), 0);
+    ck_assert_int_eq(connect(fd, &h->listen.sa, h->listen.len), 0);
+    return fd;
+}
+
+/* Some octets all the time, but too few. */
+START_TEST(dribbling_reader_is_cut)
+{
+    struct house h;
+    house_open(&h, "127.0.0.1@15330");
+    h.config.server.tcp_slow_s = 1;
+    h.config.server.tcp_min_rate = 1 << 20;
+    house_start(&h);
+    int fd = client_with_buffer(&h, 16384);
+    double began = now_s();
+    ask(fd, 1, 'T', ENDLESS);
+    ck_assert(!read_at_pace(fd, 200e3, 8 << 20));
+    ck_assert_double_ge(now_s() - began, 0.99);
+    AWAIT(COUNTER(&h, tcp_timeouts) == 1);
+    AWAIT(atomic_load(&version_refs) == 0);
+    close(fd);
+    house_stop(&h);
+}
+END_TEST
+
+/* A client slower than the kernel's buffer is large: for seconds no octet moves out of our hands, but those that the kernel
+ * has are taken all the time. */
+START_TEST(slow_but_steady_reader_is_served)
+{
+    struct house h;
+    house_open(&h, "127.0.0.1@15331");
+    h.config.server.tcp_slow_s = 1;
+    h.config.server.tcp_min_rate = 16 << 10;
+    house_start(&h);
+    int fd = client_with_buffer(&h, 16384);
+    ask(fd, 1, 'T', ENDLESS);
+    ck_assert(read_at_pace(fd, 100e3, 500e3));
+    ck_assert_uint_eq(COUNTER(&h, tcp_timeouts), 0);
+    close(fd);
+    AWAIT(atomic_load(&version_refs) == 0);
+    house_stop(&h);
+}
+END_TEST
+
+/* Sixty clients that ask for megabytes and read nothing: what waits for them has a bound, those who have let it wait for
+ * longest are cut for it, and who reads is served all the time. */
+START_TEST(pending_output_is_bounded)
+{
+    enum { SILENT = 60, QUERIES = 400, BOUND = 8 << 20, EACH_MOST = 512 * 1024 + TCP_BURST_BYTES };
+    struct house h;
+    house_open(&h, "127.0.0.1@15332");
+    h.config.server.tcp_memory_bytes = BOUND;
+    house_start(&h);
+    int silent[SILENT], reader = client(&h);
+    int64_t most = 0;
+    uint16_t id = 0;
+    for (unsigned i = 0; i < SILENT; i++) {
+        silent[i] = client_with_buffer(&h, 4096);
+        for (unsigned k = 0; k < QUERIES; k++)
+            ask(silent[i], (uint16_t)k, 'B', 1);
+        for (unsigned k = 0; k < 5; k++) {
+            ask(reader, ++id, 'B', 1);
+            hear_reply(reader, id, BIG, RCODE_NOERROR);
+            int64_t now = tcp_limits_held(h.server.tcp_limits);
+            most = now > most ? now : most;
+        }
+    }
+    AWAIT(COUNTER(&h, tcp_cut_for_memory) >= SILENT / 2);
+    ck_assert_int_ge(most, BOUND / 2);         /* they did fill it */
+    ck_assert_int_le(most, BOUND + EACH_MOST); /* a burst is made before room is made for it */
+    ck_assert_uint_ge(SILENT - COUNTER(&h, tcp_cut_for_memory),
+                      BOUND / EACH_MOST - 1); /* no more were cut than needed */
+    ck_assert_uint_eq(COUNTER(&h, tcp_open), SILENT + 1 - COUNTER(&h, tcp_cut_for_memory));
+    uint8_t octet; /* the first are those that were cut */
+    ck_assert_int_eq(recv(silent[SILENT - 1], &octet, 1, 0), 1);
+    ask(silent[SILENT - 1], 9998, 'E', 1);
+    ask(reader, 9999, 'E', 1);
+    hear_reply(reader, 9999, QUERY_LEN, RCODE_NOERROR);
+    house_stop(&h);
+    for (unsigned i = 0; i < SILENT; i++)
+        close(silent[i]);
+    close(reader);
+}
+END_TEST
+
+/* What one client lets wait has a bound too, in the kernel and here. */
+START_TEST(pending_output_of_one)
+{
+    struct house h;
+    house_open(&h, "127.0.0.1@15333");
+    house_start(&h);
+    int fd = client_with_buffer(&h, 4096);
+    ask(fd, 1, 'T', ENDLESS);
+    AWAIT(tcp_limits_held(h.server.tcp_limits) > 256 * 1024);
+    uint64_t sent, before = 0; /* until it stands still */
+    for (unsigned same = 0; same < 50; before = sent) {
+        poll(NULL, 0, 2);
+        sent = COUNTER(&h, transfer_bytes);
+        same = sent == before ? same + 1 : 0;
+    }
+    ck_assert_uint_lt(sent, 1 << 20); /* without a bound the kernel takes 2.5 MB */
+    ck_assert_int_le(tcp_limits_held(h.server.tcp_limits), 512 * 1024 + TCP_BURST_BYTES);
+    close(fd);
+    AWAIT(tcp_limits_held(h.server.tcp_limits) == 0);
+    house_stop(&h);
+}
+END_TEST
+
 /* One that reads all the time, but too slowly to be done in time. */
 START_TEST(endless_transfer_is_cut)
 {
@@ -850,6 +982,10 @@ int main(void)
     suite_add(s, transfer_quota);
     suite_add(s, idle_is_closed);
     suite_add(s, slow_reader_is_cut);
+    suite_add(s, dribbling_reader_is_cut);
+    suite_add(s, slow_but_steady_reader_is_served);
+    suite_add(s, pending_output_is_bounded);
+    suite_add(s, pending_output_of_one);
     suite_add(s, endless_transfer_is_cut);
     suite_add(s, half_closed_client_gets_its_answers);
     suite_add(s, full_house_drops_the_oldest_idle);
