@@ -131,6 +131,7 @@ void version_unref(struct version *v)
     }
     snapshot_unref(v->served);
     snapshot_unref(v->input);
+    history_unref(v->history);
     findings_unref(v->findings);
     chain_unref(v->chain);
     mem_free(&v);

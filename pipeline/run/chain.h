@@ -17,6 +17,7 @@
 
 #include "pipeline/base/rcu.h"
 #include "pipeline/run/finding.h"
+#include "pipeline/run/history.h"
 
 struct chain_stage {
     const struct stage_type *type;
@@ -51,6 +52,7 @@ struct version {
     struct snapshot *input;
     struct snapshot *served;             /* the last stage's output */
     struct soa soa;                      /* of served */
+    struct history *history;             /* what led to `served`; NULL: nothing that is known */
     time_t accepted_at;                  /* 0: a candidate */
     time_t good_until, serve_until;      /* the earliest of its stages; 0: never */
     char origin[96];                     /* "127.0.0.1@53", a file name, a capture */

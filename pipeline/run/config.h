@@ -62,6 +62,7 @@ struct zone_conf {
     int64_t expire_max_s;                /* 0: the SOA's */
     int64_t keep_findings;
     int64_t notify_retries, notify_timeout_s;  /* RFC 1996 3.6: 5 tries, 60 s */
+    int64_t ixfr_history, ixfr_history_bytes, ixfr_history_age_s; /* see struct history_limits */
 };
 
 struct config {

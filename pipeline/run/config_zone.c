@@ -42,6 +42,15 @@ static const struct option zone_options[] = {
      "How often a NOTIFY that is not answered is sent again."},
     {"notify_timeout", OPTION_SECONDS, FIELD(notify_timeout_s), "1m", 1, 3600, NULL,
      "Time to wait for the answer to a NOTIFY."},
+    {"ixfr_history", OPTION_INT, FIELD(ixfr_history), "200", 0, 10000, NULL,
+     "Differences between accepted versions that are kept for IXFR out; 0: every IXFR is answered "
+     "in full."},
+    {"ixfr_history_bytes", OPTION_BYTES, FIELD(ixfr_history_bytes), "64M", 0, INT64_C(1) << 40,
+     NULL,
+     "Memory that they may take; the oldest go first. On the wire they are never more than the "
+     "zone itself."},
+    {"ixfr_history_age", OPTION_SECONDS, FIELD(ixfr_history_age_s), "1w", 0, DAYS(3650), NULL,
+     "Those of older versions go when the next one is accepted; 0 is never."},
     {.name = NULL},
 };
 static const char *const zone_words[] = {"name",   "template",       "primaries",    "file", "mode",

@@ -33,6 +33,7 @@ struct zone_run {
     struct zone *zone;
     struct zone_shared *shared;
     struct chain *chain; /* in force; kept over reloads that do not change it */
+    struct history_limits history;
     bool queued, retired;
     bool approve; /* the operator wants the held candidate */
     bool has_pending;
@@ -135,6 +136,13 @@ static void reap_hand_over(void *ctx, struct family *family)
 
 static void zone_job(struct job *job);
 
+static struct history_limits history_limits_of(const struct zone_conf *conf)
+{
+    return (struct history_limits){.steps = (uint64_t)conf->ixfr_history,
+                                   .bytes = (uint64_t)conf->ixfr_history_bytes,
+                                   .age_s = (time_t)conf->ixfr_history_age_s};
+}
+
 struct zone *zone_new(struct zone_shared *shared, struct config *config,
                       const struct zone_conf *conf)
 {
@@ -150,6 +158,7 @@ struct zone *zone_new(struct zone_shared *shared, struct config *config,
     z->run->zone = z;
     z->run->shared = shared;
     z->run->chain = chain_ref(conf->chain);
+    z->run->history = history_limits_of(conf);
     family_set_hand_over(z->family, reap_hand_over, shared);
     return z;
 }
@@ -261,6 +270,7 @@ void zone_configure(struct zone *z, struct config *config, const struct zone_con
     rcu_defer(&old->rcu, config_release);
     pthread_mutex_lock(&z->lock);
     struct chain *gone = NULL;
+    z->run->history = history_limits_of(conf);
     if (!chain_same(z->run->chain, conf->chain)) {
         gone = z->run->chain;
         z->run->chain = chain_ref(conf->chain);
@@ -341,14 +351,32 @@ static struct candidate *take_refused(struct zone *z)
     return c;
 }
 
+/* What led to v, which comes after old. To judge again what is served, and find it the same, is no step. */
+static struct history *history_next(const struct version *old, const struct version *v,
+                                    const struct changeset *changes,
+                                    const struct history_limits *limits)
+{
+    if (!old)
+        return NULL;
+    ASSERT(changes->has_from && changes->from == old->soa.serial);
+    if (changes->n == 0)
+        return history_ref(old->history);
+    return history_append(old->history, changes, v->served, v->accepted_at, limits);
+}
+
 /* The one place where a version becomes visible. What must be durable is made so before the swap.
  */
 static void zone_accept(struct zone *z, struct candidate **cp, time_t now, bool woken)
 {
     struct candidate *c = *cp;
     size_t changed = c->changes->n;
-    struct version *v = candidate_take(c);
+    struct version *v = candidate_take(c), *before = zone_version(z);
     v->accepted_at = now;
+    pthread_mutex_lock(&z->lock);
+    struct history_limits limits = z->run->history;
+    pthread_mutex_unlock(&z->lock);
+    v->history = history_next(before, v, c->changes, &limits);
+    version_unref(before);
 
     pthread_mutex_lock(&z->lock);
     struct candidate *refused = NULL, *held = z->held;
@@ -365,6 +393,7 @@ static void zone_accept(struct zone *z, struct candidate **cp, time_t now, bool 
              LOG_KV("serial", LOG_U(v->soa.serial)), LOG_KV("from", LOG_S(v->origin)),
              LOG_KV("names", LOG_U(v->served->names)), LOG_KV("records", LOG_U(v->served->records)),
              LOG_KV("changed_names", LOG_U(changed)),
+             LOG_KV("ixfr_history", LOG_U(v->history ? v->history->n : 0)),
              LOG_KV("notes", LOG_U(c->findings->by_verdict[STAGE_PASS])),
              LOG_KV("chain_s", LOG_F(c->seconds)));
     /* What time alone brought up is an alarm: nobody else is going to look. */

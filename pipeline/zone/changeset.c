@@ -5,6 +5,7 @@
 #include "pipeline/base/alloc.h"
 
 #include <stdatomic.h>
+#include <string.h>
 
 static struct changeset *changeset_new(size_t room)
 {
@@ -105,5 +106,62 @@ void change_rrsets(const struct change *c, change_rrset_fn *fn, void *ctx)
             fn(ctx, change_name(c), order <= 0 ? &was : NULL, order >= 0 ? &now : NULL);
         i += order <= 0;
         j += order >= 0;
+    }
+}
+
+void record_walk_begin(struct record_walk *w, const struct node *a, const struct node *b)
+{
+    bool apart = !a || !b || a->name_len != b->name_len ||
+                 memcmp(node_name(a), node_name(b), a->name_len) != 0;
+    *w = (struct record_walk){.a = a, .b = apart ? NULL : b};
+}
+
+/* Opens a's next rrset that b does not have in the same octets. */
+static bool record_walk_open(struct record_walk *w)
+{
+    while (w->a && w->a != w->b && w->i < w->a->nrrsets) {
+        int order = -1;
+        node_rrset_at(w->a, w->i++, &w->set);
+        while (w->b && w->j < w->b->nrrsets) {
+            node_rrset_at(w->b, w->j, &w->other);
+            order = rrset_order(&w->other, &w->set);
+            if (order >= 0)
+                break;
+            w->j++;
+        }
+        if (order == 0 && rrset_equal(&w->set, &w->other, true))
+            continue;
+        if (order != 0 || w->set.ttl != w->other.ttl)
+            w->other = (struct rrset){0};
+        w->p = w->set.rdata;
+        w->q = w->other.rdata;
+        return true;
+    }
+    return false;
+}
+
+/* Is it in the other set? Both are in canonical order, so q only goes on. */
+static bool record_walk_skips(struct record_walk *w, const struct rdata *r)
+{
+    while (w->q < w->other.end) {
+        const uint8_t *next = w->q;
+        struct rdata other;
+        rrset_next(&w->other, &next, &other);
+        int order = rdata_cmp(w->set.type, other.data, other.len, r->data, r->len);
+        if (order >= 0)
+            return order == 0 && memcmp(other.data, r->data, r->len) == 0;
+        w->q = next;
+    }
+    return false;
+}
+
+bool record_walk_next(struct record_walk *w, struct rdata *out)
+{
+    for (;;) {
+        while (w->p && rrset_next(&w->set, &w->p, out))
+            if (!record_walk_skips(w, out))
+                return true;
+        if (!record_walk_open(w))
+            return false;
     }
 }

@@ -38,4 +38,17 @@ struct changeset *changeset_between(const struct snapshot *was, const struct sna
 typedef void change_rrset_fn(void *ctx, const uint8_t *owner, const struct rrset *was, const struct rrset *now);
 void change_rrsets(const struct change *c, change_rrset_fn *fn, void *ctx);
 
+/* Record by record: what node a has and b has not, octet for octet, TTL and the case of the owner included. So the
+ * deletions of a change are (was, now) and its additions (now, was), each in canonical order. Either may be NULL.
+ * Borrows both; O(their records). */
+struct record_walk {
+    const struct node *a, *b;         /* b NULL: everything in a */
+    unsigned i, j;                    /* the next rrset of each */
+    struct rrset set;                 /* of the record that was given last */
+    struct rrset other;               /* b's of the same type; count 0: none, or of another TTL */
+    const uint8_t *p, *q;
+};
+void record_walk_begin(struct record_walk *w, const struct node *a, const struct node *b);
+bool record_walk_next(struct record_walk *w, struct rdata *out);
+
 #endif

@@ -10,7 +10,7 @@
  * WEIR_STEPS=N build/tests/laws/laws_test goes on until validate judged N versions of signed zones, and tells what
  * these were.
  */
-#include "tests/lib/history.h"
+#include "tests/lib/zone_history.h"
 #include "tests/lib/signer.h"
 #include "tests/lib/stageplay.h"
 #include "tests/lib/suite.h"
@@ -105,7 +105,7 @@ static void counts_print(void)
 /* What was done to the versions so far, and what became of them: told when a law is broken. */
 static char story[HISTORY_MAX * 80];
 
-static void story_add(const struct history *h, unsigned i, enum verdict verdict)
+static void story_add(const struct zone_history *h, unsigned i, enum verdict verdict)
 {
     size_t n = strlen(story);
     snprintf(story + n, sizeof(story) - n, "%u %s: %s\n", i, h->event[i], verdict_text(verdict));
@@ -179,7 +179,7 @@ static void expect_wakes(const struct stageresult *part, const struct stageresul
 /* One stage with one set of options over one history. */
 struct trial {
     const struct stage_type *type;
-    const struct history *history;
+    const struct zone_history *history;
     struct stageplay play, fresh, skipping;
     struct pool *pool;
     time_t wake_at; /* of the version that play accepted last; 0: it need not be woken */
@@ -256,7 +256,7 @@ static void check_time(struct trial *t, time_t now)
 
 static void check_version(struct trial *t, unsigned i, struct par *par)
 {
-    const struct history *h = t->history;
+    const struct zone_history *h = t->history;
     const struct snapshot *next = h->version[i];
     if (!(t->type->flags & STAGE_TEST))
         check_time(t, h->now[i]);
@@ -314,7 +314,7 @@ static void check_version(struct trial *t, unsigned i, struct par *par)
 }
 
 static void check_history(const struct stage_type *type, const char *options,
-                          const struct history *history, struct pool *pool)
+                          const struct zone_history *history, struct pool *pool)
 {
     struct trial t = {.type = type, .history = history, .pool = pool};
     snprintf(story, sizeof(story), "%s %s\n", type->name, options ? options : "");
@@ -335,14 +335,14 @@ START_TEST(test_histories)
     unsigned long least = steps ? strtoul(steps, NULL, 10) : 0;
     for (unsigned round = 0; round < ROUNDS || judged < least; round++)
         for (unsigned k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
-            struct history history = history_make(&random, &kinds[k], VERSIONS);
+            struct zone_history history = zone_history_make(&random, &kinds[k], VERSIONS);
             const struct stage_type *type;
             for (unsigned i = 0; (type = registry_at(i)); i++)
                 check_history(type, NULL, &history, pool);
             for (unsigned v = 0; v < sizeof(variants) / sizeof(variants[0]); v++)
                 check_history(registry_find(variants[v].stage), variants[v].options, &history,
                               pool);
-            history_free(&history);
+            zone_history_free(&history);
         }
     if (least)
         counts_print();
@@ -448,7 +448,7 @@ START_TEST(test_revoked_of_same_tag)
     move_dnskey_signature(e, early, true);
     ck_assert_int_eq(edit_seal(&e, &made, NULL, NULL), 0);
 
-    struct history history = {0};
+    struct zone_history history = {0};
     name_copy(history.apex, gen.apex);
     struct trial t = {.type = registry_find("validate"), .history = &history};
     trial_open(&t, "");

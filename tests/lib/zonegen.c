@@ -400,6 +400,66 @@ void zonegen_step(struct zonegen *gen, struct edit *e, unsigned changes)
     }
 }
 
+static void flip_case(struct zonegen *gen, uint8_t *name)
+{
+    for (uint8_t *label = name; *label; label += 1 + *label)
+        for (uint8_t *c = label + 1; c <= label + *label; c++)
+            if ((*c | 0x20) >= 'a' && (*c | 0x20) <= 'z' && random_below(&gen->random, 3) == 0)
+                *c ^= 0x20;
+}
+
+static void restyle_rrset(struct zonegen *gen, struct node_builder *b, const struct rrset *set,
+                          bool ttl, bool letters)
+{
+    const uint8_t *p = set->rdata;
+    struct rdata r;
+    while (rrset_next(set, &p, &r)) {
+        uint8_t rdata[1024];
+        struct rdata_name name[2];
+        ASSERT(r.len <= sizeof rdata);
+        memcpy(rdata, r.data, r.len);
+        for (unsigned n = letters ? rdata_names(set->type, r.data, r.len, name) : 0; n-- > 0;)
+            flip_case(gen, rdata + name[n].at);
+        int rc = node_builder_add(b, set->type, set->ttl + ttl, rdata, r.len);
+        ASSERT(rc == 0);
+    }
+}
+
+static void restyle_node(struct zonegen *gen, struct edit *e, const struct node *node)
+{
+    struct node_builder *b = node_builder_new();
+    uint8_t owner[NAME_MAX_OCTETS];
+    unsigned kind = (unsigned)random_below(&gen->random, 3);
+    unsigned chosen = (unsigned)random_below(&gen->random, node->nrrsets);
+    name_copy(owner, node_name(node));
+    if (kind == 0)
+        flip_case(gen, owner);
+    node_builder_begin(b, owner);
+    for (unsigned i = 0; i < node->nrrsets; i++) {
+        struct rrset set;
+        node_rrset_at(node, i, &set);
+        restyle_rrset(gen, b, &set, kind == 1 && i == chosen, kind == 2 && i == chosen);
+    }
+    struct node *made = node_builder_seal(b);
+    node_builder_free(&b);
+    edit_put(e, made);
+}
+
+void zonegen_restyle(struct zonegen *gen, struct edit *e, unsigned changes)
+{
+    uint8_t owner[NAME_MAX_OCTETS];
+    if (random_below(&gen->random, 8) == 0) {
+        flip_case(gen, gen->apex);
+        zonegen_write_apex(gen, e);
+    }
+    for (unsigned i = 0; i < changes; i++) {
+        zonegen_name(gen, (unsigned)random_below(&gen->random, gen->slots), owner);
+        const struct node *node = edit_get(e, owner);
+        if (node)
+            restyle_node(gen, e, node);
+    }
+}
+
 struct snapshot *zonegen_version(struct zonegen *gen, struct family *family,
                                  const struct snapshot *before, unsigned changes)
 {

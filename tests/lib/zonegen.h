@@ -30,6 +30,9 @@ void zonegen_fill(struct zonegen *gen, struct edit *e);
 /* The next version: `changes` slots at random get new content, now and then the apex NS too; serial
  * + 1. */
 void zonegen_step(struct zonegen *gen, struct edit *e, unsigned changes);
+/* Gives `changes` slots at random another TTL for one rrset, or another case of letters in their name or rdata: what
+ * is the same zone to a resolver, and not to who must keep it octet for octet. Now and then the apex's case too. */
+void zonegen_restyle(struct zonegen *gen, struct edit *e, unsigned changes);
 
 /* The same, sealed. `before` may be NULL: then the zone is filled. The caller gets a reference. */
 struct snapshot *zonegen_version(struct zonegen *gen, struct family *family,

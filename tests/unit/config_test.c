@@ -56,6 +56,9 @@ START_TEST(defaults)
     ck_assert_uint_eq(z->allow_notify.n, 0);
     ck_assert_int_eq(z->notify_retries, 5);
     ck_assert_int_eq(z->notify_timeout_s, 60);
+    ck_assert_int_eq(z->ixfr_history, 200);
+    ck_assert_int_eq(z->ixfr_history_bytes, 64 << 20);
+    ck_assert_int_eq(z->ixfr_history_age_s, 7 * 86400);
     config_unref(c);
 }
 END_TEST
@@ -80,7 +83,8 @@ START_TEST(every_key_arrives)
         "();\n"
         " max_records = 4294967296; max_bytes = \"2G\"; max_time = \"3h\"; min_rate = 4096;\n"
         " refresh_min = 5; refresh_max = 6; retry_min = 7; retry_max = 8; expire_max = \"9d\";\n"
-        " keep_findings = 10; notify_retries = 1; notify_timeout = 2; } );\n");
+        " keep_findings = 10; notify_retries = 1; notify_timeout = 2;\n"
+        " ixfr_history = 11; ixfr_history_bytes = \"12k\"; ixfr_history_age = \"13d\"; } );\n");
     const struct server_conf *s = &c->server;
     char text[ADDRESS_TEXT_MAX];
     ck_assert_uint_eq(s->nlisten, 2);
@@ -122,12 +126,27 @@ START_TEST(every_key_arrives)
     ck_assert_str_eq(z->notify[0]->name, "a");
     ck_assert_uint_eq(z->allow_transfer.n, 2);
     ck_assert_uint_eq(z->allow_notify.n, 1);
-    const int64_t zgot[] = {z->max_records,   z->max_bytes,      z->max_time_s,
-                            z->min_rate,      z->refresh_min_s,  z->refresh_max_s,
-                            z->retry_min_s,   z->retry_max_s,    z->expire_max_s,
-                            z->keep_findings, z->notify_retries, z->notify_timeout_s};
-    const int64_t zwant[] = {
-        INT64_C(4294967296), INT64_C(2) << 30, 10800, 4096, 5, 6, 7, 8, 9 * 86400, 10, 1, 2};
+    const int64_t zgot[] = {z->max_records,   z->max_bytes,          z->max_time_s,
+                            z->min_rate,      z->refresh_min_s,      z->refresh_max_s,
+                            z->retry_min_s,   z->retry_max_s,        z->expire_max_s,
+                            z->keep_findings, z->notify_retries,     z->notify_timeout_s,
+                            z->ixfr_history,  z->ixfr_history_bytes, z->ixfr_history_age_s};
+    const int64_t zwant[] = {INT64_C(4294967296),
+                             INT64_C(2) << 30,
+                             10800,
+                             4096,
+                             5,
+                             6,
+                             7,
+                             8,
+                             9 * 86400,
+                             10,
+                             1,
+                             2,
+                             11,
+                             12 << 10,
+                             13 * 86400};
+    _Static_assert(sizeof zgot == sizeof zwant, "");
     ck_assert_mem_eq(zgot, zwant, sizeof zwant);
     ck_assert_uint_eq(z->chain->keep_findings, 10);
     config_unref(c);
@@ -461,14 +480,16 @@ START_TEST(example_shows_the_defaults)
     uint8_t name[NAME_MAX_OCTETS];
     ck_assert_int_gt(name_parse("example.com.", name, NULL), 0);
     const struct zone_conf *y = config_zone(shown, name), *z = &plain->zones[0];
-    const int64_t zone_shown[] = {y->max_records,   y->max_bytes,      y->max_time_s,
-                                  y->min_rate,      y->refresh_min_s,  y->refresh_max_s,
-                                  y->retry_min_s,   y->retry_max_s,    y->expire_max_s,
-                                  y->keep_findings, y->notify_retries, y->notify_timeout_s};
-    const int64_t zone_plain[] = {z->max_records,   z->max_bytes,      z->max_time_s,
-                                  z->min_rate,      z->refresh_min_s,  z->refresh_max_s,
-                                  z->retry_min_s,   z->retry_max_s,    z->expire_max_s,
-                                  z->keep_findings, z->notify_retries, z->notify_timeout_s};
+    const int64_t zone_shown[] = {y->max_records,   y->max_bytes,          y->max_time_s,
+                                  y->min_rate,      y->refresh_min_s,      y->refresh_max_s,
+                                  y->retry_min_s,   y->retry_max_s,        y->expire_max_s,
+                                  y->keep_findings, y->notify_retries,     y->notify_timeout_s,
+                                  y->ixfr_history,  y->ixfr_history_bytes, y->ixfr_history_age_s};
+    const int64_t zone_plain[] = {z->max_records,   z->max_bytes,          z->max_time_s,
+                                  z->min_rate,      z->refresh_min_s,      z->refresh_max_s,
+                                  z->retry_min_s,   z->retry_max_s,        z->expire_max_s,
+                                  z->keep_findings, z->notify_retries,     z->notify_timeout_s,
+                                  z->ixfr_history,  z->ixfr_history_bytes, z->ixfr_history_age_s};
     ck_assert_mem_eq(zone_shown, zone_plain, sizeof zone_plain);
     config_unref(shown);
     config_unref(plain);

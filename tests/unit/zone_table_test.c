@@ -75,6 +75,8 @@ static struct config *config_make(const char *const *names, size_t n, bool obser
         z->chain = chain_new(1, 10);
         z->chain->stage[0].type = &gate;
         z->chain->stage[0].observe = observe;
+        z->ixfr_history = 10;
+        z->ixfr_history_bytes = 1 << 20;
     }
     return c;
 }
@@ -495,6 +497,66 @@ START_TEST(test_threads)
 }
 END_TEST
 
+static unsigned history_len(struct zone *z)
+{
+    struct version *v = zone_version(z);
+    unsigned n = v->history ? v->history->n : 0;
+    version_unref(v);
+    return n;
+}
+
+/* A version has the history that leads to it: it grows with each one, stays when nothing but time has passed, starts again
+ * when the serial does not rise, and keeps to a reloaded bound. What is refused or held is no part of it. */
+START_TEST(test_history)
+{
+    struct world w;
+    struct why why;
+    world_open(&w, 0);
+    struct zone *z = get(&w, "example.");
+    submit(z, 15);
+    ck_assert_uint_eq(history_len(z), 0);
+    for (uint32_t i = 1; i <= 3; i++) {
+        submit(z, 15 + 10 * i);
+        ck_assert_uint_eq(history_len(z), i);
+    }
+    zone_wake(z);
+    submit(z, 45);
+    submit(z, 50); /* refused */
+    submit(z, 51); /* held */
+    ck_assert_uint_eq(history_len(z), 3);
+    ck_assert_int_eq(zone_approve(z, NULL, &why), 0);
+    ck_assert_uint_eq(served(z), 51);
+    ck_assert_uint_eq(history_len(z), 4);
+    struct version *v = zone_version(z);
+    const struct history *h = v->history;
+    const uint32_t from[] = {15, 25, 35, 45};
+    for (unsigned i = 0; i < h->n; i++) {
+        ck_assert_uint_eq(h->step[i].changes->from, from[i]);
+        ck_assert_uint_eq(h->step[i].changes->to, i + 1 < h->n ? from[i + 1] : 51);
+        ck_assert_uint_eq(h->step[i].changes->n, 1);
+    }
+
+    struct config *next =
+        config_make((const char *const[]){"example.", "child.example.", "other."}, 3, false);
+    next->zones[0].ixfr_history = 2;
+    zone_table_apply(w.table, next, NULL);
+    config_unref(w.config);
+    w.config = next;
+    ck_assert_uint_eq(history_len(z), 4);
+    submit(z, 55);
+    ck_assert_uint_eq(history_len(z), 2);
+    ck_assert_uint_eq(h->n, 4); /* who holds the old version has its history */
+    version_unref(v);
+
+    submit(z, 35); /* a step back: what led to 55 leads nowhere now */
+    ck_assert_uint_eq(served(z), 35);
+    ck_assert_uint_eq(history_len(z), 0);
+    submit(z, 45);
+    ck_assert_uint_eq(history_len(z), 1);
+    world_close(&w);
+}
+END_TEST
+
 int main(void)
 {
     struct suite s = suite_open("zone_table");
@@ -506,6 +568,7 @@ int main(void)
     suite_add(s, test_dropped_while_running);
     suite_add(s, test_event_serial);
     suite_add(s, test_outputs_die_on_workers);
+    suite_add(s, test_history);
     suite_add(s, test_apply);
     suite_add(s, test_threads);
     return suite_run(s);

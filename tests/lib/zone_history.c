@@ -1,5 +1,5 @@
-/* history: see the header. */
-#include "tests/lib/history.h"
+/* zone_history: see the header. */
+#include "tests/lib/zone_history.h"
 
 #include "tests/lib/signer.h"
 #include "tests/lib/zonegen.h"
@@ -63,8 +63,8 @@ static void damage_set(struct edit *e, const struct node *node, const struct rrs
     node_builder_free(&builder);
 }
 
-struct snapshot *history_damage(struct random *random, struct family *family,
-                                const struct snapshot *s)
+struct snapshot *zone_history_damage(struct random *random, struct family *family,
+                                     const struct snapshot *s)
 {
     const struct node *node = damage_pick(random, s);
     const uint8_t *owner = node_name(node), *other = node_name(damage_pick(random, s));
@@ -565,7 +565,7 @@ static enum signer_fault fault_pick(struct random *random, bool turned)
 
 /* What arrives in the place of `whole`: that, or something wrong. before: the last one that was right. */
 static struct snapshot *history_arrive(struct random *random, const struct history_kind *kind,
-                                       struct history *h, struct signing_state *s,
+                                       struct zone_history *h, struct signing_state *s,
                                        const struct snapshot *plain, const struct snapshot *whole,
                                        const struct snapshot *before, unsigned i)
 {
@@ -586,17 +586,17 @@ static struct snapshot *history_arrive(struct random *random, const struct histo
     if (random_below(random, 100) < kind->damage) {
         struct snapshot *good = made;
         h->event[i] = "damaged";
-        made = history_damage(random, kind->sign ? h->family : h->plain, good);
+        made = zone_history_damage(random, kind->sign ? h->family : h->plain, good);
         snapshot_unref(good);
     }
     return made;
 }
 
-struct history history_make(struct random *random, const struct history_kind *kind,
-                            unsigned versions)
+struct zone_history zone_history_make(struct random *random, const struct history_kind *kind,
+                                      unsigned versions)
 {
     ASSERT(versions <= HISTORY_MAX);
-    struct history h = {.n = versions, .sign = kind->sign};
+    struct zone_history h = {.n = versions, .sign = kind->sign};
     struct zonegen gen = zonegen_open(random, "Weir.test.", kind->slots);
     gen.delegations = kind->delegations;
     name_copy(h.apex, gen.apex);
@@ -630,7 +630,7 @@ struct history history_make(struct random *random, const struct history_kind *ki
     return h;
 }
 
-void history_free(struct history *history)
+void zone_history_free(struct zone_history *history)
 {
     for (unsigned i = 0; i < history->n; i++)
         snapshot_unref(history->version[i]);

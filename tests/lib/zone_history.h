@@ -1,4 +1,4 @@
-/* history: successive versions of a zone, for tests of stages.
+/* zone_history: successive versions of a zone, for tests of stages.
  *
  * WHAT   Versions by zonegen, signed by signer where asked: between two of them names, kinds of denial, opt-out,
  *        salt and validity change, and keys roll, step by step over several versions, as real signers do it: ZSK
@@ -7,8 +7,8 @@
  *        damaged by one random blow, or signed by one who gets something wrong; the next one is whole again.
  *        Time goes on with them: `now[i]` is when version i arrives.
  */
-#ifndef WEIR_TESTS_HISTORY_H
-#define WEIR_TESTS_HISTORY_H
+#ifndef WEIR_TESTS_ZONE_HISTORY_H
+#define WEIR_TESTS_ZONE_HISTORY_H
 
 #include "pipeline/zone/snapshot.h"
 #include "tests/lib/random.h"
@@ -26,7 +26,7 @@ struct history_kind {
     unsigned blemishes;      /* percent of versions at which bad signatures appear beside good ones, or go again */
     bool nsec3, opt_out;     /* to begin with */
 };
-struct history {
+struct zone_history {
     uint8_t apex[16];
     bool sign; /* as in its kind */
     struct family *plain, *family;
@@ -36,11 +36,11 @@ struct history {
     const char *event[HISTORY_MAX]; /* what was done to it, for messages */
 };
 
-struct history history_make(struct random *random, const struct history_kind *kind,
+struct zone_history zone_history_make(struct random *random, const struct history_kind *kind,
                             unsigned versions);
-void history_free(struct history *history);
+void zone_history_free(struct zone_history *history);
 /* One random blow to a version: a record lost, added or altered, a TTL changed, a name gone. New reference. */
-struct snapshot *history_damage(struct random *random, struct family *family,
+struct snapshot *zone_history_damage(struct random *random, struct family *family,
                                 const struct snapshot *s);
 
 #endif

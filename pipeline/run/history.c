@@ -1,0 +1,138 @@
+/* history: an array that is copied with one step more and some fewer.
+ *
+ * The copy is what makes it free to read: a version and its history are one immutable thing, and a transfer that began in
+ * an older version goes on in that one's. Steps are few (ixfr_history) and shared; a copy is one reference count each.
+ */
+#include "pipeline/run/history.h"
+
+#include "pipeline/base/alloc.h"
+#include "pipeline/zone/transfer.h"
+
+#include <stdatomic.h>
+
+/* A record on the wire: a pointer for its owner, type, class, TTL, length; and rdata. */
+enum { RECORD_OCTETS = 12 };
+
+struct history *history_ref(const struct history *h)
+{
+    struct history *kept = (struct history *)(uintptr_t)h;
+    if (kept)
+        atomic_fetch_add_explicit(&kept->refs, 1, memory_order_relaxed);
+    return kept;
+}
+
+void history_unref(struct history *h)
+{
+    if (!h || atomic_fetch_sub_explicit(&h->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    for (unsigned i = 0; i < h->n; i++)
+        changeset_unref(h->step[i].changes);
+    mem_free(&h);
+}
+
+uint64_t history_zone_bytes(const struct snapshot *served)
+{
+    /* A node's own head and its rrsets' take about the room that its records' fixed fields have on the wire. */
+    return served->bytes;
+}
+
+/* Records of a that b has not, with the name that the first of them needs. */
+static uint64_t gone_bytes(const struct node *a, const struct node *b)
+{
+    struct record_walk walk;
+    struct rdata r;
+    uint64_t bytes = 0;
+    record_walk_begin(&walk, a, b);
+    while (record_walk_next(&walk, &r))
+        if (walk.set.type != RR_SOA)
+            bytes += RECORD_OCTETS + (uint64_t)r.len;
+    return bytes ? bytes + a->name_len : 0;
+}
+
+static struct history_step step_of(const struct changeset *changes, time_t at)
+{
+    struct history_step step = {.changes = changeset_ref(changes), .at = at};
+    step.kept_bytes = sizeof *changes + changes->n * sizeof changes->change[0];
+    for (size_t i = 0; i < changes->n; i++) {
+        const struct change *c = &changes->change[i];
+        step.wire_bytes += gone_bytes(c->was, c->now) + gone_bytes(c->now, c->was);
+        step.kept_bytes += c->was ? c->was->bytes : 0;
+    }
+    return step;
+}
+
+/* Does this step lead on, and up? A zone whose serial stands or falls starts again. */
+static bool leads_up(const struct changeset *changes)
+{
+    return changes->has_from && changes->has_to && serial_newer(changes->to, changes->from);
+}
+
+static bool within(const struct history *h, const struct history_limits *limits,
+                   const struct snapshot *served, time_t now)
+{
+    const struct history_step *oldest = &h->step[h->n - 1];
+    return h->n <= limits->steps && h->kept_bytes <= limits->bytes &&
+           h->wire_bytes <= history_zone_bytes(served) &&
+           (!limits->age_s || now - oldest->at <= limits->age_s);
+}
+
+/* h holds the steps newest first while it is put together. False: that one and all before it stay out. */
+static bool take(struct history *h, const struct history_step *step, const struct snapshot *served,
+                 time_t now, const struct history_limits *limits)
+{
+    h->step[h->n++] = *step;
+    h->wire_bytes += step->wire_bytes;
+    h->kept_bytes += step->kept_bytes;
+    if (within(h, limits, served, now) && serial_newer(h->step[0].changes->to, step->changes->from))
+        return true;
+    h->n--;
+    h->wire_bytes -= step->wire_bytes;
+    h->kept_bytes -= step->kept_bytes;
+    return false;
+}
+
+static void reverse(struct history *h)
+{
+    for (unsigned i = 0, j = h->n; i + 1 < j; i++) {
+        struct history_step step = h->step[i];
+        h->step[i] = h->step[--j];
+        h->step[j] = step;
+    }
+}
+
+struct history *history_append(const struct history *was, const struct changeset *changes,
+                               const struct snapshot *served, time_t at,
+                               const struct history_limits *limits)
+{
+    if (!leads_up(changes) || !limits->steps)
+        return NULL;
+    unsigned before = was ? was->n : 0;
+    ASSERT(!before || was->step[before - 1].changes->to == changes->from);
+    struct history *h = mem_zalloc(sizeof *h + (before + 1) * sizeof h->step[0]);
+    atomic_init(&h->refs, 1);
+    struct history_step newest = step_of(changes, at);
+    if (!take(h, &newest, served, at, limits)) {
+        changeset_unref(newest.changes);
+        mem_free(&h);
+        return NULL;
+    }
+    while (before > 0 && take(h, &was->step[before - 1], served, at, limits))
+        changeset_ref(was->step[--before].changes);
+    reverse(h);
+    return mem_resize(h, sizeof *h + h->n * sizeof h->step[0]);
+}
+
+unsigned history_find(const struct history *h, uint32_t serial)
+{
+    unsigned lo = 0, hi = h->n;
+    uint32_t newest = h->step[h->n - 1].changes->to;
+    /* All are within 2^31 behind the newest, so that distance orders them. */
+    while (lo < hi) {
+        unsigned mid = (lo + hi) / 2;
+        if (newest - h->step[mid].changes->from > newest - serial)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < h->n && h->step[lo].changes->from == serial ? lo : h->n;
+}

@@ -1,0 +1,59 @@
+/* history: how the version that is served came about, for IXFR out.
+ *
+ * WHAT   An immutable array of steps, oldest first. A step is the changeset of the served zone from one accepted version
+ *        to the next; the last one leads to the version that holds the history:
+ *
+ *          step 0: 7 ─▶ 8     step 1: 8 ─▶ 11     step 2: 11 ─▶ 12     the version's serial is 12
+ *
+ *        Serials rise from step to step, all of them are older than the newest (RFC 1982), and each step begins where the
+ *        one before ended; so a serial leads to at most one place, and whatever lies between it and the newest version is
+ *        there. history_append() makes the history of a next version; what breaks this rule starts an empty one.
+ *        No difference that can be made of it is larger on the wire than the zone itself (RFC 1995 5): the oldest steps
+ *        are dropped until that holds, and for the bounds in struct history_limits.
+ * WHO    Any thread that holds it, without a lock: it hangs on struct version, so who pins a version has the history that
+ *        leads to it. Made on the zone's worker, when a version is accepted.
+ * OWNS   Refcounted; a reference on each changeset, and so on every node that was replaced. NULL is the empty history.
+ * UNITS  Octets. wire_bytes: of the changed records in an answer, owners as pointers, SOAs left out. kept_bytes: of the
+ *        replaced nodes and the changeset, which nothing else may keep alive.
+ * COST   append: the changes of the step, and O(steps). find: O(log steps).
+ * SPEC   RFC 1995 5; RFC 1982.
+ */
+#ifndef WEIR_RUN_HISTORY_H
+#define WEIR_RUN_HISTORY_H
+
+#include "pipeline/zone/changeset.h"
+
+#include <time.h>
+
+struct history_step {
+    struct changeset *changes;           /* of the served zone; never without serials */
+    time_t at;                           /* when what it leads to was accepted */
+    uint64_t wire_bytes, kept_bytes;
+};
+struct history {
+    _Atomic uint32_t refs;
+    unsigned n;                          /* never 0 */
+    uint64_t wire_bytes, kept_bytes;     /* of all steps */
+    struct history_step step[];
+};
+struct history_limits {
+    uint64_t steps;                      /* 0: no history is kept */
+    uint64_t bytes;                      /* of kept_bytes */
+    time_t age_s;                        /* 0: however old */
+};
+
+struct history *history_ref(const struct history *h);      /* NULL gives NULL */
+void history_unref(struct history *h);                     /* NULL allowed */
+
+/* The history of `served`, the version that `changes` leads to, accepted at `at`; was: of the version before. One reference
+ * for the caller; NULL: empty. Age is looked at here alone: a zone that does not change keeps what it has. */
+struct history *history_append(const struct history *was, const struct changeset *changes,
+                               const struct snapshot *served, time_t at, const struct history_limits *limits);
+
+/* The step that leads away from `serial`, or h->n: it is not known. */
+unsigned history_find(const struct history *h, uint32_t serial);
+
+/* A version's octets on the wire, counted as wire_bytes are. O(1), near enough to tell what is larger. */
+uint64_t history_zone_bytes(const struct snapshot *served);
+
+#endif
