@@ -3,6 +3,9 @@
  * Messages are handed to zone/transfer, the same code that the daemon feeds from its sockets, with the time of the transfer's
  * last packet as the clock. A zone's family has one writer, so the transfers of a zone stand in a queue in the order in which
  * their first answers came: the first is fed as its messages come, the others keep theirs until those before them have ended.
+ *
+ * An IXFR leads from what came in before it, also when the chain refused that: the question is what the chain says of every version
+ * that the primary had.
  */
 #include "pipeline/command.h"
 
@@ -21,6 +24,8 @@ enum { KEPT_MAX = 1 << 30 };
 struct replay_zone {
     const struct zone_conf *conf;
     struct judge *judge;
+    struct snapshot
+        *newest; /* came in last, whatever the chain said of it: what an IXFR leads from */
     struct replay_transfer *first, **last; /* the queue; the first has the family */
 };
 struct message {
@@ -48,7 +53,7 @@ struct replay {
     struct json *json;
     struct pool *pool;
     struct replay_zone *zones; /* one a zone of the configuration */
-    size_t passed, refused, incomplete, skipped, kept;
+    size_t passed, refused, incomplete, skipped, current, kept;
     uint8_t only[NAME_MAX_OCTETS];
 };
 
@@ -81,8 +86,6 @@ static void *on_begin(void *ctx, const struct capture_transfer *c)
     struct replay_zone *z = zone_of(r, c->zone);
     if (!z)
         return skip(r, c, "not in the configuration, or not asked for");
-    if (c->qtype != RR_AXFR)
-        return skip(r, c, "an IXFR, which is not read yet");
     struct replay_transfer *t = mem_zalloc(sizeof *t);
     t->zone = z;
     t->about = *c;
@@ -140,6 +143,8 @@ static void judge_transfer(struct replay *r, struct replay_transfer *t, const ch
         print_refusal(r, t, from, false);
         return;
     }
+    snapshot_unref(t->zone->newest);
+    t->zone->newest = snapshot_ref(s);
     struct judge_report report =
         judge_input(t->zone->judge, s, from, r->at ? r->at : t->about.ended.tv_sec,
                     r->json ? NULL : stdout, r->json);
@@ -151,6 +156,23 @@ static void judge_transfer(struct replay *r, struct replay_transfer *t, const ch
     r->passed++;
     if (r->write_dir)
         write_zone(r, t);
+}
+
+/* An IXFR that was answered by one SOA: there is nothing to judge. */
+static void print_current(struct replay *r, const struct replay_transfer *t, const char *from)
+{
+    struct transfer_stats stats;
+    transfer_stats(t->transfer, &stats);
+    r->current++;
+    if (r->json) {
+        json_string(r->json, "zone", t->zone->conf->text);
+        json_string(r->json, "from", from);
+        json_int(r->json, "at", t->about.ended.tv_sec);
+        json_string(r->json, "verdict", "current");
+        json_uint(r->json, "serial", stats.serial);
+    } else {
+        printf("%s from %s: CURRENT: serial %u\n", t->zone->conf->text, from, stats.serial);
+    }
 }
 
 /* What is not a whole transfer, in words; true when the capture, not the primary, is to blame. */
@@ -176,8 +198,10 @@ static void conclude(struct replay *r, struct replay_transfer *t)
         mem_printf("transfer %u, %s", t->about.number, address_print(&t->about.primary, address));
     if (r->json)
         json_object(r->json, NULL);
-    if (t->state == 1)
+    if (t->state == TRANSFER_COMPLETE)
         judge_transfer(r, t, from);
+    else if (t->state == TRANSFER_CURRENT)
+        print_current(r, t, from);
     else
         print_refusal(r, t, from, explain(t));
     if (r->json)
@@ -189,12 +213,17 @@ static void conclude(struct replay *r, struct replay_transfer *t)
 
 static void transfer_start(struct replay_transfer *t)
 {
-    const struct version *v = judge_version(t->zone->judge);
+    const struct snapshot *held = t->zone->newest;
+    struct soa soa;
+    if (t->about.has_client_serial && held && snapshot_soa(held, &soa) &&
+        soa.serial != t->about.client_serial)
+        held = NULL; /* asked by somebody who has another version: an answer in full is as good */
     struct transfer_config config = {
         .family = judge_family(t->zone->judge),
-        .held = v ? v->input : NULL,
+        .held = held,
         .id = t->about.id,
-        .limits = {(size_t)t->zone->conf->max_records, (size_t)t->zone->conf->max_bytes},
+        .incremental = t->about.qtype == RR_IXFR,
+        .limits = {(size_t)t->zone->conf->max_records, (size_t)t->zone->conf->max_bytes, 0},
     };
     t->transfer = transfer_new(&config);
 }
@@ -331,11 +360,16 @@ static int replay_files(struct replay *r, int n, char **files)
         printf("%s\n", json_text(r->json, NULL));
         json_free(&r->json);
     } else {
-        printf("%zu passed, %zu refused or held, %zu incomplete, %zu skipped\n", r->passed,
+        printf("%zu passed, %zu refused or held, %zu incomplete, %zu skipped", r->passed,
                r->refused, r->incomplete, r->skipped);
+        if (r->current)
+            printf(", %zu current", r->current);
+        printf("\n");
     }
-    for (size_t i = 0; i < r->config->nzones; i++)
+    for (size_t i = 0; i < r->config->nzones; i++) {
+        snapshot_unref(r->zones[i].newest);
         judge_free(&r->zones[i].judge);
+    }
     mem_free(&r->zones);
     pool_free(&r->pool);
     if (code != EXIT_YES)

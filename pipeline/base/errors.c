@@ -83,6 +83,8 @@ const char *error_text(int code)
         return "mismatch";
     case E_AGAIN:
         return "again";
+    case E_UNFIT:
+        return "does not fit";
     default:
         return "unknown error";
     }

@@ -26,6 +26,7 @@ enum {
     E_UNSUPPORTED = 11,/* well formed, but not something weir can do */
     E_MISMATCH = 12,   /* well formed, but not what was asked for (wrong ID, wrong zone) */
     E_AGAIN = 13,      /* nothing to do now; call again later */
+    E_UNFIT = 14,      /* a well-formed difference, but not one from what is held */
 };
 
 struct why {

@@ -24,6 +24,8 @@ struct capture_transfer {            /* one transfer in a capture */
     struct address primary, secondary;
     struct timespec began, ended;    /* first and last packet of it */
     unsigned number;                 /* 1, 2 … in the file */
+    bool has_client_serial;          /* the IXFR query was seen: */
+    uint32_t client_serial;          /* what the secondary has */
 };
 struct capture_handler {             /* begin, message*, end for each; several may be open at once, told apart by the pointer */
     void *(*begin)(void *ctx, const struct capture_transfer *t);        /* NULL: not interested */

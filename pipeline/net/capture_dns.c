@@ -36,9 +36,7 @@ struct open_transfer {
     int answers;  /* the side that answers */
     bool orphan;  /* its query was not seen */
     bool blind;   /* asked for when the answering side could not be read, and nothing came since */
-    bool has_client_serial;
-    uint32_t client_serial; /* of an IXFR query: what the secondary has */
-    uint32_t serial;        /* of the opening SOA */
+    uint32_t serial; /* of the opening SOA */
     size_t messages, records;
     enum { WHOLE, DELETING, ADDING } phase; /* the latter two: of an incremental answer */
     struct open_transfer *next;
@@ -226,9 +224,9 @@ static void query_seen(struct dns_connection *c, int side, const struct timespec
     }
     if (query_is_late(c, m->id))
         return;
-    o = transfer_open(c, !side, &t);
-    if (o && t.qtype == RR_IXFR)
-        (*o)->has_client_serial = query_serial(m, &(*o)->client_serial);
+    if (t.qtype == RR_IXFR)
+        t.has_client_serial = query_serial(m, &t.client_serial);
+    (void)transfer_open(c, !side, &t);
 }
 
 /* Was every query of that side seen up to now? */
@@ -282,7 +280,7 @@ static bool answer_ends(struct dns_reader *r, struct open_transfer *o)
             return true;
     /* A lone SOA that is no newer: "you are up to date". A newer one: the rest comes in the next message. */
     bool up_to_date = o->t.qtype == RR_IXFR && o->messages == 1 && o->records == 1 &&
-                      (!o->has_client_serial || !serial_newer(o->serial, o->client_serial));
+                      (!o->t.has_client_serial || !serial_newer(o->serial, o->t.client_serial));
     return got < 0 || up_to_date;
 }
 

@@ -198,8 +198,12 @@ void msg_edns(struct edns *edns, const struct rr *opt)
     edns->dnssec_ok = opt->ttl & 0x8000;
     struct rbuf options = rbuf_open(opt->rdata, opt->len);
     while (rbuf_left(&options) && !options.bad) {
-        (void)rbuf_u16(&options);
-        (void)rbuf_take(&options, rbuf_u16(&options));
+        uint16_t code = rbuf_u16(&options), len = rbuf_u16(&options);
+        const uint8_t *value = rbuf_take(&options, len);
+        if (code == EDNS_EXPIRE && value && len == 4) {
+            edns->has_expire = true;
+            edns->expire_s = get_u32(value);
+        }
     }
     edns->bad |= options.bad;
 }

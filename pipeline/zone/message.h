@@ -71,7 +71,10 @@ struct edns {                      /* of a query */
     uint8_t version;
     uint16_t udp_size;
     unsigned rcode;                /* its upper eight bits, in place: 16 for BADVERS */
+    bool has_expire;               /* of a response: the EXPIRE option (RFC 7314) with a value */
+    uint32_t expire_s;
 };
+enum { EDNS_EXPIRE = 9 };          /* option code */
 /* Takes in an OPT record that msg_next gave; call for each, from a zeroed struct. */
 void msg_edns(struct edns *edns, const struct rr *opt);
 

@@ -43,7 +43,8 @@ struct node_builder {
     uint8_t *octets;
     size_t used, room;
     uint8_t owner[NAME_MAX_OCTETS];
-    uint8_t owner_len; /* 0: not begun */
+    uint8_t owner_len;  /* 0: not begun */
+    bool mixed_removed; /* a record was taken out of a set that had come with different TTLs */
 };
 
 void node_rrset_at(const struct node *node, unsigned index, struct rrset *out)
@@ -175,6 +176,13 @@ void node_builder_free(struct node_builder **b)
 void node_builder_begin(struct node_builder *b, const uint8_t *owner)
 {
     b->n = b->sorted = b->used = 0;
+    b->mixed_removed = false;
+    b->owner_len = (uint8_t)name_copy(b->owner, owner);
+}
+
+void node_builder_rename(struct node_builder *b, const uint8_t *owner)
+{
+    ASSERT(b->owner_len && name_equal(b->owner, owner));
     b->owner_len = (uint8_t)name_copy(b->owner, owner);
 }
 
@@ -323,9 +331,11 @@ static bool bury(struct node_builder *b, const struct entry *x, size_t from, siz
 {
     bool found = false;
     for (size_t i = from; i < to; i++) {
-        if (entry_cmp(b, &b->entry[i], x) == 0) {
-            found |= !b->entry[i].dead;
-            b->entry[i].dead = true;
+        struct entry *e = &b->entry[i];
+        if (entry_cmp(b, e, x) == 0) {
+            found |= !e->dead;
+            b->mixed_removed |= !e->dead && e->mixed;
+            e->dead = true;
         } else if (!scan) {
             break;
         }
@@ -333,27 +343,61 @@ static bool bury(struct node_builder *b, const struct entry *x, size_t from, siz
     return found;
 }
 
-bool node_builder_remove(struct node_builder *b, uint16_t type, const uint8_t *rdata, uint16_t len)
+/* The wanted record stands behind the used octets for a moment, so that entries can be compared. Returns
+ * the first entry of the sorted part that is not before it. */
+static size_t entry_want(struct node_builder *b, uint16_t type, const uint8_t *rdata, uint16_t len,
+                         struct entry *x)
 {
     if (b->n - b->sorted > TAIL_MAX)
         builder_settle(b);
-    /* The wanted record stands behind the used octets for a moment, so that entries can be
-     * compared. */
     builder_grow(b, 0, len);
     if (len)
         memcpy(b->octets + b->used, rdata, len);
-    struct entry x = {
+    *x = (struct entry){
         .type = type, .covered = covered_of(type, rdata), .at = (uint32_t)b->used, .len = len};
     size_t lo = 0, hi = b->sorted;
     while (lo < hi) {
         size_t mid = (lo + hi) / 2;
-        if (entry_cmp(b, &b->entry[mid], &x) < 0)
+        if (entry_cmp(b, &b->entry[mid], x) < 0)
             lo = mid + 1;
         else
             hi = mid;
     }
-    bool in_sorted = bury(b, &x, lo, b->sorted, false);
+    return lo;
+}
+
+bool node_builder_remove(struct node_builder *b, uint16_t type, const uint8_t *rdata, uint16_t len)
+{
+    struct entry x;
+    size_t at = entry_want(b, type, rdata, len, &x);
+    bool in_sorted = bury(b, &x, at, b->sorted, false);
     return bury(b, &x, b->sorted, b->n, true) || in_sorted;
+}
+
+bool node_builder_find(struct node_builder *b, uint16_t type, const uint8_t *rdata, uint16_t len,
+                       uint32_t *ttl, bool *mixed)
+{
+    struct entry x;
+    const struct entry *found = NULL;
+    size_t at = entry_want(b, type, rdata, len, &x);
+    for (size_t i = at; i < b->sorted && !found && entry_cmp(b, &b->entry[i], &x) == 0; i++)
+        found = b->entry[i].dead ? NULL : &b->entry[i];
+    for (size_t i = b->sorted; i < b->n && !found; i++)
+        if (!b->entry[i].dead && entry_cmp(b, &b->entry[i], &x) == 0)
+            found = &b->entry[i];
+    if (!found)
+        return false;
+    *ttl = found->ttl;
+    *mixed = found->mixed;
+    return true;
+}
+
+bool node_builder_ttl_unknown(const struct node_builder *b)
+{
+    for (size_t i = 0; b->mixed_removed && i < b->n; i++)
+        if (!b->entry[i].dead && b->entry[i].mixed)
+            return true;
+    return false;
 }
 
 static bool same_set(const struct entry *x, const struct entry *y)

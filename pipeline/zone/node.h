@@ -89,6 +89,7 @@ struct node_builder;
 struct node_builder *node_builder_new(void);
 void node_builder_free(struct node_builder **b);
 void node_builder_begin(struct node_builder *b, const uint8_t *owner);
+void node_builder_rename(struct node_builder *b, const uint8_t *owner);   /* the same name in other letters */
 /* All rrsets of an existing node, except those for which skip(ctx, set) is true (skip may be NULL). That one node's
  * records fit is known; who adds several nodes or sets here answers for the bounds (seal asserts them). */
 void node_builder_add_node(struct node_builder *b, const struct node *node,
@@ -98,6 +99,10 @@ void node_builder_add_rrset(struct node_builder *b, const struct rrset *set);
 int node_builder_add(struct node_builder *b, uint16_t type, uint32_t ttl, const uint8_t *rdata, uint16_t len) MUST_CHECK;
 /* Takes out one record (compared in canonical form, TTL ignored). False: it was not there. */
 bool node_builder_remove(struct node_builder *b, uint16_t type, const uint8_t *rdata, uint16_t len);
+/* Is the record there? Its TTL then, and whether its set had come with different ones, of which that is the smallest. */
+bool node_builder_find(struct node_builder *b, uint16_t type, const uint8_t *rdata, uint16_t len, uint32_t *ttl, bool *mixed);
+/* Records were taken out of such a set, and others of it stay (of any such set of this name): under which TTL, nobody knows. */
+bool node_builder_ttl_unknown(const struct node_builder *b);
 /* The node, one reference for the caller; NULL when no record was added. The builder is empty afterwards,
  * for the same owner until node_builder_begin. */
 struct node *node_builder_seal(struct node_builder *b);
