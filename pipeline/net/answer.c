@@ -3,7 +3,7 @@
  * The query is read once, strictly: whatever is malformed, says one thing in a count and another in
  * its octets, or has octets left over, is FORMERR, and nothing behind the reader looks at the
  * query's octets again. The reply is then started (header, question as asked), one part fills it,
- * and the end adds OPT, whose room was set aside before the part began, so that it always fits.
+ * and the end adds OPT and TSIG, whose room was set aside before the part began, so that they always fit.
  *
  * Names in the reply that are the question's or an ancestor of it are written from the question, so
  * that they become pointers whatever the client's case.
@@ -106,14 +106,14 @@ static void answer_standard(struct answer_state *s)
 
 static void answer_dispatch(struct answer_state *s)
 {
+    if (s->rcode != RCODE_NOERROR)
+        return; /* its TSIG */
     if (s->opcode != OPCODE_QUERY && s->opcode != OPCODE_NOTIFY)
         answer_fail(s, RCODE_NOTIMP);
     else if (!s->well_formed)
         answer_fail(s, RCODE_FORMERR);
     else if (s->edns.present && s->edns.version != 0)
         answer_fail(s, RCODE_BADVERS);
-    else if (s->tsig.present)
-        tsig_check(s);
     else if (s->opcode == OPCODE_NOTIFY)
         answer_notify(s);
     else
@@ -137,25 +137,31 @@ static size_t reply_limit(const struct answer_state *s, size_t cap)
 static void reply_begin(struct answer_state *s, size_t cap)
 {
     s->limit = reply_limit(s, cap);
+    if (s->has_tsig && s->well_formed)
+        tsig_check(s);
     msg_begin(s->w, s->reply, s->limit - edns_room(s), s->id, 0);
     if (s->has_question) {
         bool fits = msg_put_question(s->w, s->qname, s->qtype, s->qclass);
         ASSERT(fits);
     }
+    if (s->tsig_room)
+        s->question = msg_mark(s->w);
 }
 
 static void reply_end(struct answer_state *s)
 {
+    struct answer_result *result = s->result;
+    if (s->tsig_room && s->reply_flags & MSG_TC)
+        tsig_cut(s);
     s->w->cap = s->limit;
     if (s->edns.present)
         edns_write(s);
-    if (s->tsig.refused)
-        tsig_write(s);
-    struct answer_result *result = s->result;
     result->reply_len = msg_end(s->w);
     uint16_t flags = MSG_QR | (uint16_t)(s->opcode << 11) | (s->flags & (MSG_RD | MSG_CD)) |
                      s->reply_flags | (s->rcode & 15);
     put_u16(s->reply + 2, flags);
+    if (s->tsig_room && result->kind == ANSWER_REPLY)
+        result->reply_len = answer_seal(result, s->reply, s->limit + s->tsig_room);
     result->rcode = s->rcode;
     result->truncated = s->reply_flags & MSG_TC;
 }

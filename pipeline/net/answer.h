@@ -4,19 +4,21 @@
  *        writes into the caller's buffer. What it cannot finish itself (a transfer, a NOTIFY that counts) it names
  *        in the result, for udp and tcp to act on.
  *        Exact, NODATA, NXDOMAIN, referral with glue, wildcard, CNAME and DNAME chains inside the zone, DS at the cut,
- *        empty non-terminals; with DO: RRSIG and NSEC/NSEC3 proofs as they were transferred.
+ *        empty non-terminals; with DO: RRSIG and NSEC/NSEC3 proofs as they were transferred. A query that is signed (TSIG) has a
+ *        signed answer.
  * WHO    Any online RCU reader. `work` belongs to one thread.
  * FAILS  Never: what is malformed gets FORMERR or silence (ANSWER_DROP: not a query, shorter than a header).
  * UNITS  cap is at least ANSWER_CAP_MIN octets; over TCP 65,535.
- * COST   one zone look-up, one descent a name; memory copies of the reply.
+ * COST   one zone look-up, one descent a name; memory copies of the reply. A signed query: two HMACs, which allocate.
  * SPEC   RFC 1034 4.3.2, RFC 2308, RFC 4035 3.1, RFC 4592, RFC 6672, RFC 6891, RFC 8020, RFC 8482 (ANY), RFC 8914,
- *        RFC 9619 (QDCOUNT).
+ *        RFC 8945 (TSIG), RFC 9619 (QDCOUNT).
  */
 #ifndef WEIR_NET_ANSWER_H
 #define WEIR_NET_ANSWER_H
 
 #include "pipeline/run/zone_table.h"
 #include "pipeline/zone/message.h"
+#include "pipeline/zone/tsig.h"
 
 enum { ANSWER_CAP_MIN = 512 };
 enum { ANSWER_CHAIN_MAX = 16 };      /* CNAMEs and DNAMEs followed for one query; what is left the client asks again */
@@ -24,6 +26,7 @@ enum { ANSWER_CHAIN_MAX = 16 };      /* CNAMEs and DNAMEs followed for one query
 struct answer_work {                 /* per thread scratch */
     struct msg_writer writer;
     uint8_t qname[NAME_MAX_OCTETS];
+    struct tsig_request tsig;
     uint8_t made[ANSWER_CHAIN_MAX + 1][NAME_MAX_OCTETS]; /* names that DNAMEs led to */
 };
 struct answer_query {
@@ -52,9 +55,13 @@ struct answer_result {
     uint16_t id, qtype;              /* of a transfer */
     const uint8_t *qname;            /* as asked, case kept; borrowed from work */
     bool edns;                       /* the query had OPT */
+    const struct tsig_request *tsig; /* … and TSIG, judged; NULL: not, or one that does not parse. Borrowed from work */
 };
 void answer_work_init(struct answer_work *work);
 void answer(struct answer_work *work, const struct answer_query *query, uint8_t *reply, size_t cap,
             struct answer_result *result);
+/* The reply that an ANSWER_TRANSFER left in the buffer is wanted, perhaps with another RCODE: signs it if the query was signed.
+ * Its whole length. */
+size_t answer_seal(const struct answer_result *result, uint8_t *reply, size_t cap);
 
 #endif

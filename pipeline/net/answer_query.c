@@ -45,6 +45,7 @@ static bool read_serial(struct answer_state *s, size_t pos, size_t end)
 struct record {
     unsigned section;
     bool last; /* of the message */
+    size_t at;
     const uint8_t *owner;
     uint16_t type, class;
     uint32_t ttl;
@@ -63,11 +64,11 @@ static bool read_tsig(struct answer_state *s, const struct record *r)
 {
     if (r->section != SECTION_ADDITIONAL || !r->last || r->class != CLASS_ANY || r->ttl != 0)
         return false;
-    s->tsig.present = true;
-    s->tsig.rdata = r->rdata;
-    s->tsig.rdata_len = r->end - r->rdata;
-    name_copy(s->tsig.owner, r->owner);
-    return true;
+    struct tsig_rr *rr = &s->work->tsig.rr;
+    s->has_tsig = true;
+    rr->at = r->at;
+    name_copy(rr->name, r->owner);
+    return tsig_read_rdata(s->query->msg + r->rdata, r->end - r->rdata, rr, NULL) == 0;
 }
 
 static bool read_record(struct answer_state *s, struct record *r, size_t *pos)
@@ -75,6 +76,7 @@ static bool read_record(struct answer_state *s, struct record *r, size_t *pos)
     const struct answer_query *q = s->query;
     uint8_t owner[NAME_MAX_OCTETS];
     r->owner = owner;
+    r->at = *pos;
     if (*pos < q->len && q->msg[*pos] == 0) {
         owner[0] = 0;
         ++*pos;
@@ -131,7 +133,9 @@ void answer_parse(struct answer_state *s)
     s->wants_nsid = s->wants_expire = false;
     s->has_serial = false;
     s->serial = 0;
-    s->tsig.present = s->tsig.refused = false;
+    s->has_tsig = false;
+    s->key = NULL;
+    s->tsig_room = 0;
 
     size_t pos = MSG_HEADER;
     s->well_formed = s->count[SECTION_QUESTION] == 1 && read_question(s, &pos) &&

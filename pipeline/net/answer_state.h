@@ -32,14 +32,6 @@ enum denial_kind { DENIAL_UNKNOWN, DENIAL_NONE, DENIAL_NSEC, DENIAL_NSEC3 };
 
 enum { PROOFS_MAX = 3 * (ANSWER_CHAIN_MAX + 2) };
 
-struct query_tsig {
-    bool present;
-    bool refused;            /* the reply gets a TSIG that says so */
-    size_t rdata, rdata_len; /* in the query */
-    size_t head;             /* octets of rdata up to the MAC size */
-    uint8_t owner[NAME_MAX_OCTETS];
-};
-
 struct answer_state {
     struct answer_work *work;
     const struct answer_query *query;
@@ -59,7 +51,7 @@ struct answer_state {
     uint32_t serial;
 
     uint8_t *reply;
-    size_t limit;         /* octets that the reply may have, OPT included */
+    size_t limit;         /* octets that the reply may have, OPT included, TSIG not */
     uint16_t reply_flags; /* MSG_AA, MSG_TC */
     unsigned rcode;
     enum ede ede;
@@ -75,7 +67,10 @@ struct answer_state {
     unsigned nproofs;
     const struct node *proof[PROOFS_MAX]; /* NSEC and NSEC3 owners that are in the reply */
 
-    struct query_tsig tsig;
+    bool has_tsig;              /* the query; it is in work */
+    const struct tsig_key *key; /* that signed the query, and it is good; NULL: none */
+    size_t tsig_room;           /* that the reply's TSIG will take; 0: it gets none */
+    struct msg_mark question;   /* with tsig_room: behind the question */
 };
 
 /* answer.c */
@@ -99,8 +94,9 @@ size_t edns_room(const struct answer_state *s); /* octets that the reply's OPT w
 void edns_write(struct answer_state *s);
 
 /* answer_tsig.c */
-void tsig_check(struct answer_state *s);
-void tsig_write(struct answer_state *s); /* after OPT: the last record */
+void tsig_check(struct answer_state *s); /* sets key, tsig_room, and what the reply says if it is wrong */
+/* A reply that is cut has nothing but question, OPT and TSIG (RFC 8945 5.3). Before OPT is written. */
+void tsig_cut(struct answer_state *s);
 
 /* answer_zone.c, answer_chaos.c, answer_transfer.c */
 void answer_from_zone(struct answer_state *s);

@@ -8,8 +8,8 @@
  * ahead. Ahead is by serial arithmetic; a distance of 2^31, where it is undefined, gets a transfer,
  * so that nobody is stuck there.
  *
- * A NOTIFY is believed when it comes from a host that is one of the zone's primaries or in
- * allow_notify. From anybody else it is counted and not answered (RFC 1996 3.10), so that forged
+ * A NOTIFY is believed when it comes from a host that is one of the zone's primaries, signed with that one's
+ * key if it has one, or in allow_notify. From anybody else it is counted and not answered (RFC 1996 3.10), so that forged
  * sources make no traffic. The SOA in it is a hint; xfrin asks the primary itself.
  */
 #include "pipeline/net/answer_state.h"
@@ -47,7 +47,7 @@ void answer_transfer(struct answer_state *s)
         answer_fail(s, RCODE_NOTAUTH);
         return;
     }
-    if (!acl_allows(&zone_conf_of(zone)->allow_transfer, s->query->peer)) {
+    if (!acl_allows(&zone_conf_of(zone)->allow_transfer, s->query->peer, s->key)) {
         count_up(&zone->counters.transfers_out_refused);
         answer_fail_why(s, RCODE_REFUSED, EDE_PROHIBITED, NULL);
         return;
@@ -70,12 +70,19 @@ void answer_transfer(struct answer_state *s)
     answer_fail_why(s, RCODE_SERVFAIL, EDE_NONE, NULL);
 }
 
-static bool notify_allowed(const struct zone_conf *conf, const struct address *peer)
+static bool signed_as_wanted(const struct remote_conf *remote, const struct tsig_key *key)
+{
+    return !remote->key || (key && name_equal(tsig_key_name(remote->key), tsig_key_name(key)));
+}
+
+static bool notify_allowed(const struct zone_conf *conf, const struct address *peer,
+                           const struct tsig_key *key)
 {
     for (size_t i = 0; i < conf->nprimaries; i++)
-        if (address_same_host(&conf->primaries[i]->address, peer))
+        if (address_same_host(&conf->primaries[i]->address, peer) &&
+            signed_as_wanted(conf->primaries[i], key))
             return true;
-    return acl_allows(&conf->allow_notify, peer);
+    return acl_allows(&conf->allow_notify, peer, key);
 }
 
 void answer_notify(struct answer_state *s)
@@ -87,7 +94,7 @@ void answer_notify(struct answer_state *s)
         answer_fail(s, RCODE_NOTAUTH);
         return;
     }
-    if (!notify_allowed(zone_conf_of(zone), s->query->peer)) {
+    if (!notify_allowed(zone_conf_of(zone), s->query->peer, s->key)) {
         count_up(&zone->counters.notify_in_refused);
         result->kind = ANSWER_DROP;
         return;

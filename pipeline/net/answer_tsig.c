@@ -1,47 +1,53 @@
-/* answer_tsig: a signed query, refused.
+/* answer_tsig: queries that are signed, and the signature of their answers.
  *
- * No keys are held here, so every key is an unknown one: NOTAUTH, and a TSIG with BADKEY and no MAC
- * that repeats the client's own time (RFC 8945 5.2.1, 5.3.2).
+ * The TSIG is judged before anything else of the query: an answer to a good one is signed whatever it
+ * says, and one to a bad one says nothing but NOTAUTH (RFC 8945 5.2). FORMERR is for what does not
+ * parse, and for MACs of impossible lengths; it is not signed.
  *
- *   rdata: algorithm | time signed 6 | fudge 2 | MAC size 2 | MAC
- *          | original ID 2 | error 2 | other length 2 | other
+ * The room for the reply's TSIG is known from then on, and the reply is made in what is left. If not
+ * even the question and OPT fit beside it (names at their longest, 512 octets), there is no TSIG: an
+ * error stands alone, and an answer is cut to what sends the client to TCP.
  */
 #include "pipeline/net/answer_state.h"
 
-#include "pipeline/base/buf.h"
+#include <time.h>
 
-enum { BADKEY = 17 };
+static bool fits_beside_question(const struct answer_state *s, size_t room)
+{
+    return MSG_HEADER + name_len(s->qname) + 4 + edns_room(s) + room <= s->limit;
+}
 
 void tsig_check(struct answer_state *s)
 {
-    struct rbuf r = rbuf_open(s->query->msg + s->tsig.rdata, s->tsig.rdata_len);
-    int algorithm = name_valid(r.p, rbuf_left(&r)); /* never compressed: RFC 8945 4.2 */
-    if (algorithm > 0) {
-        s->tsig.head = (size_t)algorithm + 8;
-        rbuf_take(&r, s->tsig.head);
-        rbuf_take(&r, rbuf_u16(&r)); /* MAC */
-        rbuf_take(&r, 4);
-        rbuf_take(&r, rbuf_u16(&r)); /* other data */
-        if (!r.bad && rbuf_left(&r) == 0) {
-            s->tsig.refused = true;
-            answer_fail(s, RCODE_NOTAUTH);
-            return;
-        }
+    struct tsig_request *q = &s->work->tsig;
+    if (tsig_request_check(q, &s->query->conf->keys, s->query->msg, (uint64_t)time(NULL)))
+        s->key = q->key;
+    s->result->tsig = q;
+    if (q->verdict)
+        answer_fail(s, q->verdict < 0 ? RCODE_FORMERR : RCODE_NOTAUTH);
+    if (q->verdict < 0)
+        return;
+    size_t room = tsig_request_room(q);
+    if (fits_beside_question(s, room)) {
+        s->tsig_room = room;
+        s->limit -= room;
+    } else if (!q->verdict) {
+        s->limit = MSG_HEADER + name_len(s->qname) + 4 + edns_room(s);
     }
-    answer_fail(s, RCODE_FORMERR);
 }
 
-void tsig_write(struct answer_state *s)
+void tsig_cut(struct answer_state *s)
 {
-    uint8_t out[NAME_MAX_OCTETS + 16];
-    struct wbuf o = wbuf_open(out, sizeof out);
-    wbuf_put(&o, s->query->msg + s->tsig.rdata, s->tsig.head);
-    wbuf_u16(&o, 0);
-    wbuf_u16(&o, s->id);
-    wbuf_u16(&o, BADKEY);
-    wbuf_u16(&o, 0);
-    ASSERT(!o.bad);
-    /* Names at their longest do not fit 512 octets; NOTAUTH then stands alone. */
-    (void)msg_put_rr(s->w, SECTION_ADDITIONAL, s->tsig.owner, RR_TSIG, CLASS_ANY, 0, out,
-                     (uint16_t)wbuf_len(&o));
+    msg_rewind(s->w, &s->question);
+    s->rcode = RCODE_NOERROR;
+}
+
+size_t answer_seal(const struct answer_result *result, uint8_t *reply, size_t cap)
+{
+    if (!result->tsig)
+        return result->reply_len;
+    size_t len =
+        tsig_request_answer(result->tsig, reply, result->reply_len, cap, (uint64_t)time(NULL));
+    ASSERT(len);
+    return len;
 }

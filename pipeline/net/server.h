@@ -29,6 +29,7 @@ struct query_counters {             /* one per query thread, written by it alone
     _Atomic uint64_t tcp_cut_for_memory;
     _Atomic uint64_t tcp_rests;      /* no descriptors left: accepted nothing for a while */
     _Atomic uint64_t rcode[16];
+    _Atomic uint64_t tsig_good, tsig_badkey, tsig_badsig, tsig_badtime, tsig_badtrunc; /* queries that were signed */
     _Atomic uint64_t transfers, transfers_failed, transfer_messages, transfer_bytes;
 };
 static inline void counter_add(_Atomic uint64_t *counter, uint64_t n) /* by the one thread that writes it */

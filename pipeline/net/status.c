@@ -108,6 +108,7 @@ struct query_totals {
     uint64_t udp, tcp, dropped, truncated, connections, refused, timeouts, rests, transfers;
     uint64_t cut_for_memory;
     uint64_t rcode[16];
+    uint64_t tsig_good, tsig_badkey, tsig_badsig, tsig_badtime, tsig_badtrunc;
 };
 
 static struct query_totals query_totals(const struct server *s)
@@ -125,6 +126,11 @@ static struct query_totals query_totals(const struct server *s)
         t.rests += atomic_load(&c->tcp_rests);
         t.cut_for_memory += atomic_load(&c->tcp_cut_for_memory);
         t.transfers += atomic_load(&c->transfers);
+        t.tsig_good += atomic_load(&c->tsig_good);
+        t.tsig_badkey += atomic_load(&c->tsig_badkey);
+        t.tsig_badsig += atomic_load(&c->tsig_badsig);
+        t.tsig_badtime += atomic_load(&c->tsig_badtime);
+        t.tsig_badtrunc += atomic_load(&c->tsig_badtrunc);
         for (int r = 0; r < 16; r++)
             t.rcode[r] += atomic_load(&c->rcode[r]);
     }
@@ -273,6 +279,13 @@ static void server_json(const struct server *s, struct json *j)
     json_int(j, "tcp_waiting_bytes", tcp_limits_held(s->tcp_limits));
     json_uint(j, "tcp_cut_for_memory", t.cut_for_memory);
     json_uint(j, "transfers_out", t.transfers);
+    json_object(j, "tsig");
+    json_uint(j, "good", t.tsig_good);
+    json_uint(j, "badkey", t.tsig_badkey);
+    json_uint(j, "badsig", t.tsig_badsig);
+    json_uint(j, "badtime", t.tsig_badtime);
+    json_uint(j, "badtrunc", t.tsig_badtrunc);
+    json_end(j);
     json_object(j, "rcodes");
     for (unsigned r = 0; r < 16; r++)
         if (t.rcode[r])

@@ -50,6 +50,7 @@
 #include "pipeline/base/alloc.h"
 #include "pipeline/base/log.h"
 #include "pipeline/net/tcp_limits.h"
+#include "pipeline/net/tsig_count.h"
 #include "pipeline/net/xfrin.h"
 
 enum {
@@ -236,6 +237,8 @@ static void count_result(struct tcp_conn *conn, const struct answer_result *resu
     counter_add(&thread->counters.tcp_queries, 1);
     if (result->kind != ANSWER_DROP)
         counter_add(&thread->counters.rcode[result->rcode & RCODE_BITS], 1);
+    if (result->tsig)
+        tsig_count(thread, result, &conn->peer);
     if (result->notify)
         xfrin_notify(thread->server->xfrin, result->zone, &conn->peer, result->has_serial,
                      result->serial);
@@ -263,6 +266,7 @@ static int conn_answer(struct tcp_conn *conn, const uint8_t *msg, size_t len, ui
             uint8_t *flags = buf + 2 + HEADER_RCODE_AT; /* the reply there says SERVFAIL */
             *flags = (uint8_t)((*flags & ~RCODE_BITS) | rcode);
             result.kind = ANSWER_REPLY;
+            result.reply_len = answer_seal(&result, buf + 2, MSG_MAX);
         }
     }
     count_result(conn, &result);

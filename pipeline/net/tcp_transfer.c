@@ -10,6 +10,7 @@
 #include "pipeline/net/tcp_transfer.h"
 
 #include <math.h>
+#include <time.h>
 
 #include "pipeline/base/log.h"
 #include "pipeline/net/tcp_conn.h"
@@ -66,6 +67,7 @@ unsigned tcp_transfer_begin(struct tcp_conn *conn, const struct answer_result *r
     }
     conn->transfers.list[conn->transfers.n++] = (struct tcp_transfer){
         .x = xfrout_new(version, result->id, result->qname, result->qtype, result->edns),
+        .tsig = result->tsig ? tsig_chain_new(result->tsig->key, &result->tsig->mac) : NULL,
         .zone = zone_ref(result->zone),
         .serial = version->soa.serial,
         .records = version->served->records + 1, /* the closing SOA */
@@ -76,6 +78,18 @@ unsigned tcp_transfer_begin(struct tcp_conn *conn, const struct answer_result *r
     counter_add(&tcp->thread->counters.transfers, 1);
     count_zone(&result->zone->counters.transfers_out);
     return RCODE_NOERROR;
+}
+
+/* The next message of a transfer, signed if its client wants that. */
+static int message_next(struct tcp_transfer *t, struct msg_writer *w, uint8_t *buf, struct why *why)
+{
+    size_t room = t->tsig ? tsig_room(tsig_chain_key(t->tsig)) : 0;
+    int len = xfrout_next(t->x, w, buf, MSG_MAX - room, why);
+    if (len <= 0 || !t->tsig)
+        return len;
+    size_t whole = tsig_chain_sign(t->tsig, buf, (size_t)len, MSG_MAX, (uint64_t)time(NULL));
+    ASSERT(whole);
+    return (int)whole;
 }
 
 bool tcp_transfer_more(const struct tcp_conn *conn)
@@ -94,7 +108,7 @@ int tcp_transfer_next(struct tcp_conn *conn, uint8_t *buf, struct why *why)
         struct tcp_transfer *t = &all->list[all->turn++ % all->n];
         if (t->complete)
             continue;
-        int len = xfrout_next(t->x, &conn->tcp->work.writer, buf + 2, MSG_MAX, why);
+        int len = message_next(t, &conn->tcp->work.writer, buf + 2, why);
         if (len < 0)
             return len;
         if (len == 0) {
@@ -141,6 +155,7 @@ static void transfer_end(struct tcp_conn *conn, struct tcp_transfer *t, const ch
         count_zone(&t->zone->counters.transfers_out_failed);
     }
     xfrout_free(&t->x);
+    tsig_chain_free(&t->tsig);
     zone_unref(t->zone);
     tcp_limits_transfer_end(conn->tcp->thread->server->tcp_limits, &conn->peer);
     conn->tcp->active_transfers--;

@@ -10,6 +10,7 @@
 
 #include "pipeline/net/xfrout.h"
 #include "pipeline/run/zone_table.h"
+#include "pipeline/zone/tsig.h"
 
 enum { TCP_TRANSFERS = 8 }; /* on one connection */
 
@@ -17,6 +18,7 @@ struct answer_result;
 struct tcp_conn;
 struct tcp_transfer {
     struct xfrout *x;
+    struct tsig_chain *tsig; /* signs each message; NULL: the client did not */
     struct zone *zone;
     uint32_t serial;
     size_t records; /* that the version has: progress is told against it */

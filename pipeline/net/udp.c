@@ -25,6 +25,7 @@
 #include "pipeline/base/alloc.h"
 #include "pipeline/net/answer.h"
 #include "pipeline/net/listen.h"
+#include "pipeline/net/tsig_count.h"
 #include "pipeline/net/xfrin.h"
 
 enum {
@@ -104,6 +105,8 @@ static void count_result(struct udp *udp, const struct answer_result *result,
         counter_add(&counters->rcode[result->rcode & RCODE_BITS], 1);
     if (result->truncated)
         counter_add(&counters->udp_truncated, 1);
+    if (result->tsig)
+        tsig_count(udp->thread, result, peer);
     if (result->notify)
         xfrin_notify(udp->thread->server->xfrin, result->zone, peer, result->has_serial,
                      result->serial);

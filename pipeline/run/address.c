@@ -3,8 +3,13 @@
  *
  * An access rule of one family never speaks for the other: "::/0" covers ::ffff:0:0/96 as octets,
  * but an operator who writes it means IPv6. IPv4 rules are those that lie inside the mapped prefix.
+ *
+ * A rule without a key lets in who comes from there, whether signed or not: a signature adds to what
+ * an address proves and takes nothing from it.
  */
 #include "pipeline/run/address.h"
+
+#include "pipeline/base/alloc.h"
 
 #include <arpa/inet.h>
 #include <net/if.h>
@@ -199,23 +204,24 @@ static void print_rule(const struct acl_rule *rule, char out[ADDRESS_TEXT_MAX])
     snprintf(out + n, ADDRESS_TEXT_MAX - n, "/%d", rule->bits - (v4 ? MAPPED_BITS : 0));
 }
 
-int acl_parse_rule(const char *text, struct acl_rule *out, struct why *why)
+static int parse_prefix(const char *text, size_t whole, struct acl_rule *out, struct why *why)
 {
-    if (strncmp(text, "key:", 4) == 0)
-        return why_set(why, -E_CONF, "tsig is not supported by this version");
-    const char *slash = strchr(text, '/');
-    size_t len = slash ? (size_t)(slash - text) : strlen(text);
-    char host[HOST_TEXT_MAX + 1] = "";
+    const char *slash = memchr(text, '/', whole);
+    size_t len = slash ? (size_t)(slash - text) : whole;
+    char host[HOST_TEXT_MAX + 1] = "", number[8] = "";
     if (len < sizeof host)
         memcpy(host, text, len);
+    if (slash && whole - len - 1 < sizeof number)
+        memcpy(number, slash + 1, whole - len - 1);
     struct address a = {.len = 0};
     if (strchr(host, '%') || !parse_host(host, &a))
         return why_set(why, -E_CONF,
                        "expected an address or a prefix, such as \"192.0.2.0/24\", "
-                       "\"2001:db8::/32\" or \"192.0.2.1\"");
+                       "\"2001:db8::/32\" or \"192.0.2.1\", a key, \"key:NAME\", or both: "
+                       "\"192.0.2.0/24 key:NAME\"");
     bool v4 = a.sa.sa_family == AF_INET;
     unsigned long bits = v4 ? 32 : 128;
-    if (slash && !parse_number(slash + 1, 0, bits, &bits))
+    if (slash && !parse_number(number, 0, bits, &bits))
         return why_set(why, -E_CONF, "expected a prefix length 0..%d", v4 ? 32 : 128);
     struct acl_rule rule = {.bits = (uint8_t)(bits + (v4 ? MAPPED_BITS : 0))};
     host_octets(&a, rule.prefix);
@@ -228,7 +234,34 @@ int acl_parse_rule(const char *text, struct acl_rule *out, struct why *why)
     return 0;
 }
 
-bool acl_allows(const struct acl *acl, const struct address *a)
+int acl_parse_rule(const char *text, struct acl_rule *out, const char **key, struct why *why)
+{
+    const char *word = strncmp(text, "key:", 4) == 0 ? text : strstr(text, " key:");
+    size_t prefix = word ? (size_t)(word - text) : strlen(text);
+    *key = NULL;
+    if (word && prefix == 0) {
+        *out = (struct acl_rule){.anywhere = true};
+    } else {
+        while (prefix && text[prefix - 1] == ' ')
+            prefix--;
+        int err = parse_prefix(text, prefix, out, why);
+        if (err)
+            return err;
+    }
+    if (word)
+        *key = strchr(word, ':') + 1;
+    return 0;
+}
+
+static bool rule_allows(const struct acl_rule *rule, const uint8_t host[16], bool v4,
+                        const struct tsig_key *key)
+{
+    if (!rule->anywhere && (rule_is_v4(rule) != v4 || !in_prefix(host, rule)))
+        return false;
+    return !rule->key || (key && name_equal(tsig_key_name(rule->key), tsig_key_name(key)));
+}
+
+bool acl_allows(const struct acl *acl, const struct address *a, const struct tsig_key *key)
 {
     if (a->len == 0)
         return false;
@@ -236,7 +269,15 @@ bool acl_allows(const struct acl *acl, const struct address *a)
     host_octets(a, host);
     bool v4 = is_v4(host);
     for (size_t i = 0; i < acl->n; i++)
-        if (rule_is_v4(&acl->rule[i]) == v4 && in_prefix(host, &acl->rule[i]))
+        if (rule_allows(&acl->rule[i], host, v4, key))
             return true;
     return false;
+}
+
+void acl_clear(struct acl *acl)
+{
+    for (size_t i = 0; i < acl->n; i++)
+        tsig_key_unref(acl->rule[i].key);
+    mem_free(&acl->rule);
+    acl->n = 0;
 }

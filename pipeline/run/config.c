@@ -2,19 +2,21 @@
  * and each part handed to its reader. libconfig's tree is gone before config_load returns; what is
  * kept is plain structs.
  *
- * Order matters in one place: zones name remotes, so remotes are read first, wherever they stand in
- * the file.
+ * Order matters in one place: zones name remotes, and both name keys, so keys are read first, then
+ * remotes, wherever they stand in the file.
  */
 #include "pipeline/run/config.h"
 
+#include "pipeline/base/log.h"
 #include "pipeline/run/config_part.h"
 #include "pipeline/run/config_text.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
-static const char *const parts[] = {"server", "remotes", "templates", "zones"};
+static const char *const parts[] = {"server", "tsig", "remotes", "templates", "zones"};
 
 static int check_parts(const struct source *src, const setting *root, struct why *why)
 {
@@ -43,6 +45,7 @@ static int read_server(const struct source *src, const setting *root, struct con
 static int read_parts(const struct source *src, const setting *root, struct config *out,
                       struct why *why)
 {
+    const setting *keys = config_setting_get_member(root, "tsig");
     const setting *remotes = config_setting_get_member(root, "remotes");
     const setting *templates = config_setting_get_member(root, "templates");
     const setting *zones = config_setting_get_member(root, "zones");
@@ -54,6 +57,8 @@ static int read_parts(const struct source *src, const setting *root, struct conf
     if (!zones)
         return setting_refuse(src, root, why, "expected zones = ( { name = ...; }, ... )");
     err = read_server(src, root, out, why);
+    if (!err && keys)
+        err = keys_read(src, keys, out, why);
     if (!err && remotes)
         err = remotes_read(src, remotes, out, why);
     if (!err)
@@ -89,6 +94,7 @@ static int parse_in(const char *folder, const char *text, size_t len, const char
     else
         err = refuse_syntax(path, &tree, why);
     config_destroy(&tree);
+    tsig_wipe(safe, strlen(safe));
     mem_free(&safe);
     if (err) {
         config_unref(c);
@@ -154,6 +160,8 @@ static int load(const char *path, reader *read, struct config **out, struct why 
     char *text;
     size_t len;
     int err = read_all(file, path, &text, &len, why);
+    struct stat st;
+    bool open_to_all = fstat(fileno(file), &st) == 0 && st.st_mode & S_IROTH;
     fclose(file);
     if (err)
         return err;
@@ -162,7 +170,12 @@ static int load(const char *path, reader *read, struct config **out, struct why 
     err = parse_in(real ? real : folder, text, len, path, read, out, why);
     free(real);
     mem_free(&folder);
+    tsig_wipe(text, len);
     mem_free(&text);
+    if (!err && open_to_all && (*out)->server.keys_inline)
+        log_warn("everybody may read the configuration, and TSIG secrets are in it: say chmod "
+                 "o-rwx, or use secret_file",
+                 LOG_KV("file", LOG_S(path)));
     return err;
 }
 
@@ -189,6 +202,7 @@ void config_unref(struct config *c)
         return;
     zones_clear(c);
     remotes_clear(c);
+    keys_clear(&c->server);
     server_conf_clear(&c->server);
     mem_free(&c->path);
     mem_free(&c);

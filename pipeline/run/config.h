@@ -37,12 +37,15 @@ struct server_conf {
     int64_t transfers_in, transfers_in_per_primary;
     int64_t transfers_out, transfers_out_per_client;
     int64_t transfer_out_max_s;          /* a transfer out holds a version's memory no longer than this */
+    struct tsig_keys keys;               /* of the part `tsig`; here, so that query threads have them with the rest */
+    bool keys_inline;                    /* one of them is in the configuration file itself */
 };
 
 struct remote_conf {
     char *name;
     struct address address;
     struct address source;               /* len 0: the system's choice */
+    struct tsig_key *key;                /* signs what goes there, and must sign what comes from there; NULL: none */
 };
 
 struct zone_conf {

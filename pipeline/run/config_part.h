@@ -13,6 +13,13 @@
 int server_conf_read(const struct source *src, const setting *group, struct server_conf *out, struct why *why) MUST_CHECK;
 void server_conf_clear(struct server_conf *server);
 
+/* config_tsig.c */
+int keys_read(const struct source *src, const setting *list, struct config *config, struct why *why) MUST_CHECK;
+void keys_clear(struct server_conf *server);
+/* The key of that name, a reference. s is the setting that says it. */
+int keys_pick(const struct source *src, const setting *s, const struct config *config, const char *text, struct tsig_key **out,
+              struct why *why) MUST_CHECK;
+
 /* config_remote.c: remotes are kept in name order. */
 int remotes_read(const struct source *src, const setting *list, struct config *config, struct why *why) MUST_CHECK;
 void remotes_clear(struct config *config);

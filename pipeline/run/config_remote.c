@@ -16,10 +16,10 @@ static int read_address(const struct source *src, const setting *s, uint16_t def
     return err;
 }
 
-static int read_remote(const struct source *src, const setting *group, struct remote_conf *out,
-                       struct why *why)
+static int read_remote(const struct source *src, const setting *group, const struct config *config,
+                       struct remote_conf *out, struct why *why)
 {
-    struct words known = {3, {"name", "address", "source"}};
+    struct words known = {4, {"name", "address", "source", "tsig"}};
     const setting *source = NULL;
     int err = 0;
     for (unsigned i = 0; !err && i < setting_count(group); i++) {
@@ -36,6 +36,10 @@ static int read_remote(const struct source *src, const setting *group, struct re
         } else if (strcmp(s->name, "source") == 0) {
             source = s;
             err = read_address(src, s, 0, &out->source, why);
+        } else if (strcmp(s->name, "tsig") == 0) {
+            err = setting_string(src, s, &name, why);
+            if (!err)
+                err = keys_pick(src, s, config, name, &out->key, why);
         } else {
             err = setting_unknown(src, s, &known, why);
         }
@@ -95,7 +99,7 @@ int remotes_read(const struct source *src, const setting *list, struct config *c
     config->remotes = mem_array(n + 1, sizeof *config->remotes);
     for (unsigned i = 0; i < n; i++) {
         config->nremotes++;
-        err = read_remote(src, setting_at(list, i), &config->remotes[i], why);
+        err = read_remote(src, setting_at(list, i), config, &config->remotes[i], why);
         if (err)
             return err;
     }
@@ -109,8 +113,10 @@ int remotes_read(const struct source *src, const setting *list, struct config *c
 
 void remotes_clear(struct config *config)
 {
-    for (size_t i = 0; i < config->nremotes; i++)
+    for (size_t i = 0; i < config->nremotes; i++) {
         mem_free(&config->remotes[i].name);
+        tsig_key_unref(config->remotes[i].key);
+    }
     mem_free(&config->remotes);
     config->nremotes = 0;
 }

@@ -232,8 +232,6 @@ const char *words_nearest(const struct words *words, const char *typed)
 int setting_unknown(const struct source *src, const setting *s, const struct words *known,
                     struct why *why)
 {
-    if (strcmp(s->name, "tsig") == 0)
-        return setting_refuse(src, s, why, "tsig is not supported by this version");
     const char *near = words_nearest(known, s->name);
     if (near)
         return setting_refuse(src, s, why, "%s: unknown word; is %s meant?", s->name, near);

@@ -112,6 +112,10 @@ static int read_options(const struct reader *r, const setting *group, struct zon
         const setting *s = setting_at(group, i);
         if (option_find(zone_options, s->name))
             err = setting_apply(r->src, s, zone_options, z, r->why);
+        else if (strcmp(s->name, "tsig") == 0)
+            err = setting_refuse(r->src, s, r->why,
+                                 "tsig: expected in the remotes that the zone names, and as "
+                                 "\"key:NAME\" in allow_transfer and allow_notify");
         else if (!words_has(&r->known, s->name) && !is_stage_word(s->name))
             err = setting_unknown(r->src, s, &r->known, r->why);
     }
@@ -185,9 +189,14 @@ static int read_acl(const struct reader *r, const setting *list, struct acl *acl
     acl->rule = mem_array(setting_count(list) + 1, sizeof *acl->rule);
     for (unsigned i = 0; i < setting_count(list); i++) {
         const setting *s = setting_at(list, i);
+        struct acl_rule *rule = &acl->rule[acl->n];
+        const char *key;
         struct why reason = {""};
-        if (acl_parse_rule(config_setting_get_string(s), &acl->rule[acl->n], &reason))
+        if (acl_parse_rule(config_setting_get_string(s), rule, &key, &reason))
             return setting_unexpected(r->src, s, r->why, "%s", reason.text);
+        err = key ? keys_pick(r->src, s, r->config, key, &rule->key, r->why) : 0;
+        if (err)
+            return err;
         acl->n++;
     }
     return 0;
@@ -337,8 +346,8 @@ static void zone_clear(struct zone_conf *z)
     mem_free(&z->notify);
     mem_free(&z->file);
     mem_free(&z->mode);
-    mem_free(&z->allow_transfer.rule);
-    mem_free(&z->allow_notify.rule);
+    acl_clear(&z->allow_transfer);
+    acl_clear(&z->allow_notify);
     chain_unref(z->chain);
     z->chain = NULL;
 }

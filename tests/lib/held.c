@@ -20,15 +20,17 @@ static void must(int err, const struct why *why, const char *what)
     }
 }
 
-static struct config *config_of(const char *server, const char *remotes,
+static struct config *config_of(const char *server, const char *keys, const char *remotes,
                                 const struct held_zone *zones, size_t n)
 {
     char *text = NULL;
     size_t len = 0;
     FILE *out = open_memstream(&text, &len);
     ASSERT(out);
-    fprintf(out, "server = { listen = (\"127.0.0.1@5353\"); %s };\nremotes = ( %s );\nzones = (\n",
-            server ? server : "", remotes ? remotes : "");
+    fprintf(out,
+            "server = { listen = (\"127.0.0.1@5353\"); %s };\ntsig = ( %s );\nremotes = ( %s );\n"
+            "zones = (\n",
+            server ? server : "", keys ? keys : "", remotes ? remotes : "");
     for (size_t i = 0; i < n; i++)
         fprintf(out, "%s{ name = \"%s\"; %s chain = (); %s }\n", i ? "," : "", zones[i].name,
                 zones[i].options && strstr(zones[i].options, "primaries") ? "" : "file = \"none\";",
@@ -77,7 +79,7 @@ void held_open(struct held *h, const char *server, const char *remotes,
 {
     rcu_thread_start();
     h->pool = pool_new(0);
-    h->config = config_of(server, remotes, zones, n);
+    h->config = config_of(server, h->keys, remotes, zones, n);
     h->zones = zone_table_new(h->pool);
     zone_table_apply(h->zones, h->config, NULL);
     for (size_t i = 0; i < n; i++) {

@@ -27,6 +27,7 @@ struct held {
     struct pool *pool;
     struct config *config;
     struct zone_table *zones;
+    const char *keys; /* rows of tsig; set before held_open; NULL: none */
 };
 /* server: options of the server block, or NULL; remotes: rows of the list of remotes, or NULL. */
 void held_open(struct held *h, const char *server, const char *remotes,

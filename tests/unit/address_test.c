@@ -2,6 +2,7 @@
  */
 #include "pipeline/run/address.h"
 
+#include "pipeline/base/alloc.h"
 #include "tests/lib/suite.h"
 
 #include <string.h>
@@ -17,8 +18,10 @@ static struct address parse(const char *text)
 static struct acl_rule rule(const char *text)
 {
     struct acl_rule r;
+    const char *key;
     struct why why = {""};
-    ck_assert_msg(acl_parse_rule(text, &r, &why) == 0, "%s: %s", text, why.text);
+    ck_assert_msg(acl_parse_rule(text, &r, &key, &why) == 0, "%s: %s", text, why.text);
+    ck_assert_ptr_null(key);
     return r;
 }
 
@@ -108,6 +111,15 @@ START_TEST(scopes_tell_links_apart)
 }
 END_TEST
 
+static struct tsig_key *key_of(const char *name)
+{
+    uint8_t wire[NAME_MAX_OCTETS];
+    struct tsig_key *key = NULL;
+    ck_assert_int_gt(name_parse(name, wire, NULL), 0);
+    ck_assert_int_eq(tsig_key_new(wire, "hmac-sha256", (const uint8_t *)"s", 1, &key, NULL), 0);
+    return key;
+}
+
 START_TEST(acl_lets_in_the_prefix_only)
 {
     static const struct {
@@ -140,7 +152,7 @@ START_TEST(acl_lets_in_the_prefix_only)
     r = rule(strcmp(cases[_i].rule, "::ffff:0:0/95") == 0 ? "::fffe:0:0/95" : cases[_i].rule);
     struct acl acl = {1, &r};
     struct address a = parse(cases[_i].address);
-    ck_assert_int_eq(acl_allows(&acl, &a), cases[_i].allowed);
+    ck_assert_int_eq(acl_allows(&acl, &a, NULL), cases[_i].allowed);
 }
 END_TEST
 
@@ -148,10 +160,48 @@ START_TEST(acl_without_rules_lets_nobody_in)
 {
     struct acl none = {0, NULL};
     struct address a = parse("127.0.0.1");
-    ck_assert(!acl_allows(&none, &a));
+    ck_assert(!acl_allows(&none, &a, NULL));
 }
 END_TEST
 
+/* A prefix, a key, or both at once. */
+START_TEST(acl_with_keys)
+{
+    static const struct {
+        const char *rule, *address, *key;
+        bool allowed;
+    } cases[] = {
+        {"key:a.example.", "192.0.2.1", NULL, false},
+        {"key:a.example.", "192.0.2.1", "b.example.", false},
+        {"key:a.example.", "192.0.2.1", "A.Example.", true},
+        {"key:a.example.", "2001:db8::1", "a.example.", true},
+        {"192.0.2.0/24 key:a.example.", "192.0.2.1", "a.example.", true},
+        {"192.0.2.0/24 key:a.example.", "192.0.2.1", NULL, false},
+        {"192.0.2.0/24 key:a.example.", "192.0.2.1", "b.example.", false},
+        {"192.0.2.0/24 key:a.example.", "192.0.3.1", "a.example.", false},
+        {"2001:db8::1   key:a.example.", "2001:db8::1", "a.example.", true},
+        {"192.0.2.0/24", "192.0.2.1", "b.example.", true}, /* signed or not */
+        {"192.0.2.0/24", "192.0.3.1", "b.example.", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct acl acl = {1, mem_zalloc(sizeof *acl.rule)};
+        struct address a = parse(cases[i].address);
+        struct tsig_key *key = cases[i].key ? key_of(cases[i].key) : NULL;
+        const char *name;
+        ck_assert_int_eq(acl_parse_rule(cases[i].rule, acl.rule, &name, NULL), 0);
+        if (name)
+            acl.rule->key = key_of(name);
+        ck_assert_msg(acl_allows(&acl, &a, key) == cases[i].allowed, "case %zu", i);
+        tsig_key_unref(key);
+        acl_clear(&acl);
+        ck_assert_uint_eq(acl.n, 0);
+    }
+}
+END_TEST
+
+#define ANY_RULE                                                                                   \
+    "expected an address or a prefix, such as \"192.0.2.0/24\", \"2001:db8::/32\" or "             \
+    "\"192.0.2.1\", a key, \"key:NAME\", or both: \"192.0.2.0/24 key:NAME\""
 START_TEST(acl_refuses_in_words)
 {
     static const struct {
@@ -163,17 +213,17 @@ START_TEST(acl_refuses_in_words)
         {"2001:db8::/129", "expected a prefix length 0..128"},
         {"192.0.2.0/", "expected a prefix length 0..32"},
         {"192.0.2.0/-1", "expected a prefix length 0..32"},
-        {"key:xfr.example.", "tsig is not supported by this version"},
-        {"192.0.2.1@53", "expected an address or a prefix, such as \"192.0.2.0/24\", "
-                         "\"2001:db8::/32\" or \"192.0.2.1\""},
-        {"any", "expected an address or a prefix, such as \"192.0.2.0/24\", "
-                "\"2001:db8::/32\" or \"192.0.2.1\""},
-        {"fe80::1%lo", "expected an address or a prefix, such as \"192.0.2.0/24\", "
-                       "\"2001:db8::/32\" or \"192.0.2.1\""},
+        {"192.0.2.0/24key:a.", "expected a prefix length 0..32"},
+        {"192.0.2.0/24, key:a.", "expected a prefix length 0..32"},
+        {"x key:a.", ANY_RULE},
+        {"192.0.2.1@53", ANY_RULE},
+        {"any", ANY_RULE},
+        {"fe80::1%lo", ANY_RULE},
     };
     struct acl_rule r;
+    const char *key;
     struct why why = {""};
-    ck_assert_int_eq(acl_parse_rule(cases[_i].rule, &r, &why), -E_CONF);
+    ck_assert_int_eq(acl_parse_rule(cases[_i].rule, &r, &key, &why), -E_CONF);
     ck_assert_str_eq(why.text, cases[_i].why);
 }
 END_TEST
@@ -188,6 +238,7 @@ int main(void)
     suite_add(s, scopes_tell_links_apart);
     tcase_add_loop_test(s.tcase, acl_lets_in_the_prefix_only, 0, 20);
     suite_add(s, acl_without_rules_lets_nobody_in);
-    tcase_add_loop_test(s.tcase, acl_refuses_in_words, 0, 10);
+    suite_add(s, acl_with_keys);
+    tcase_add_loop_test(s.tcase, acl_refuses_in_words, 0, 12);
     return suite_run(s);
 }

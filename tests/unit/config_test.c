@@ -7,6 +7,7 @@
 #include "tests/lib/suite.h"
 
 #include <dirent.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -19,9 +20,15 @@ static struct config *parse(const char *text)
 }
 
 /* A zone's row is in line 4, a server's in line 1, a remote's in line 2. */
-#define SERVER      "server = { listen = (\"127.0.0.1@5353\"); };\n"
-#define P           "{ name = \"p\"; address = \"192.0.2.1\"; }"
-#define REMOTES     "remotes = ( " P ", { name = \"ns1\"; address = \"2001:db8::1@5300\"; } );\n"
+#define SERVER  "server = { listen = (\"127.0.0.1@5353\"); };\n"
+#define P       "{ name = \"p\"; address = \"192.0.2.1\"; }"
+#define REMOTES "remotes = ( " P ", { name = \"ns1\"; address = \"2001:db8::1@5300\"; } );\n"
+#define XFR_KEY "{ name = \"Xfr.example\"; algorithm = \"hmac-sha256\"; secret = \"c2VjcmV0\"; }"
+#define KEYS    "tsig = ( " XFR_KEY " );\n"
+#define KEY(secret)                                                                                \
+    SERVER "tsig = ( { name = \"k.\"; algorithm = \"hmac-sha256\"; " secret " } );\nzones = ();"
+#define KEY_EXAMPLE                                                                                \
+    "{ name = \"xfr.example.\"; algorithm = \"hmac-sha256\"; secret_file = \"xfr.key\"; }"
 #define ZONES(row)  SERVER REMOTES "zones = (\n" row "\n);\n"
 #define ZONE(body)  ZONES("{ name = \"example.\"; primaries = (\"p\"); " body " }")
 #define CHAIN(rows) ZONE("chain = ( " rows " );")
@@ -353,6 +360,126 @@ START_TEST(files_that_cannot_be_read)
 }
 END_TEST
 
+START_TEST(keys_reach_those_who_name_them)
+{
+    struct config *c = parse(
+        SERVER "zones = ( { name = \"example.\"; primaries = (\"p\", \"q\"); chain = ();\n"
+               " allow_transfer = (\"key:XFR.example.\", \"192.0.2.0/24 key:a.\");\n"
+               " allow_notify = (\"192.0.2.7\"); } );\n"
+               "remotes = ( { name = \"p\"; address = \"192.0.2.1\"; tsig = \"xfr.example.\"; },"
+               " { name = \"q\"; address = \"192.0.2.2\"; } );\n"
+               "tsig = ( " XFR_KEY ", { name = \"a.\"; algorithm = \"HMAC-SHA1\"; secret = "
+               "\"AAECAwQF\"; } );\n");
+    const struct tsig_keys *keys = &c->server.keys;
+    const struct zone_conf *z = &c->zones[0];
+    ck_assert_uint_eq(keys->n, 2);
+    ck_assert_str_eq(tsig_key_text(keys->key[0]), "a.");
+    ck_assert_str_eq(tsig_key_text(keys->key[1]), "xfr.example.");
+    ck_assert_str_eq(tsig_key_algorithm(keys->key[0]), "hmac-sha1");
+    ck_assert_ptr_eq(z->primaries[0]->key, keys->key[1]);
+    ck_assert_ptr_null(z->primaries[1]->key);
+    ck_assert(z->allow_transfer.rule[0].anywhere);
+    ck_assert_ptr_eq(z->allow_transfer.rule[0].key, keys->key[1]);
+    ck_assert(!z->allow_transfer.rule[1].anywhere);
+    ck_assert_ptr_eq(z->allow_transfer.rule[1].key, keys->key[0]);
+    ck_assert_ptr_null(z->allow_notify.rule[0].key);
+    config_unref(c);
+}
+END_TEST
+
+static int load_with(const char *secret, mode_t mode, mode_t conf_mode, const char *conf,
+                     struct config **c, struct why *why)
+{
+    char folder[] = "/tmp/weir-config-XXXXXX", path[64], key[64];
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/t.conf", folder);
+    snprintf(key, sizeof key, "%s/xfr.key", folder);
+    const char *const file[] = {path, key}, *const text[] = {conf, secret};
+    for (int i = 0; i < 2; i++) {
+        FILE *out = fopen(file[i], "we");
+        ck_assert(out && fputs(text[i], out) >= 0 && fclose(out) == 0);
+        ck_assert_int_eq(chmod(file[i], i ? mode : conf_mode), 0);
+    }
+    int err = config_load(path, c, why);
+    for (int i = 0; i < 2; i++)
+        unlink(file[i]);
+    rmdir(folder);
+    return err;
+}
+
+#define FROM_FILE                                                                                  \
+    SERVER                                                                                         \
+        "tsig = ( { name = \"k.\"; algorithm = \"hmac-sha256\"; secret_file = \"xfr.key\"; } );\n" \
+        "zones = ( { name = \"a.\"; file = \"a\"; chain = (); } );"
+START_TEST(secrets_from_files)
+{
+    struct config *c, *other;
+    struct why why = {""};
+    ck_assert_int_eq(load_with("c2VjcmV0\n", 0640, 0644, FROM_FILE, &c, &why), 0);
+    ck_assert_uint_eq(c->server.keys.n, 1);
+    ck_assert(!c->server.keys_inline);
+    struct tsig_key *same;
+    ck_assert_int_eq(tsig_key_new((const uint8_t *)"\1k", "hmac-sha256", (const uint8_t *)"secret",
+                                  6, &same, NULL),
+                     0);
+    ck_assert(tsig_key_equal(c->server.keys.key[0], same));
+    ck_assert_int_eq(load_with("c2VjcmV1", 0400, 0644, FROM_FILE, &other, &why), 0);
+    ck_assert(!tsig_key_equal(other->server.keys.key[0], same));
+    tsig_key_unref(same);
+    config_unref(c);
+    config_unref(other);
+
+    ck_assert_int_eq(load_with("c2VjcmV0\n", 0644, 0644, FROM_FILE, &c, &why), -E_CONF);
+    ck_assert_msg(
+        strstr(why.text, ".conf:2: secret_file = \"xfr.key\": everybody may read /tmp/weir-"), "%s",
+        why.text);
+    ck_assert_msg(strstr(why.text,
+                         "xfr.key (mode 0644): expected a file for its owner and group only; "
+                         "say `chmod o-rwx`"),
+                  "%s", why.text);
+    ck_assert_int_eq(load_with("c2Vjc!V0\n", 0600, 0644, FROM_FILE, &c, &why), -E_CONF);
+    ck_assert_msg(strstr(why.text,
+                         "xfr.key: expected a secret in base64; character 6 is none of its "
+                         "letters"),
+                  "%s", why.text);
+    ck_assert_ptr_null(strstr(why.text, "c2V"));
+    char large[5000];
+    memset(large, ' ', sizeof large - 1);
+    large[sizeof large - 1] = 0;
+    ck_assert_int_eq(load_with(large, 0600, 0644, FROM_FILE, &c, &why), -E_CONF);
+    ck_assert_msg(strstr(why.text, "in at most 4096 octets"), "%s", why.text);
+}
+END_TEST
+
+/* A warning, since the file is one that people are used to leave open. */
+START_TEST(secrets_in_a_file_that_everybody_may_read)
+{
+    for (int open_to_all = 0; open_to_all < 2; open_to_all++) {
+        struct config *c;
+        struct why why = {""};
+        char said[512] = "";
+        int pipe_fd[2];
+        ck_assert_int_eq(pipe(pipe_fd), 0);
+        log_open(LOG_INFO, pipe_fd[1]);
+        ck_assert_int_eq(load_with("", 0600, open_to_all ? 0644 : 0640,
+                                   SERVER KEYS
+                                   "zones = ( { name = \"a.\"; file = \"a\"; chain = (); } );",
+                                   &c, &why),
+                         0);
+        log_open(LOG_INFO, STDERR_FILENO);
+        close(pipe_fd[1]);
+        ck_assert_int_ge(read(pipe_fd[0], said, sizeof said - 1), 0);
+        close(pipe_fd[0]);
+        ck_assert_int_eq(
+            strstr(said, "everybody may read the configuration, and TSIG secrets are in it") !=
+                NULL,
+            open_to_all);
+        ck_assert_ptr_null(strstr(said, "c2V"));
+        config_unref(c);
+    }
+}
+END_TEST
+
 /* conf/ is what operators copy from. A file that uses a mode whose stages are still to come is left
  * out by name. */
 START_TEST(shipped_files_load)
@@ -397,6 +524,7 @@ START_TEST(example_names_every_key)
     static const char *const unknown[] = {
         "server = { listen = (\"::1\"); no_such_word_at_all = 1; }; zones = ();",
         "remotes = ( { no_such_word_at_all = 1; } ); " SERVER "zones = ();",
+        "tsig = ( { no_such_word_at_all = 1; } ); " SERVER "zones = ();",
         ZONE("no_such_word_at_all = 1;"),
         "no_such_word_at_all = 1;",
     };
@@ -555,8 +683,11 @@ int main(void)
     suite_add(s, modes_take_options_for_their_stages);
     suite_add(s, octet_0_is_refused);
     suite_add(s, files_that_cannot_be_read);
+    suite_add(s, keys_reach_those_who_name_them);
+    suite_add(s, secrets_from_files);
+    suite_add(s, secrets_in_a_file_that_everybody_may_read);
     suite_add(s, shipped_files_load);
-    tcase_add_loop_test(s.tcase, example_names_every_key, 0, 4);
+    tcase_add_loop_test(s.tcase, example_names_every_key, 0, 5);
     suite_add(s, example_shows_the_defaults);
     suite_add(s, ten_thousand_zones);
     return suite_run(s);
