@@ -10,8 +10,8 @@
  * FAILS  Never: what is malformed gets FORMERR or silence (ANSWER_DROP: not a query, shorter than a header).
  * UNITS  cap is at least ANSWER_CAP_MIN octets; over TCP 65,535.
  * COST   one zone look-up, one descent a name; memory copies of the reply. A signed query: two HMACs, which allocate.
- * SPEC   RFC 1034 4.3.2, RFC 2308, RFC 4035 3.1, RFC 4592, RFC 6672, RFC 6891, RFC 8020, RFC 8482 (ANY), RFC 8914,
- *        RFC 8945 (TSIG), RFC 9619 (QDCOUNT).
+ * SPEC   RFC 1034 4.3.2, RFC 1995 2, RFC 2308, RFC 4035 3.1, RFC 4592, RFC 6672, RFC 6891, RFC 8020, RFC 8482 (ANY), RFC
+ *        8914, RFC 8945 (TSIG), RFC 9619 (QDCOUNT).
  */
 #ifndef WEIR_NET_ANSWER_H
 #define WEIR_NET_ANSWER_H
@@ -21,6 +21,7 @@
 #include "pipeline/zone/tsig.h"
 
 enum { ANSWER_CAP_MIN = 512 };
+enum { ANSWER_STEPS_MAX = 32 };      /* of a zone's history, for an IXFR over UDP */
 enum { ANSWER_CHAIN_MAX = 16 };      /* CNAMEs and DNAMEs followed for one query; what is left the client asks again */
 
 struct answer_work {                 /* per thread scratch */
@@ -28,6 +29,7 @@ struct answer_work {                 /* per thread scratch */
     uint8_t qname[NAME_MAX_OCTETS];
     struct tsig_request tsig;
     uint8_t made[ANSWER_CHAIN_MAX + 1][NAME_MAX_OCTETS]; /* names that DNAMEs led to */
+    struct history_cursor steps[ANSWER_STEPS_MAX];       /* of a difference over UDP */
 };
 struct answer_query {
     const struct zone_table *zones;
@@ -40,8 +42,8 @@ struct answer_query {
 enum answer_kind {
     ANSWER_DROP,                     /* send nothing */
     ANSWER_REPLY,                    /* reply_len octets are in the buffer */
-    ANSWER_TRANSFER,                 /* TCP, AXFR (or IXFR answered in full): allowed; stream `zone`'s version. The
-                                        buffer holds a SERVFAIL of reply_len octets, for when it cannot be started */
+    ANSWER_TRANSFER,                 /* TCP, AXFR or IXFR: allowed; stream `zone`'s version, or what changed since `serial`.
+                                        The buffer holds a SERVFAIL of reply_len octets, for when it cannot be started */
 };
 struct answer_result {
     enum answer_kind kind;
@@ -51,7 +53,9 @@ struct answer_result {
     struct zone *zone;               /* that the question fell in, or NULL; borrowed under RCU */
     bool notify;                     /* a NOTIFY from an allowed source: tell xfrin (the reply is ready) */
     bool has_serial;
-    uint32_t serial;                 /* the hint in a NOTIFY */
+    uint32_t serial;                 /* the hint in a NOTIFY; of an IXFR, the client's */
+    enum fetch_kind fetch;           /* an IXFR that this reply answers, or NONE */
+    uint32_t fetched;                /* the serial in it */
     uint16_t id, qtype;              /* of a transfer */
     const uint8_t *qname;            /* as asked, case kept; borrowed from work */
     bool edns;                       /* the query had OPT */

@@ -3,10 +3,10 @@
  * Order of refusals for a transfer: a zone that is not held by exactly this name is NOTAUTH (RFC
  * 5936 2.2.1); a client that is not in allow_transfer is REFUSED, over UDP too; then a zone without
  * a version is SERVFAIL. AXFR over UDP is NOTIMP: it has no meaning there (RFC 5936 4.2), and it is
- * the answer that makes a client try nothing else. An IXFR over UDP gets the single SOA that tells
- * the client to come back over TCP (RFC 1995 2), which also is the answer to one who is current or
- * ahead. Ahead is by serial arithmetic; a distance of 2^31, where it is undefined, gets a transfer,
- * so that nobody is stuck there.
+ * the answer that makes a client try nothing else. An IXFR over UDP is answered there if the
+ * difference fits, else it gets the single SOA that tells the client to come back over TCP (RFC 1995
+ * 2), which also is the answer to one who is current or ahead. Ahead is by serial arithmetic; a
+ * distance of 2^31, where it is undefined, gets a transfer, so that nobody is stuck there.
  *
  * A NOTIFY is believed when it comes from a host that is one of the zone's primaries, signed with that one's
  * key if it has one, or in allow_notify. From anybody else it is counted and not answered (RFC 1996 3.10), so that forged
@@ -14,7 +14,10 @@
  */
 #include "pipeline/net/answer_state.h"
 
+#include "pipeline/net/condensed.h"
 #include "pipeline/zone/transfer.h"
+
+enum { UDP_CHANGES_MAX = 64 }; /* names in the steps that are looked at: more do not fit */
 
 static void count_up(_Atomic uint64_t *counter)
 {
@@ -39,6 +42,43 @@ static bool client_is_current(const struct answer_state *s)
     return s->serial == ours || serial_newer(s->serial, ours);
 }
 
+/* The whole difference, if there is one and it fits; else the message is as before. */
+static bool put_difference(struct answer_state *s)
+{
+    const struct history *h = s->version->history;
+    unsigned first = h ? history_find(h, s->serial) : 0;
+    size_t changes = 0;
+    if (!h || first == h->n || h->n - first > ANSWER_STEPS_MAX)
+        return false;
+    for (unsigned i = first; i < h->n; i++)
+        changes += h->step[i].changes->n;
+    if (changes > UDP_CHANGES_MAX)
+        return false;
+    struct msg_mark mark = msg_mark(s->w);
+    struct condensed d;
+    condensed_begin(&d, s->version, first, s->work->steps);
+    if (condensed_put(&d, s->w, UDP_CHANGES_MAX + 1) != CONDENSED_ENDED) {
+        msg_rewind(s->w, &mark);
+        return false;
+    }
+    s->reply_flags |= MSG_AA;
+    return true;
+}
+
+static void answer_ixfr(struct answer_state *s)
+{
+    struct answer_result *result = s->result;
+    result->fetched = s->version->soa.serial;
+    if (client_is_current(s))
+        result->fetch = FETCH_CURRENT;
+    else if (put_difference(s))
+        result->fetch = FETCH_IXFR;
+    else
+        result->fetch = FETCH_COME_BY_TCP;
+    if (result->fetch != FETCH_IXFR)
+        put_single_soa(s);
+}
+
 void answer_transfer(struct answer_state *s)
 {
     struct zone *zone = zone_table_get(s->query->zones, s->qname);
@@ -56,14 +96,16 @@ void answer_transfer(struct answer_state *s)
         answer_fail(s, RCODE_NOTIMP);
         return;
     }
-    if (s->qtype == RR_IXFR && !s->has_serial) {
-        answer_fail(s, RCODE_FORMERR);
+    if (s->qtype == RR_IXFR && (!s->has_serial || s->count[SECTION_AUTHORITY] != 1)) {
+        answer_fail(s, RCODE_FORMERR); /* RFC 1995 3: the client's SOA */
         return;
     }
     if (!answer_open_zone(s, zone))
         return;
+    s->result->has_serial = s->has_serial;
+    s->result->serial = s->serial;
     if (s->qtype == RR_IXFR && (!s->query->tcp || client_is_current(s))) {
-        put_single_soa(s);
+        answer_ixfr(s);
         return;
     }
     s->result->kind = ANSWER_TRANSFER;

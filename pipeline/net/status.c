@@ -219,6 +219,11 @@ static void counters_json(struct json *j, const struct zone_counters *c)
         {"transfers_out", &c->transfers_out},
         {"transfers_out_refused", &c->transfers_out_refused},
         {"transfers_out_failed", &c->transfers_out_failed},
+        {"transfers_out_axfr", &c->transfers_out_by_kind[FETCH_AXFR]},
+        {"transfers_out_ixfr", &c->transfers_out_by_kind[FETCH_IXFR]},
+        {"transfers_out_ixfr_full", &c->transfers_out_by_kind[FETCH_IXFR_FULL]},
+        {"ixfr_out_current", &c->transfers_out_by_kind[FETCH_CURRENT]},
+        {"ixfr_out_come_by_tcp", &c->transfers_out_by_kind[FETCH_COME_BY_TCP]},
     };
     json_object(j, "counters");
     for (size_t i = 0; i < sizeof row / sizeof row[0]; i++)

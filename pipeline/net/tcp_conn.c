@@ -52,6 +52,7 @@
 #include "pipeline/net/tcp_limits.h"
 #include "pipeline/net/tsig_count.h"
 #include "pipeline/net/xfrin.h"
+#include "pipeline/net/xfrout_report.h"
 
 enum {
     RCODE_BITS = 0x0f,
@@ -239,6 +240,8 @@ static void count_result(struct tcp_conn *conn, const struct answer_result *resu
         counter_add(&thread->counters.rcode[result->rcode & RCODE_BITS], 1);
     if (result->tsig)
         tsig_count(thread, result, &conn->peer);
+    if (result->fetch)
+        xfrout_report_answer(result, &conn->peer);
     if (result->notify)
         xfrin_notify(thread->server->xfrin, result->zone, &conn->peer, result->has_serial,
                      result->serial);

@@ -15,6 +15,7 @@
 #include "pipeline/base/log.h"
 #include "pipeline/net/tcp_conn.h"
 #include "pipeline/net/tcp_limits.h"
+#include "pipeline/net/xfrout_report.h"
 
 enum { LOG_EVERY_S = 10 };
 
@@ -65,18 +66,25 @@ unsigned tcp_transfer_begin(struct tcp_conn *conn, const struct answer_result *r
         tcp_limits_transfer_end(tcp->thread->server->tcp_limits, &conn->peer);
         return RCODE_SERVFAIL;
     }
+    struct xfrout *x = xfrout_new(version, result->id, result->qname, result->qtype, result->edns);
+    bool difference = result->qtype == RR_IXFR && xfrout_since(x, result->serial);
+    enum fetch_kind kind = result->qtype == RR_AXFR ? FETCH_AXFR
+                           : difference             ? FETCH_IXFR
+                                                    : FETCH_IXFR_FULL;
     conn->transfers.list[conn->transfers.n++] = (struct tcp_transfer){
-        .x = xfrout_new(version, result->id, result->qname, result->qtype, result->edns),
+        .x = x,
         .tsig = result->tsig ? tsig_chain_new(result->tsig->key, &result->tsig->mac) : NULL,
         .zone = zone_ref(result->zone),
+        .kind = kind,
+        .from = result->serial,
         .serial = version->soa.serial,
-        .records = version->served->records + 1, /* the closing SOA */
+        .records = difference ? 0 : version->served->records + 1, /* the closing SOA */
         .began_at = tcp_now(),
     };
     version_unref(version);
     tcp->active_transfers++;
     counter_add(&tcp->thread->counters.transfers, 1);
-    count_zone(&result->zone->counters.transfers_out);
+    xfrout_report_begin(result->zone, kind);
     return RCODE_NOERROR;
 }
 
@@ -112,7 +120,7 @@ int tcp_transfer_next(struct tcp_conn *conn, uint8_t *buf, struct why *why)
         if (len < 0)
             return len;
         if (len == 0) {
-            t->complete = true;
+            t->complete = xfrout_done(t->x);
             continue;
         }
         put_u16(buf, (uint16_t)len);
@@ -123,37 +131,17 @@ int tcp_transfer_next(struct tcp_conn *conn, uint8_t *buf, struct why *why)
     return 0;
 }
 
-static void transfer_log(struct tcp_conn *conn, struct tcp_transfer *t, const char *reason)
-{
-    struct xfrout_stats stats;
-    char peer[ADDRESS_TEXT_MAX];
-    xfrout_stats(t->x, &stats);
-    address_print(&conn->peer, peer);
-    const struct log_pair pairs[] = {
-        LOG_KV("zone", LOG_S(t->zone->text)),
-        LOG_KV("client", LOG_S(peer)),
-        LOG_KV("serial", LOG_U(t->serial)),
-        LOG_KV("records", LOG_U(stats.records)),
-        LOG_KV("of", LOG_U(t->records)),
-        LOG_KV("messages", LOG_U(stats.messages)),
-        LOG_KV("octets", LOG_U(stats.bytes)),
-        LOG_KV("seconds", LOG_F(tcp_now() - t->began_at)),
-        LOG_KV(reason ? "reason" : NULL, LOG_S(reason)), /* without a key: the end */
-        {0},
-    };
-    if (reason)
-        log_line(LOG_WARN, "transfer out cut", pairs);
-    else
-        log_line(LOG_INFO, "transfer out finished", pairs);
-}
-
 static void transfer_end(struct tcp_conn *conn, struct tcp_transfer *t, const char *reason)
 {
-    transfer_log(conn, t, reason);
-    if (reason) {
+    struct xfrout_course course = {
+        .x = t->x,
+        .fetch = {.host = conn->peer, .kind = t->kind, .from = t->from, .to = t->serial},
+        .records = t->records,
+        .seconds = tcp_now() - t->began_at,
+    };
+    xfrout_report_end(t->zone, &course, reason);
+    if (reason)
         counter_add(&conn->tcp->thread->counters.transfers_failed, 1);
-        count_zone(&t->zone->counters.transfers_out_failed);
-    }
     xfrout_free(&t->x);
     tsig_chain_free(&t->tsig);
     zone_unref(t->zone);

@@ -20,8 +20,9 @@ struct tcp_transfer {
     struct xfrout *x;
     struct tsig_chain *tsig; /* signs each message; NULL: the client did not */
     struct zone *zone;
-    uint32_t serial;
-    size_t records; /* that the version has: progress is told against it */
+    enum fetch_kind kind;
+    uint32_t from, serial;
+    size_t records; /* that it will have in all; 0: a difference, of which that is not known */
     double began_at;
     bool complete; /* all messages are made; finished when the kernel has them */
 };

@@ -27,6 +27,7 @@
 #include "pipeline/net/listen.h"
 #include "pipeline/net/tsig_count.h"
 #include "pipeline/net/xfrin.h"
+#include "pipeline/net/xfrout_report.h"
 
 enum {
     BATCH = 64,
@@ -107,6 +108,8 @@ static void count_result(struct udp *udp, const struct answer_result *result,
         counter_add(&counters->udp_truncated, 1);
     if (result->tsig)
         tsig_count(udp->thread, result, peer);
+    if (result->fetch)
+        xfrout_report_answer(result, peer);
     if (result->notify)
         xfrin_notify(udp->thread->server->xfrin, result->zone, peer, result->has_serial,
                      result->serial);

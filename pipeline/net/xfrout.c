@@ -1,7 +1,7 @@
 /* A transfer out is a place in a version: which node, which rrset of it, which record.
  *
- *   OPEN ── SOA ──▶ NODES ── every record but the SOA, in the order of the trie ──▶ CLOSE ── SOA
- * ──▶ DONE
+ *   OPEN ── SOA ──▶ NODES ── every record but the SOA, in the order of the trie ──▶ CLOSE ── SOA ──▶ DONE
+ *     └ the client's serial is in the history ──▶ CHANGES ── see condensed.h ──▶ DONE
  *
  * Each call writes one message: it begins an empty one, puts records until one does not fit, and
  * ends it there; the place then stands on the record that did not fit. A message is filled to
@@ -17,10 +17,15 @@
 #include "pipeline/net/xfrout.h"
 
 #include "pipeline/base/alloc.h"
+#include "pipeline/net/condensed.h"
 
-enum xfrout_phase { XFROUT_OPEN, XFROUT_NODES, XFROUT_CLOSE, XFROUT_DONE };
+enum xfrout_phase { XFROUT_OPEN, XFROUT_NODES, XFROUT_CLOSE, XFROUT_CHANGES, XFROUT_DONE };
 
-enum { OPT_OCTETS = 11, UDP_SIZE = 1232 };
+enum {
+    OPT_OCTETS = 11,
+    UDP_SIZE = 1232,
+    CHANGES_A_MESSAGE = 2048, /* of steps that are looked at: some may have nothing to send */
+};
 
 struct xfrout {
     struct version *version;
@@ -37,6 +42,9 @@ struct xfrout {
     uint16_t type;              /* of the open rrset */
     uint32_t ttl;
     struct snapshot_iter iter;
+
+    struct condensed condensed; /* CHANGES */
+    struct history_cursor *cursors;
     uint8_t qname[NAME_MAX_OCTETS];
 };
 
@@ -56,10 +64,24 @@ struct xfrout *xfrout_new(const struct version *version, uint16_t id, const uint
     return x;
 }
 
+bool xfrout_since(struct xfrout *x, uint32_t serial)
+{
+    const struct history *h = x->version->history;
+    unsigned first = h ? history_find(h, serial) : 0;
+    ASSERT(x->phase == XFROUT_OPEN && x->stats.messages == 0);
+    if (!h || first == h->n)
+        return false;
+    x->cursors = mem_array(h->n - first, sizeof x->cursors[0]);
+    condensed_begin(&x->condensed, x->version, first, x->cursors);
+    x->phase = XFROUT_CHANGES;
+    return true;
+}
+
 void xfrout_free(struct xfrout **x)
 {
     if (!*x)
         return;
+    mem_free(&(*x)->cursors);
     version_unref((*x)->version);
     mem_free(x);
 }
@@ -72,6 +94,13 @@ void xfrout_fill(struct xfrout *x, size_t octets)
 void xfrout_stats(const struct xfrout *x, struct xfrout_stats *out)
 {
     *out = x->stats;
+    if (x->cursors)
+        out->records = x->condensed.put;
+}
+
+bool xfrout_done(const struct xfrout *x)
+{
+    return x->phase == XFROUT_DONE;
 }
 
 static bool put_soa(struct xfrout *x, struct msg_writer *w)
@@ -129,39 +158,60 @@ static bool put_nodes(struct xfrout *x, struct msg_writer *w)
     }
 }
 
-static void put_all(struct xfrout *x, struct msg_writer *w)
+/* True: nothing more for this message, though there would be room. */
+static bool put_all(struct xfrout *x, struct msg_writer *w)
 {
+    if (x->phase == XFROUT_CHANGES) {
+        enum condensed_stop stop = condensed_put(&x->condensed, w, CHANGES_A_MESSAGE);
+        if (stop == CONDENSED_ENDED)
+            x->phase = XFROUT_DONE;
+        return stop == CONDENSED_PAUSED;
+    }
     if (x->phase == XFROUT_OPEN && put_soa(x, w))
         x->phase = XFROUT_NODES;
     if (x->phase == XFROUT_NODES && put_nodes(x, w))
         x->phase = XFROUT_CLOSE;
     if (x->phase == XFROUT_CLOSE && put_soa(x, w))
         x->phase = XFROUT_DONE;
+    return false;
 }
 
 static int no_room(const struct xfrout *x, struct why *why)
 {
-    bool soa = x->phase != XFROUT_NODES;
+    const uint8_t *name = node_name(x->phase == XFROUT_NODES ? x->node : x->apex);
+    uint16_t of = x->phase == XFROUT_NODES ? x->type : RR_SOA;
     char owner[NAME_TEXT_MAX], type[RRTYPE_TEXT_MAX];
-    name_print(node_name(soa ? x->apex : x->node), owner);
+    if (x->phase == XFROUT_CHANGES) {
+        name = condensed_owner(&x->condensed);
+        of = condensed_type(&x->condensed);
+    }
+    name_print(name, owner);
     return why_set(why, -E_LIMIT, "%s %s: a record that fits no message", owner,
-                   rrtype_print(soa ? RR_SOA : x->type, type));
+                   rrtype_print(of, type));
 }
 
-/* Begins a message and fills it up to `fill`. False: not even one record fits. */
-static bool message_fill(struct xfrout *x, struct msg_writer *w, uint8_t *buf, size_t fill)
+enum filled {
+    FILLED,
+    FILLED_NOT,
+    FILLED_LATER
+}; /* not even one record fits; none was found so far */
+
+/* Begins a message and fills it up to `fill`. */
+static enum filled message_fill(struct xfrout *x, struct msg_writer *w, uint8_t *buf, size_t fill)
 {
     bool first = x->stats.messages == 0;
     size_t opt = first && x->edns ? OPT_OCTETS : 0;
     msg_begin(w, buf, fill, x->id, MSG_QR | MSG_AA);
     if (first && !msg_put_question(w, x->qname, x->qtype, CLASS_IN))
-        return false;
+        return FILLED_NOT;
     if (w->len + opt > fill)
-        return false;
+        return FILLED_NOT;
     w->cap = fill - opt;
-    put_all(x, w);
+    bool later = put_all(x, w);
     w->cap = fill;
-    return w->count[SECTION_ANSWER] > 0 && (!opt || msg_put_opt(w, UDP_SIZE, 0, false, NULL, 0));
+    if (w->count[SECTION_ANSWER] == 0)
+        return later ? FILLED_LATER : FILLED_NOT;
+    return !opt || msg_put_opt(w, UDP_SIZE, 0, false, NULL, 0) ? FILLED : FILLED_NOT;
 }
 
 int xfrout_next(struct xfrout *x, struct msg_writer *w, uint8_t *buf, size_t cap, struct why *why)
@@ -171,9 +221,13 @@ int xfrout_next(struct xfrout *x, struct msg_writer *w, uint8_t *buf, size_t cap
     ASSERT(cap >= MSG_HEADER);
     if (cap > MSG_MAX)
         cap = MSG_MAX;
-    size_t fill = x->fill < cap ? x->fill : cap;
-    if (!message_fill(x, w, buf, fill) && !message_fill(x, w, buf, cap))
+    enum filled filled = message_fill(x, w, buf, x->fill < cap ? x->fill : cap);
+    if (filled == FILLED_NOT)
+        filled = message_fill(x, w, buf, cap);
+    if (filled == FILLED_NOT)
         return no_room(x, why);
+    if (filled == FILLED_LATER)
+        return 0;
     size_t len = msg_end(w);
     x->stats.messages++;
     x->stats.bytes += len;

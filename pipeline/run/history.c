@@ -2,6 +2,9 @@
  *
  * The copy is what makes it free to read: a version and its history are one immutable thing, and a transfer that began in
  * an older version goes on in that one's. Steps are few (ixfr_history) and shared; a copy is one reference count each.
+ *
+ * The walk merges: each step's changes are in order of names, a heap has the step with the least name on top, and of
+ * equal names the oldest step first. What the oldest replaced and what the newest left there is the pair.
  */
 #include "pipeline/run/history.h"
 
@@ -135,4 +138,56 @@ unsigned history_find(const struct history *h, uint32_t serial)
             hi = mid;
     }
     return lo < h->n && h->step[lo].changes->from == serial ? lo : h->n;
+}
+
+static bool cursor_before(const struct history_cursor *a, const struct history_cursor *b)
+{
+    int order = name_cmp(change_name(a->at), change_name(b->at));
+    return order ? order < 0 : a->step < b->step;
+}
+
+static void heap_sink(struct history_walk *w, unsigned i)
+{
+    struct history_cursor moved = w->heap[i];
+    for (unsigned child; (child = 2 * i + 1) < w->n; i = child) {
+        if (child + 1 < w->n && cursor_before(&w->heap[child + 1], &w->heap[child]))
+            child++;
+        if (!cursor_before(&w->heap[child], &moved))
+            break;
+        w->heap[i] = w->heap[child];
+    }
+    w->heap[i] = moved;
+}
+
+void history_walk_begin(struct history_walk *w, const struct history *h, unsigned first,
+                        struct history_cursor *cursors)
+{
+    *w = (struct history_walk){.heap = cursors};
+    for (unsigned i = first; i < h->n; i++) {
+        const struct changeset *c = h->step[i].changes;
+        cursors[w->n++] = (struct history_cursor){c->change, c->change + c->n, i};
+    }
+    for (unsigned i = w->n / 2; i-- > 0;)
+        heap_sink(w, i);
+}
+
+bool history_walk_next(struct history_walk *w, struct change *out)
+{
+    if (w->n == 0)
+        return false;
+    *out = *w->heap[0].at;
+    const uint8_t *name = change_name(out);
+    for (;;) {
+        w->visited++;
+        if (++w->heap[0].at == w->heap[0].end)
+            w->heap[0] = w->heap[--w->n];
+        if (w->n == 0)
+            return true;
+        heap_sink(w, 0);
+        if (!name_equal(name, change_name(w->heap[0].at)))
+            return true;
+        /* The same name in a later step. */
+        ASSERT(!out->now == !w->heap[0].at->was);
+        out->now = w->heap[0].at->now;
+    }
 }

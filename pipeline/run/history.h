@@ -15,7 +15,10 @@
  * OWNS   Refcounted; a reference on each changeset, and so on every node that was replaced. NULL is the empty history.
  * UNITS  Octets. wire_bytes: of the changed records in an answer, owners as pointers, SOAs left out. kept_bytes: of the
  *        replaced nodes and the changeset, which nothing else may keep alive.
- * COST   append: the changes of the step, and O(steps). find: O(log steps).
+ *        history_walk_next() reads all steps from one on as if they were one changeset, pair by pair, so that an answer can
+ *        be made as its reader takes it and nothing is composed beforehand.
+ * COST   append: the changes of the step, and O(steps). find: O(log steps). walk: O(changes · log steps) from its first to its
+ *        last pair; no memory but the cursors.
  * SPEC   RFC 1995 5; RFC 1982.
  */
 #ifndef WEIR_RUN_HISTORY_H
@@ -52,6 +55,22 @@ struct history *history_append(const struct history *was, const struct changeset
 
 /* The step that leads away from `serial`, or h->n: it is not known. */
 unsigned history_find(const struct history *h, uint32_t serial);
+
+/* Steps `first` to the last, condensed: the names that change in any of them, in canonical order. Borrows all. */
+struct history_cursor {
+    const struct change *at, *end;
+    unsigned step;
+};
+struct history_walk {
+    struct history_cursor *heap;
+    unsigned n;
+    uint64_t visited;                    /* changes that were looked at, so far */
+};
+/* cursors: room for one a step. */
+void history_walk_begin(struct history_walk *w, const struct history *h, unsigned first, struct history_cursor *cursors);
+/* The next name: its node before `first` and its node now, either NULL. Unlike in a changeset, the two may be equal, and
+ * both may be NULL, when what one step does the next undoes. False: there are no more. */
+bool history_walk_next(struct history_walk *w, struct change *out);
 
 /* A version's octets on the wire, counted as wire_bytes are. O(1), near enough to tell what is larger. */
 uint64_t history_zone_bytes(const struct snapshot *served);

@@ -152,6 +152,7 @@ struct zone *zone_new(struct zone_shared *shared, struct config *config,
     snprintf(z->text, sizeof z->text, "%s", conf->text);
     z->family = family_new(z->name);
     pthread_mutex_init(&z->lock, NULL);
+    fetches_init(&z->fetches);
     atomic_store(&z->config, config_hold(config, conf));
     z->run = mem_zalloc(sizeof *z->run);
     z->run->job.run = zone_job;
@@ -181,6 +182,7 @@ void zone_unref(struct zone *z)
     chain_unref(z->run->chain);
     family_unref(z->family);
     pthread_mutex_destroy(&z->lock);
+    fetches_fini(&z->fetches);
     mem_free(&z->run);
     mem_free(&z);
 }

@@ -19,6 +19,7 @@
 #define WEIR_RUN_ZONE_TABLE_H
 
 #include "pipeline/run/config.h"
+#include "pipeline/run/fetches.h"
 
 #include <pthread.h>
 
@@ -29,6 +30,7 @@ struct zone_counters {                  /* ever, since start */
     _Atomic uint64_t transfers_ok, transfers_failed, checks_ok, checks_failed;
     _Atomic uint64_t notify_in, notify_in_refused, notify_out, notify_out_failed;
     _Atomic uint64_t transfers_out, transfers_out_refused, transfers_out_failed;
+    _Atomic uint64_t transfers_out_by_kind[FETCH_KINDS];
 };
 
 struct zone_config;
@@ -42,6 +44,7 @@ struct zone {
     _Atomic bool expired;               /* set and cleared by net: answer SERVFAIL */
     _Atomic bool has_refused;           /* a refusal is on record that is newer than the version (for EDE) */
     struct zone_counters counters;
+    struct fetches fetches;
 
     pthread_mutex_t lock;               /* for what follows */
     struct candidate *refused;          /* the last one refused or to be retried; NULL: none */

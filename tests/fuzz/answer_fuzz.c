@@ -2,39 +2,45 @@
  *
  * The first octet chooses UDP or TCP, the client's address and the size of the reply buffer. Whatever comes: the reply keeps to its
  * limit, reads back as a whole message, carries the query's ID, opcode and question, has OPT only if the query had an
- * additional record, and TC over TCP only in a buffer that is too small.
+ * additional record, and TC over TCP only in a buffer that is too small. An IXFR is answered by one SOA, or by a difference
+ * or a zone that is whole and reads back.
  */
 #include "tests/lib/held.h"
 
 #include "pipeline/base/log.h"
 #include "pipeline/net/answer.h"
+#include "pipeline/net/xfrout.h"
 
 #include <stdlib.h>
 #include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const char signed_text[] =
-    "$TTL 3600\n@ SOA ns host 5 7200 3600 1209600 300\n@ NS ns\n@ NS ns.sub\n@ MX 1 ns\n"
-    "ns A 192.0.2.1\nns AAAA 2001:db8::1\na A 192.0.2.2\na TXT x\na.b.ent TXT y\n*.w A 192.0.2.3\n"
-    "h.w TXT z\n*.wc CNAME b.wc\nx.*.we TXT x\nc CNAME a\nl CNAME m\nm CNAME l\ng DNAME g.g\nd "
-    "DNAME w\n"
-    "o CNAME o.other.\nsub NS ns.sub\nsub NS ns\nns.sub A 192.0.2.4\ns NS ns.sub\ns DS 1 13 2 "
-    "00112233445566778899AABBCCDDEEFF00112233445566778899AABBCCDDEEFF\n_s._t SRV 0 0 1 ns\n"
-    "e DNAME "
-    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb."
-    "ccccccccccccccccccccccccccccccccccccccccccccccccccccc.dddddddddddddddddddddddddddd.e\n";
+#define SOA(serial) "$TTL 3600\n@ SOA ns host " serial " 7200 3600 1209600 300\n"
+#define BODY                                                                                       \
+    "@ NS ns\n@ NS ns.sub\n@ MX 1 ns\n"                                                            \
+    "ns A 192.0.2.1\nns AAAA 2001:db8::1\na A 192.0.2.2\na TXT x\na.b.ent TXT y\n*.w A "           \
+    "192.0.2.3\n"                                                                                  \
+    "h.w TXT z\n*.wc CNAME b.wc\nx.*.we TXT x\nc CNAME a\nl CNAME m\nm CNAME l\ng DNAME g.g\nd "   \
+    "DNAME w\n"                                                                                    \
+    "o CNAME o.other.\nsub NS ns.sub\nsub NS ns\nns.sub A 192.0.2.4\ns NS ns.sub\ns DS 1 13 2 "    \
+    "00112233445566778899AABBCCDDEEFF00112233445566778899AABBCCDDEEFF\n_s._t SRV 0 0 1 ns\n"       \
+    "e DNAME "                                                                                     \
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb."     \
+    "ccccccccccccccccccccccccccccccccccccccccccccccccccccc.dddddddddddddddddddddddddddd.e\n"
+
 static const char child_text[] =
     "$TTL 3600\n@ SOA ns host 1 1 1 1 1\n@ NS ns\nns A 192.0.2.9\n* TXT w\n";
 
 static const struct held_zone zones[] = {
     {.name = "z.",
-     .text = signed_text,
+     .text = SOA("5") BODY,
+     .later = {SOA("7") BODY "new A 192.0.2.9\n", SOA("8") BODY "NEW A 192.0.2.9\n"},
      .signed_ = true,
      .options = "allow_transfer = (\"192.0.2.1\"); allow_notify = (\"192.0.2.1\");"},
     {.name = "sub.z.", .text = child_text},
-    {.name = "n3.", .text = signed_text, .signed_ = true, .denial = FORGE_NSEC3},
-    {.name = "oo.", .text = signed_text, .signed_ = true, .denial = FORGE_OPTOUT},
+    {.name = "n3.", .text = SOA("5") BODY, .signed_ = true, .denial = FORGE_NSEC3},
+    {.name = "oo.", .text = SOA("5") BODY, .signed_ = true, .denial = FORGE_OPTOUT},
     {.name = "none.", .state = HELD_NOT_READY},
 };
 static struct held held;
@@ -79,6 +85,35 @@ static void expect_reply(const struct answer_query *q, const uint8_t *reply, siz
     ASSERT(q->tcp || r->reply_len <= (r->edns ? 1232 : 512));
 }
 
+/* A transfer, to its end: between SOAs, two of them in all or four. */
+static void expect_transfer(const struct answer_result *r)
+{
+    static struct msg_writer writer;
+    static struct msg_reader reader;
+    static uint8_t buf[MSG_MAX];
+    struct version *v = zone_version(r->zone);
+    struct xfrout *x = xfrout_new(v, r->id, r->qname, r->qtype, r->edns);
+    bool difference = r->qtype == RR_IXFR && xfrout_since(x, r->serial);
+    unsigned soas = 0, records = 0;
+    struct why why;
+    struct rr rr;
+    msg_writer_init(&writer);
+    while (!xfrout_done(x)) {
+        int len = xfrout_next(x, &writer, buf, sizeof buf, &why), more = 0;
+        ASSERT(len > 0 && msg_open(&reader, buf, (size_t)len, &why) == 0);
+        while ((more = msg_next(&reader, &rr, &why)) > 0)
+            if (rr.section == SECTION_ANSWER) {
+                ASSERT(rr.type == RR_SOA || records > 0);
+                soas += rr.type == RR_SOA;
+                records++;
+            }
+        ASSERT(more == 0);
+    }
+    ASSERT(soas == (difference ? 4 : 2));
+    xfrout_free(&x);
+    version_unref(v);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     open_once();
@@ -103,6 +138,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                msg_opcode(get_u16(q.msg + 2)) == OPCODE_NOTIFY);
     else
         expect_reply(&q, reply, cap, &r);
+    if (r.kind == ANSWER_TRANSFER)
+        expect_transfer(&r);
+    if (r.fetch)
+        ASSERT(get_u16(reply + 6) == 1 || (get_u16(reply + 6) >= 4 && r.fetch == FETCH_IXFR));
     free(reply);
     return 0;
 }

@@ -44,29 +44,31 @@ static struct config *config_of(const char *server, const char *keys, const char
     return config;
 }
 
-static void read_text(const struct held_zone *row, struct edit *e, const uint8_t *apex)
+/* text NULL: the row's path. */
+static void read_text(const struct held_zone *row, const char *text, struct edit *e,
+                      const uint8_t *apex)
 {
     char path[64];
     int fd = -1;
     struct why why;
-    if (row->text) {
+    if (text) {
         fd = memfd_create("zone", 0);
         ASSERT(fd >= 0);
-        size_t len = strlen(row->text);
-        ASSERT(write(fd, row->text, len) == (ssize_t)len);
+        size_t len = strlen(text);
+        ASSERT(write(fd, text, len) == (ssize_t)len);
         snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     }
-    must(text_read(row->text ? path : row->path, e, apex, &why), &why, row->name);
+    must(text_read(text ? path : row->path, e, apex, &why), &why, row->name);
     if (fd >= 0)
         close(fd);
 }
 
-static void load(const struct held_zone *row, struct zone *z)
+static void load(const struct held_zone *row, const char *text, struct zone *z)
 {
     struct edit *e = edit_open(z->family, NULL, NULL);
     struct snapshot *plain, *input;
     struct why why;
-    read_text(row, e, z->name);
+    read_text(row, text, e, z->name);
     must(edit_seal(&e, &plain, NULL, &why), &why, row->name);
     input = row->signed_ ? forge_sign(plain, row->denial) : snapshot_ref(plain);
     zone_submit(z, input, NULL, NULL, "test");
@@ -91,14 +93,18 @@ void held_open(struct held *h, const char *server, const char *remotes,
         ASSERT(z);
         atomic_store(&z->expired, zones[i].state == HELD_EXPIRED);
         atomic_store(&z->has_refused, zones[i].state == HELD_REFUSED);
-        if (zones[i].state == HELD_READY || zones[i].state == HELD_EXPIRED)
-            load(&zones[i], z);
+        if (zones[i].state != HELD_READY && zones[i].state != HELD_EXPIRED)
+            continue;
+        load(&zones[i], zones[i].text, z);
+        for (unsigned v = 0; v < 4 && zones[i].later[v]; v++)
+            load(&zones[i], zones[i].later[v], z);
     }
 }
 
 void held_close(struct held *h)
 {
-
+    zone_table_drain(h->zones);
+    rcu_barrier_all(); /* versions that were replaced die here, and their snapshots on the pool */
     zone_table_drain(h->zones);
     zone_table_free(&h->zones);
     rcu_barrier_all();

@@ -18,6 +18,7 @@ struct held_zone {
     const char *name;
     const char *text; /* master file; NULL: `path` */
     const char *path;
+    const char *later[4]; /* texts of the versions after it */
     const char *options; /* "allow_transfer = (\"192.0.2.1\");" or NULL */
     enum held_state state;
     bool signed_;

@@ -5,7 +5,8 @@
  * keep it. The reply is read by msg_reader, never by what wrote it.
  *
  *   words: ch any (class) · tcp · edns do size=N ver=N nsid (or) expire · rd cd ad tc · from=ADDRESS · notify update op=N ·
- *          serial=N (SOA of an IXFR or NOTIFY) · tsig
+ *          serial=N (SOA of an IXFR or NOTIFY) · also=N (another SOA) · soa-of=NAME · soa-cut soa-long (its rdata) ·
+ *          ns-a (an A record in authority) · tsig
  *   reply: KIND when it is not REPLY · RCODE flags · opt … · one line a record, RRSIG and NSEC3 cut short
  *
  * The rest tests what such lines cannot say: octets that are no query, limits, work that is used again.
@@ -30,6 +31,11 @@
 /* For zones with one thing that matters. */
 #define SMALL "$TTL 3600\n@ SOA ns host 1 7200 3600 1209600 300\n@ NS ns\nns A 192.0.2.70\n"
 
+/* Of serial N, and large enough that a change is worth a difference. */
+#define MOVED(n)                                                                                   \
+    "$TTL 3600\n@ SOA ns host " n " 7200 3600 1209600 300\n@ NS ns\nns A 192.0.2.70\n"             \
+    "filler TXT " OF_170 OF_170 OF_170 OF_170 OF_170 OF_170 "\n"
+
 /* A string of 170 octets. */
 #define OF_17  "01234567890123456"
 #define OF_170 "\"" OF_17 OF_17 OF_17 OF_17 OF_17 OF_17 OF_17 OF_17 OF_17 OF_17 "\" "
@@ -51,6 +57,15 @@ static const struct held_zone zones[] = {
     {.name = "notready.", .state = HELD_NOT_READY, .options = "allow_transfer = (\"192.0.2.53\");"},
     {.name = "child.notready.", .path = ZONES "plain.child"},
     {.name = "refused.", .state = HELD_REFUSED},
+    {.name = "moved.",
+     .text = MOVED("5") "gone A 192.0.2.1\nstays A 192.0.2.2\n",
+     .later = {MOVED("6") "came A 192.0.2.3\nstays A 192.0.2.2\n",
+               MOVED("9") "came 60 A 192.0.2.3\nSTAYS A 192.0.2.2\n@ TXT \"x\"\n"},
+     .options = "allow_transfer = (\"192.0.2.53\");"},
+    {.name = "grew.",
+     .text = MOVED("5"),
+     .later = {MOVED("6") "a TXT " OF_170 OF_170 "\nb TXT " OF_170 OF_170 "\n"},
+     .options = "allow_transfer = (\"192.0.2.53\"); ixfr_history_bytes = \"1M\";"},
     {.name = "expired.", .path = ZONES "expired.", .state = HELD_EXPIRED},
 };
 
@@ -83,8 +98,10 @@ struct asked {
 struct words {
     uint16_t class, flags, size;
     unsigned version;
-    bool edns, dnssec_ok, nsid, expire, tsig, tcp, has_serial;
-    uint32_t serial;
+    bool edns, dnssec_ok, nsid, expire, tsig, tcp, has_serial, has_also, ns_a;
+    uint32_t serial, also;
+    uint16_t soa_len;
+    char soa_of[64];
     char from[64];
 };
 
@@ -142,10 +159,37 @@ static void word_read(const char *word, struct words *w)
         w->class = (uint16_t)number(word);
     else if (strncmp(word, "serial=", 7) == 0)
         w->has_serial = true, w->serial = number(word);
+    else if (strncmp(word, "also=", 5) == 0)
+        w->has_also = true, w->also = number(word);
+    else if (strncmp(word, "soa-of=", 7) == 0)
+        snprintf(w->soa_of, sizeof w->soa_of, "%s", word + 7);
+    else if (strcmp(word, "soa-cut") == 0)
+        w->soa_len = 21;
+    else if (strcmp(word, "soa-long") == 0)
+        w->soa_len = 23;
+    else if (strcmp(word, "ns-a") == 0)
+        w->ns_a = true;
     else if (strncmp(word, "from=", 5) == 0)
         snprintf(w->from, sizeof w->from, "%s", word + 5);
     else
         ck_abort_msg("word %s", word);
+}
+
+static void put_serial(struct msg_writer *writer, const uint8_t *qname, const struct words *w,
+                       uint32_t serial)
+{
+    uint8_t soa[23] = {0, 0}, owner[NAME_MAX_OCTETS];
+    bool notify = msg_opcode(w->flags) == OPCODE_NOTIFY;
+    put_u32(soa + 2, serial);
+    if (w->soa_of[0])
+        EXPECT(name_parse(w->soa_of, owner, NULL) > 0);
+    else
+        name_copy(owner, qname);
+    /* An opaque type's rdata is written as it is; then it is made an SOA. */
+    EXPECT(msg_put_rr(writer, notify ? SECTION_ANSWER : SECTION_AUTHORITY, owner, 65400, CLASS_IN,
+                      0, soa, w->soa_len ? w->soa_len : 22));
+    size_t at = writer->len - (w->soa_len ? w->soa_len : 22u) - 10;
+    put_u16(writer->msg + at, RR_SOA);
 }
 
 static void put_query(struct asked *q, const uint8_t *qname, uint16_t qtype, const struct words *w)
@@ -154,13 +198,13 @@ static void put_query(struct asked *q, const uint8_t *qname, uint16_t qtype, con
     msg_writer_init(&writer);
     msg_begin(&writer, q->msg, sizeof q->msg, 0x1234, w->flags);
     EXPECT(msg_put_question(&writer, qname, qtype, w->class));
-    if (w->has_serial) {
-        uint8_t soa[22] = {0, 0};
-        put_u32(soa + 2, w->serial);
-        bool notify = msg_opcode(w->flags) == OPCODE_NOTIFY;
-        EXPECT(msg_put_rr(&writer, notify ? SECTION_ANSWER : SECTION_AUTHORITY, qname, RR_SOA,
-                          CLASS_IN, 0, soa, sizeof soa));
-    }
+    if (w->ns_a)
+        EXPECT(msg_put_rr(&writer, SECTION_AUTHORITY, qname, RR_A, CLASS_IN, 0,
+                          (const uint8_t *)"abcd", 4));
+    if (w->has_serial)
+        put_serial(&writer, qname, w, w->serial);
+    if (w->has_also)
+        put_serial(&writer, qname, w, w->also);
     if (w->edns) {
         const uint8_t nsid[4] = {0, w->expire ? 9 : 3, 0, 0};
         uint32_t ttl = w->version << 16 | (w->dnssec_ok ? 0x8000u : 0);

@@ -409,8 +409,8 @@ static int load_with(const char *secret, mode_t mode, mode_t conf_mode, const ch
 
 #define FROM_FILE                                                                                  \
     SERVER                                                                                         \
-        "tsig = ( { name = \"k.\"; algorithm = \"hmac-sha256\"; secret_file = \"xfr.key\"; } );\n" \
-        "zones = ( { name = \"a.\"; file = \"a\"; chain = (); } );"
+    "tsig = ( { name = \"k.\"; algorithm = \"hmac-sha256\"; secret_file = \"xfr.key\"; } );\n"     \
+    "zones = ( { name = \"a.\"; file = \"a\"; chain = (); } );"
 START_TEST(secrets_from_files)
 {
     struct config *c, *other;

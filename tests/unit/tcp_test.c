@@ -58,11 +58,12 @@ void version_unref(struct version *v)
         ck_assert_int_gt(atomic_fetch_sub(&version_refs, 1), 0);
 }
 
-/* A transfer of qtype messages; octets 4..7 of each say which it is. */
+/* A transfer of qtype messages; octets 4..7 of each say which it is. RR_IXFR is that number too: a difference, in which
+ * each message is found at the third try. */
 struct xfrout {
     struct version *version;
     uint16_t id;
-    uint32_t total;
+    uint32_t total, tries;
     struct xfrout_stats stats;
 };
 struct xfrout *xfrout_new(const struct version *v, uint16_t id, const uint8_t *qname,
@@ -85,12 +86,24 @@ int xfrout_next(struct xfrout *x, struct msg_writer *w, uint8_t *buf, size_t cap
     ck_assert_uint_eq(cap, MSG_MAX);
     if (x->stats.messages == x->total)
         return 0;
+    if (x->total == RR_IXFR && ++x->tries % 3)
+        return 0;
     if (x->total == FAILS_AT && x->stats.messages == 3)
         return why_set(why, -E_LIMIT, "a record that fits no message");
     memset(buf, 0xaa, TRANSFER_OCTETS);
     put_u16(buf, x->id);
     put_u32(buf + 4, (uint32_t)x->stats.messages++);
+    x->stats.bytes += TRANSFER_OCTETS;
     return TRANSFER_OCTETS;
+}
+bool xfrout_done(const struct xfrout *x)
+{
+    return x->stats.messages == x->total;
+}
+bool xfrout_since(struct xfrout *x, uint32_t serial)
+{
+    ck_assert_uint_eq(serial, 4711);
+    return x->total == RR_IXFR;
 }
 void xfrout_stats(const struct xfrout *x, struct xfrout_stats *out)
 {
@@ -404,6 +417,32 @@ START_TEST(transfer)
     ck_assert_uint_eq(COUNTER(&h, transfer_messages), 1001);
     ck_assert_uint_eq(COUNTER(&h, transfer_bytes), 1001 * TRANSFER_OCTETS);
     ck_assert_uint_eq(zone.counters.transfers_out, 2);
+}
+END_TEST
+
+/* A difference may look at many changes that come to nothing: then there is no message this time, and the thread turns to
+ * others before it goes on. */
+START_TEST(a_difference_may_take_its_time)
+{
+    struct house h;
+    house_open(&h, "127.0.0.1@15399");
+    house_start(&h);
+    int fd = client(&h);
+    ask(fd, 3, 'T', RR_IXFR);
+    hear_transfer(fd, 3, RR_IXFR);
+    AWAIT(atomic_load(&version_refs) == 0);
+    close(fd);
+    house_stop(&h);
+    ck_assert_uint_eq(COUNTER(&h, transfer_messages), RR_IXFR);
+    ck_assert_uint_eq(zone.counters.transfers_out, 1);
+    ck_assert_uint_eq(zone.counters.transfers_out_by_kind[FETCH_IXFR], 1);
+    struct fetch fetch;
+    struct address host;
+    ck_assert_int_eq(address_parse("127.0.0.1", 53, &host, NULL), 0);
+    ck_assert(fetches_find(&zone.fetches, &host, &fetch));
+    ck_assert_int_eq(fetch.kind, FETCH_IXFR);
+    ck_assert_uint_eq(fetch.from, 4711);
+    ck_assert_uint_eq(fetch.octets, RR_IXFR * TRANSFER_OCTETS);
 }
 END_TEST
 
@@ -976,6 +1015,7 @@ int main(void)
     suite_add(s, pipelining);
     suite_add(s, asks_all_then_reads);
     suite_add(s, transfer);
+    suite_add(s, a_difference_may_take_its_time);
     suite_add(s, queries_go_on_during_a_transfer);
     suite_add(s, transfers_share_a_connection);
     suite_add(s, too_many_transfers_on_a_connection);
