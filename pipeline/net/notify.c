@@ -6,7 +6,8 @@
  *
  * All go out through one socket for IPv4 and one for IPv6; a remote's `source` is set per datagram
  * (IP_PKTINFO), so the number of sockets does not grow with anything. An answer is matched by ID,
- * address and port, and zone; what does not match is dropped.
+ * address and port, and zone; what does not match is dropped. To a remote with a key it goes signed, and an answer
+ * that is not signed, or not rightly, is remembered as what was wrong and not believed (RFC 8945 5.4).
  *
  * One change goes out at once. When many zones change together (a restart, a primary's mass update),
  * those past the first MASS in a second are spread at random over the next moments (RFC 1996 4.3).
@@ -19,6 +20,7 @@
 #include "pipeline/base/log.h"
 #include "pipeline/net/loop.h"
 #include "pipeline/zone/message.h"
+#include "pipeline/zone/tsig.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -30,7 +32,7 @@
 enum {
     BUCKETS = 4096, /* of targets by ID */
     SOA_MAX = 2 * NAME_MAX_OCTETS + 20,
-    MESSAGE_MAX = 1024,
+    MESSAGE_MAX = 1536,
     ANSWER_MAX = 4096,
     READS_MAX = 256,
     MASS = 100, /* zones a second that are not spread */
@@ -45,6 +47,8 @@ struct target { /* a secondary of a zone */
     struct notify_zone *nz;
     char *name;
     struct address address, source;
+    struct tsig_key *key;    /* a reference, or NULL */
+    struct tsig_chain *tsig; /* for the answer to the last try */
     enum target_state state;
     uint32_t serial;
     uint16_t id;
@@ -52,7 +56,7 @@ struct target { /* a secondary of a zone */
     ev_timer timer;
     unsigned tries;
     time_t at;         /* of the last try or the answer */
-    char error[96];    /* of the last failure; empty after an answer */
+    char error[192];   /* of the last failure; empty after an answer */
     unsigned failures; /* versions in a row */
 };
 struct notify_zone {
@@ -170,7 +174,7 @@ static int socket_of(struct notify *n, int family)
     return s->fd;
 }
 
-static size_t message_build(const struct target *t, uint8_t msg[MESSAGE_MAX])
+static size_t message_build(struct target *t, uint8_t msg[MESSAGE_MAX])
 {
     const struct notify_zone *nz = t->nz;
     struct msg_writer *w = &nz->n->writer;
@@ -180,7 +184,15 @@ static size_t message_build(const struct target *t, uint8_t msg[MESSAGE_MAX])
         msg_put_question(w, name, RR_SOA, CLASS_IN) &&
         msg_put_rr(w, SECTION_ANSWER, name, RR_SOA, CLASS_IN, nz->soa_ttl, nz->soa, nz->soa_len);
     ASSERT(fits);
-    return msg_end(w);
+    size_t len = msg_end(w);
+    if (t->key) {
+        struct tsig_mac mac;
+        len = tsig_sign(t->key, msg, len, MESSAGE_MAX, (uint64_t)time(NULL), &mac);
+        ASSERT(len);
+        tsig_chain_free(&t->tsig);
+        t->tsig = tsig_chain_new(t->key, &mac);
+    }
+    return len;
 }
 
 /* "Send from here", for a socket that is bound to nothing. */
@@ -285,6 +297,12 @@ static void answer_take(struct notify *n, const uint8_t *msg, size_t len,
     struct target *t = answer_target(n, msg, len, from);
     if (!t)
         return;
+    struct why why = {""};
+    if (t->tsig && tsig_chain_take(t->tsig, msg, len, (uint64_t)time(NULL), &why)) {
+        atomic_fetch_add(&t->nz->zone->counters.tsig_failed, 1);
+        (void)snprintf(t->error, sizeof t->error, "%s", why.text);
+        return;
+    }
     unsigned rcode = msg_rcode(n->reader.flags);
     if (rcode == RCODE_NOERROR) {
         target_acked(t);
@@ -318,6 +336,8 @@ static void targets_free(struct target **target, size_t n)
     for (size_t i = 0; i < n; i++) {
         target_stop(&(*target)[i]);
         mem_free(&(*target)[i].name);
+        tsig_key_unref((*target)[i].key);
+        tsig_chain_free(&(*target)[i].tsig);
     }
     mem_free(target);
 }
@@ -339,6 +359,7 @@ static void targets_set(struct notify_zone *nz, const struct zone_conf *conf)
         t->name = mem_strdup(r->name);
         t->address = r->address;
         t->source = r->source;
+        t->key = r->key ? tsig_key_ref(r->key) : NULL;
         ev_timer_init(&t->timer, on_timer, 0, 0);
         t->timer.data = t;
         for (size_t j = 0; j < nold; j++)
@@ -449,7 +470,8 @@ static bool targets_same(const struct notify_zone *nz, const struct zone_conf *c
         const struct target *t = &nz->target[i];
         if (strcmp(t->name, r->name) != 0 ||
             memcmp(&t->address, &r->address, sizeof r->address) != 0 ||
-            memcmp(&t->source, &r->source, sizeof r->source) != 0)
+            memcmp(&t->source, &r->source, sizeof r->source) != 0 ||
+            !tsig_key_equal(t->key, r->key))
             return false;
     }
     return true;
@@ -480,6 +502,8 @@ void notify_json(struct notify *n, struct zone *zone, struct json *json)
         json_object(json, NULL);
         json_string(json, "name", t->name);
         json_string(json, "address", address_print(&t->address, who));
+        if (t->key)
+            json_string(json, "key", tsig_key_text(t->key));
         json_string(json, "state", state_word[t->state]);
         if (t->state != TARGET_NONE) {
             json_uint(json, "serial", t->serial);

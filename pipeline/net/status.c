@@ -212,6 +212,7 @@ static void counters_json(struct json *j, const struct zone_counters *c)
         {"transfers_failed", &c->transfers_failed},
         {"checks_ok", &c->checks_ok},
         {"checks_failed", &c->checks_failed},
+        {"tsig_failed", &c->tsig_failed},
         {"notify_in", &c->notify_in},
         {"notify_in_refused", &c->notify_in_refused},
         {"notify_out", &c->notify_out},

@@ -68,6 +68,7 @@ static void primaries_free(struct xfrin_primary **primary, size_t n)
     for (size_t i = 0; i < n; i++) {
         peer_unref(&(*primary)[i].peer);
         mem_free(&(*primary)[i].error);
+        tsig_key_unref((*primary)[i].key);
     }
     mem_free(primary);
 }
@@ -89,6 +90,7 @@ static void primaries_set(struct xfrin_zone *xz)
             }
         p->address = r->address;
         p->source = r->source;
+        p->key = r->key ? tsig_key_ref(r->key) : NULL;
         p->peer = peer_ref(xz->x, &r->address);
     }
     primaries_free(&old, nold);
@@ -102,7 +104,8 @@ static bool sources_same(const struct xfrin_zone *xz, const struct zone_conf *co
         return false;
     for (size_t i = 0; i < conf->nprimaries; i++)
         if (!address_equal(&conf->primaries[i]->address, &xz->primary[i].address) ||
-            !address_equal(&conf->primaries[i]->source, &xz->primary[i].source))
+            !address_equal(&conf->primaries[i]->source, &xz->primary[i].source) ||
+            !tsig_key_equal(conf->primaries[i]->key, xz->primary[i].key))
             return false;
     return true;
 }

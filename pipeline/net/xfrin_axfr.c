@@ -19,7 +19,8 @@ struct xfrin_axfr {
     struct xfrin_zone *xz;
     struct xfrin_stream *stream;
     struct transfer *transfer;
-    struct snapshot *held; /* or NULL */
+    struct snapshot *held;   /* or NULL */
+    struct tsig_chain *tsig; /* or NULL: the primary has no key */
     bool serial_checked, complete;
     double began;
 };
@@ -32,6 +33,7 @@ void axfr_stop(struct xfrin_zone *xz)
     xz->axfr = NULL;
     stream_close(&a->stream);
     transfer_free(&a->transfer);
+    tsig_chain_free(&a->tsig);
     snapshot_unref(a->held);
     mem_free(&a);
 }
@@ -55,11 +57,16 @@ static int serial_check(struct xfrin_axfr *a, struct why *why)
 static int on_message(void *ctx, const uint8_t *msg, size_t len, struct why *why)
 {
     struct xfrin_axfr *a = ctx;
-    int err = transfer_feed(a->transfer, msg, len, why);
+    int err = xfrin_verify(a->xz, a->tsig, msg, len, why);
+    if (err == 0)
+        err = transfer_feed(a->transfer, msg, len, why);
     if (err < 0)
         return err;
-    a->complete = err == 1;
-    int wrong = serial_check(a, why);
+    int wrong = err == TRANSFER_COMPLETE ? xfrin_verify_end(a->xz, a->tsig, why) : 0;
+    if (wrong)
+        return wrong;
+    a->complete = err == TRANSFER_COMPLETE;
+    wrong = serial_check(a, why);
     return wrong ? wrong : err;
 }
 
@@ -140,7 +147,7 @@ void axfr_start(struct xfrin_zone *xz)
         .to = &p->address,
         .source = &p->source,
         .query = query,
-        .query_len = xfrin_query(xz, RR_AXFR, id, query),
+        .query_len = xfrin_sign(xz, query, xfrin_query(xz, RR_AXFR, id, query), &a->tsig),
         .max_s = (double)conf->max_time_s,
         .max_name = "max_time",
         .min_rate = conf->min_rate,

@@ -8,6 +8,7 @@
  *          xfrin_schedule.c  who waits for a check or a transfer, and how many go on at once
  *          xfrin_soa.c       asking a primary for its serial: UDP, then TCP
  *          xfrin_stream.c    one query over TCP and the messages that come back
+ *          xfrin_tsig.c      signing queries, and the signatures of what comes back
  *          xfrin_axfr.c      a transfer over such a stream
  *          xfrin_file.c      zones from files, read on a worker
  *          xfrin_timers.c    refresh, retry, expire, wake-ups
@@ -21,6 +22,7 @@
 #include "pipeline/net/xfrin.h"
 #include "pipeline/zone/changeset.h"
 #include "pipeline/zone/message.h"
+#include "pipeline/zone/tsig.h"
 
 #include <ev.h>
 
@@ -89,6 +91,7 @@ struct xfrin {
 /* One of a zone's primaries, as the zone sees it. */
 struct xfrin_primary {
     struct address address, source;
+    struct tsig_key *key;                /* a reference, or NULL */
     struct xfrin_peer *peer;
     bool no_edns;                        /* answered FORMERR to EDNS */
     bool said_not_authoritative;
@@ -178,7 +181,7 @@ void schedule_run(struct xfrin *x);                              /* starts what 
 
 /* ---- xfrin_soa.c */
 /* A query for the zone at its present primary, with EDNS unless that does not know it. Returns its length. */
-enum { XFRIN_QUERY_MAX = 512 };
+enum { XFRIN_QUERY_MAX = 1536 };
 size_t xfrin_query(struct xfrin_zone *xz, uint16_t type, uint16_t id, uint8_t query[XFRIN_QUERY_MAX]);
 void check_start(struct xfrin_zone *xz);
 void check_stop(struct xfrin_zone *xz);
@@ -206,6 +209,14 @@ struct xfrin_stream *stream_open(const struct xfrin_stream_config *config);
 void stream_close(struct xfrin_stream **stream);
 /* A socket from `source` (any port) to `to`, non-blocking, connected (or, for SOCK_STREAM, connecting). */
 int xfrin_connect(int type, const struct address *to, const struct address *source, int *fd, struct why *why) MUST_CHECK;
+
+/* ---- xfrin_tsig.c */
+/* Signs a query to the present primary, if that has a key. Its whole length. *chain: what there was is freed; then what the
+ * answer is verified with, or NULL. */
+size_t xfrin_sign(struct xfrin_zone *xz, uint8_t query[XFRIN_QUERY_MAX], size_t len, struct tsig_chain **chain);
+/* Each message of the answer, before anything else looks at it, and at its end. chain NULL: 0. Failures are counted. */
+int xfrin_verify(struct xfrin_zone *xz, struct tsig_chain *chain, const uint8_t *msg, size_t len, struct why *why) MUST_CHECK;
+int xfrin_verify_end(struct xfrin_zone *xz, const struct tsig_chain *chain, struct why *why) MUST_CHECK;
 
 /* ---- xfrin_axfr.c */
 void axfr_start(struct xfrin_zone *xz);

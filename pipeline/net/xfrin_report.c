@@ -113,6 +113,8 @@ static void primary_json(const struct xfrin_primary *p, struct json *json)
     char who[ADDRESS_TEXT_MAX];
     json_object(json, NULL);
     json_string(json, "address", address_print(&p->address, who));
+    if (p->key)
+        json_string(json, "key", tsig_key_text(p->key));
     if (p->has_serial)
         json_uint(json, "serial", p->serial);
     if (p->asked_at)

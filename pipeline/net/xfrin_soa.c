@@ -7,6 +7,8 @@
  * second is out. Whatever does not carry our ID and question is dropped and counted, and the wait
  * goes on: a forged answer must guess port, ID and name, and cannot end the check by guessing wrong.
  * Over TCP nobody forges, and a wrong ID or question is the primary's fault.
+ * When the query was signed, an answer over UDP whose signature is missing or wrong is not believed either (RFC 8945 5.4), not
+ * even what it says is wrong with ours; but instead of waiting for one that is better, TCP tells at once.
  *
  * FORMERR or NOTIMP to a query with EDNS means a server from before 1999 (RFC 6891 7): once more
  * without, and never again with, until weir is started anew. */
@@ -34,13 +36,21 @@ struct xfrin_check {
     uint16_t id;
     uint8_t query[XFRIN_QUERY_MAX];
     size_t query_len;
-    bool answered; /* over TCP: */
+    struct tsig_chain *tsig; /* or NULL: the primary has no key */
+    bool answered;           /* over TCP: */
     uint32_t serial;
     struct xfrin_stream *stream;
 };
 
 /* What an answer comes to. */
-enum answer { ANSWER_SERIAL, ANSWER_FOREIGN, ANSWER_CUT, ANSWER_WITHOUT_EDNS, ANSWER_BAD };
+enum answer {
+    ANSWER_SERIAL,
+    ANSWER_FOREIGN,
+    ANSWER_UNPROVED,
+    ANSWER_CUT,
+    ANSWER_WITHOUT_EDNS,
+    ANSWER_BAD
+};
 
 static struct server *server_of(const struct xfrin_check *c)
 {
@@ -62,7 +72,8 @@ size_t xfrin_query(struct xfrin_zone *xz, uint16_t type, uint16_t id,
 static void query_build(struct xfrin_check *c)
 {
     c->id = (uint16_t)arc4random();
-    c->query_len = xfrin_query(c->xz, RR_SOA, c->id, c->query);
+    size_t len = xfrin_query(c->xz, RR_SOA, c->id, c->query);
+    c->query_len = xfrin_sign(c->xz, c->query, len, &c->tsig);
 }
 
 /* ---- reading the answer */
@@ -120,6 +131,8 @@ static enum answer answer_read(struct xfrin_check *c, const uint8_t *msg, size_t
         (void)why_set(why, 0, "it answered with another ID or with no answer");
         return ANSWER_FOREIGN;
     }
+    if (xfrin_verify(c->xz, c->tsig, msg, len, why))
+        return ANSWER_UNPROVED;
     unsigned rcode = msg_rcode(r->flags);
     bool refuses_edns = (rcode == RCODE_FORMERR || rcode == RCODE_NOTIMP) &&
                         r->count[SECTION_ADDITIONAL] == 0 && !round_primary(c->xz)->no_edns;
@@ -155,6 +168,7 @@ void check_stop(struct xfrin_zone *xz)
         close(c->fd);
     }
     stream_close(&c->stream);
+    tsig_chain_free(&c->tsig);
     mem_free(&c);
 }
 
@@ -189,6 +203,7 @@ static int tcp_message(void *ctx, const uint8_t *msg, size_t len, struct why *wh
     case ANSWER_WITHOUT_EDNS:
         return why_set(why, -E_REFUSED, "it does not understand EDNS");
     case ANSWER_FOREIGN:
+    case ANSWER_UNPROVED:
         return -E_MISMATCH;
     case ANSWER_BAD:
         return -E_REFUSED;
@@ -220,6 +235,7 @@ static void tcp_start(struct xfrin_check *c)
         close(c->fd);
         c->fd = -1;
     }
+    query_build(c); /* the answer that was cut may have used up what verifies the next one */
     c->stream = stream_open(&(struct xfrin_stream_config){
         .x = x,
         .to = &p->address,
@@ -283,6 +299,7 @@ static bool udp_take(struct xfrin_check *c, const uint8_t *msg, size_t len)
     case ANSWER_FOREIGN:
         c->ignored++;
         return false;
+    case ANSWER_UNPROVED:
     case ANSWER_CUT:
         tcp_start(c);
         return true;

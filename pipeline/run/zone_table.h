@@ -28,6 +28,7 @@ enum zone_outcome { ZONE_ACCEPTED, ZONE_UNCHANGED, ZONE_HELD, ZONE_RETRY, ZONE_R
 struct zone_counters {                  /* ever, since start */
     _Atomic uint64_t accepted, refused, held, retried, unchanged;
     _Atomic uint64_t transfers_ok, transfers_failed, checks_ok, checks_failed;
+    _Atomic uint64_t tsig_failed;       /* answers of primaries and secondaries whose TSIG was wrong or missing */
     _Atomic uint64_t notify_in, notify_in_refused, notify_out, notify_out_failed;
     _Atomic uint64_t transfers_out, transfers_out_refused, transfers_out_failed;
     _Atomic uint64_t transfers_out_by_kind[FETCH_KINDS];
