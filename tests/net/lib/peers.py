@@ -14,6 +14,7 @@ should be running has ended. weir must end with exit code 0 and no sanitizer's r
 the logs of all its processes are shown. `run NAME` runs one function; KEEP=1 keeps the folders.
 """
 
+import base64
 import ctypes
 import fcntl
 import json
@@ -231,11 +232,24 @@ def zone(name, primaries=(), chain="()", notify=(), allow="127.0.0.1", more=""):
     return "{ " + row + more + " }"
 
 
-def configuration(net, listen, rows, remotes, server="", what="weir", control=None):
-    peers = ",\n  ".join(f'{{ name = "{n}"; address = "{address(where)}"; }}' for n, where in remotes.items())
+def key_row(key, more=None):
+    """One row of weir's tsig. A key is (name, algorithm, secret as octets)."""
+    return f'{{ name = "{key[0]}"; algorithm = "{key[1]}"; ' + (more or f'secret = "{base64.b64encode(key[2]).decode()}";') + " }"
+
+
+def remote_row(name, where):
+    """where: as address() takes it, or (that, key)."""
+    where, key = where if isinstance(where, tuple) else (where, None)
+    return f'{{ name = "{name}"; address = "{address(where)}"; ' + (f'tsig = "{key[0]}"; ' if key else "") + "}"
+
+
+def configuration(net, listen, rows, remotes, server="", what="weir", control=None, keys=()):
+    peers = ",\n  ".join(remote_row(n, where) for n, where in remotes.items())
+    tsig = ",\n  ".join(k if isinstance(k, str) else key_row(k) for k in keys)
     rows = ",\n  ".join([rows] if isinstance(rows, str) else rows)
     return (f'server = {{ listen = {words(listen)}; threads = 2; workers = 2; state = "{net.path(what + ".state")}"; '
-            f'control = "{control or net.path(what + ".sock")}"; {server} }};\nremotes = (\n  {peers}\n);\nzones = (\n  {rows}\n);\n')
+            f'control = "{control or net.path(what + ".sock")}"; {server} }};\n'
+            f'tsig = (\n  {tsig}\n);\nremotes = (\n  {peers}\n);\nzones = (\n  {rows}\n);\n')
 
 
 class Net:
@@ -292,63 +306,79 @@ class Net:
 
     # ---- peers: zones = {name: text} makes a primary, secondary_of = (port, [names]) a secondary
 
-    def nsd(self, zones=None, notify=(), secondary_of=None, host="127.0.0.1", more=""):
+    # With tsig = {name: key} all that concerns a zone is signed by its key, and only by that.
+
+    def nsd(self, zones=None, notify=(), secondary_of=None, host="127.0.0.1", more="", tsig=None):
+        tsig = tsig or {}
         what, port = self.name("nsd"), self.port()
         folder = self.subfolder(what)
         conf = (f'server:\n  ip-address: {host}@{port}\n  username: ""\n  chroot: ""\n  zonesdir: "{folder}"\n  database: ""\n'
                 f'  zonelistfile: "{folder}/zone.list"\n  xfrdfile: "{folder}/xfrd.state"\n  xfrdir: "{folder}"\n  pidfile: "{folder}/pid"\n'
                 f"  zonefiles-check: yes\n  server-count: 1\n  tcp-count: 200\n  verbosity: 2\n  xfrd-reload-timeout: 0\n{more}"
                 "remote-control:\n  control-enable: no\n")
+        conf += "".join(f"key:\n  name: {k[0]}\n  algorithm: {k[1]}\n  secret: {base64.b64encode(k[2]).decode()}\n" for k in tsig.values())
+        by = {z: tsig[z][0] if z in tsig else "NOKEY" for z in [*(zones or {}), *(secondary_of or (0, ()))[1]]}
         for z, text in (zones or {}).items():
             write(os.path.join(folder, file_of(z)), text)
-            conf += f"zone:\n  name: {z}\n  zonefile: {file_of(z)}\n  provide-xfr: 127.0.0.0/8 NOKEY\n  provide-xfr: ::1 NOKEY\n"
-            conf += "".join(f"  notify: {address(where)} NOKEY\n" for where in notify)
+            conf += f"zone:\n  name: {z}\n  zonefile: {file_of(z)}\n  provide-xfr: 127.0.0.0/8 {by[z]}\n  provide-xfr: ::1 {by[z]}\n"
+            conf += "".join(f"  notify: {address(where)} {by[z]}\n" for where in notify)
         if secondary_of:
             for z in secondary_of[1]:
-                conf += (f"zone:\n  name: {z}\n  zonefile: {file_of(z)}\n  request-xfr: AXFR 127.0.0.1@{secondary_of[0]} NOKEY\n"
-                         "  allow-notify: 127.0.0.1 NOKEY\n  provide-xfr: 127.0.0.1 NOKEY\n")
+                conf += (f"zone:\n  name: {z}\n  zonefile: {file_of(z)}\n  request-xfr: AXFR 127.0.0.1@{secondary_of[0]} {by[z]}\n"
+                         f"  allow-notify: 127.0.0.1 {by[z]}\n  provide-xfr: 127.0.0.1 NOKEY\n")
         write(folder + "/nsd.conf", conf)
         nsd = Server(self, what, ["nsd", "-d", "-c", folder + "/nsd.conf"], port, folder, host)
         self.answers(nsd, next(iter(zones), None) if zones else None)
         return nsd
 
-    def knot(self, zones=None, notify=(), secondary_of=None, more=""):
-        what, port = self.name("knot"), self.port()
+    def knot(self, zones=None, notify=(), secondary_of=None, more="", tsig=None):
+        what, port, tsig = self.name("knot"), self.port(), tsig or {}
         folder = self.subfolder(what)
         targets = list(notify) + ([secondary_of[0]] if secondary_of else [])
-        conf = (f"server:\n    rundir: {folder}\n    listen: 127.0.0.1@{port}\nlog:\n  - target: stderr\n    any: info\n"
+        keys = "".join(f"  - id: {k[0]}\n    algorithm: {k[1]}\n    secret: {base64.b64encode(k[2]).decode()}\n" for k in tsig.values())
+        conf = (f"server:\n    rundir: {folder}\n    listen: 127.0.0.1@{port}\n" + ("key:\n" + keys if keys else "") + f"log:\n  - target: stderr\n    any: info\n"
                 f"database:\n    storage: {folder}\nacl:\n  - id: all\n    address: [127.0.0.0/8, ::1]\n    action: [transfer, notify]\n")
+        conf += "".join(f"  - id: {k[0]}\n    key: {k[0]}\n    action: [transfer, notify]\n" for k in tsig.values())
+        acl = {z: tsig[z][0] if z in tsig else "all" for z in [*(zones or {}), *(secondary_of or (0, ()))[1]]}
+        remote = {z: "-" + tsig[z][0] if z in tsig else "" for z in acl}
         if targets:
-            conf += "remote:\n" + "".join(f"  - id: r{i}\n    address: {address(t)}\n" for i, t in enumerate(targets))
+            conf += "remote:\n" + "".join(f"  - id: r{i}{suffix}\n    address: {address(t)}\n" + (f"    key: {suffix[1:]}\n" if suffix else "")
+                                          for i, t in enumerate(targets) for suffix in sorted(set(remote.values())))
         conf += "zone:\n"
         for z, text in (zones or {}).items():
             write(os.path.join(folder, file_of(z)), text)
-            conf += f"  - domain: {z}\n    storage: {folder}\n    file: {file_of(z)}\n    acl: all\n    semantic-checks: off\n{more}"
+            conf += f"  - domain: {z}\n    storage: {folder}\n    file: {file_of(z)}\n    acl: {acl[z]}\n    semantic-checks: off\n{more}"
             if targets:
-                conf += "    notify: [" + ", ".join(f"r{i}" for i in range(len(targets))) + "]\n"
+                conf += "    notify: [" + ", ".join(f"r{i}{remote[z]}" for i in range(len(targets))) + "]\n"
         if secondary_of:
             for z in secondary_of[1]:
-                conf += f"  - domain: {z}\n    storage: {folder}\n    file: {file_of(z)}\n    acl: all\n    master: r0\n{more}"
+                conf += f"  - domain: {z}\n    storage: {folder}\n    file: {file_of(z)}\n    acl: {acl[z]}\n    master: r0{remote[z]}\n{more}"
         write(folder + "/knot.conf", conf)
         knot = Server(self, what, ["knotd", "-c", folder + "/knot.conf"], port, folder)
         self.answers(knot, next(iter(zones), None) if zones else None)
         return knot
 
-    def bind(self, zones=None, notify=(), secondary_of=None):
+    def bind(self, zones=None, notify=(), secondary_of=None, tsig=None):
+        tsig = tsig or {}
         what, port = self.name("bind"), self.port()
         folder = self.subfolder(what)
         also = "".join(f"127.0.0.1 port {where if isinstance(where, int) else where.port}; " for where in notify)
+        keyed = {z: f'key "{k[0]}"' for z, k in tsig.items()}
         conf = (f'options {{ directory "{folder}"; listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }}; pid-file none; '
                 f'session-keyfile none; lock-file none; recursion no; allow-transfer {{ any; }}; notify {"explicit" if also else "no"}; '
                 f'{"also-notify { " + also + "};" if also else ""} notify-delay 0; check-integrity no; check-names primary ignore; '
                 f'check-names secondary ignore; provide-ixfr no; request-ixfr no; empty-zones-enable no; dnssec-validation no; '
                 f'max-transfer-idle-in 1; min-refresh-time 2; }};\ncontrols {{ }};\n')
+        conf += "".join(f'key "{k[0]}" {{ algorithm {k[1]}; secret "{base64.b64encode(k[2]).decode()}"; }};\n' for k in tsig.values())
         for z, text in (zones or {}).items():
             write(os.path.join(folder, file_of(z)), text)
-            conf += f'zone "{z}" {{ type primary; file "{file_of(z)}"; }};\n'
+            conf += f'zone "{z}" {{ type primary; file "{file_of(z)}"; '
+            if z in keyed:
+                conf += f"allow-transfer {{ {keyed[z]}; }}; " + (f"also-notify {{ {also.replace(';', ' ' + keyed[z] + ';')} }}; " if also else "")
+            conf += "};\n"
         if secondary_of:
             for z in secondary_of[1]:
-                conf += f'zone "{z}" {{ type secondary; file "{file_of(z)}"; masterfile-format text; primaries {{ 127.0.0.1 port {secondary_of[0]}; }}; }};\n'
+                conf += f'zone "{z}" {{ type secondary; file "{file_of(z)}"; masterfile-format text; primaries {{ 127.0.0.1 port {secondary_of[0]} {keyed.get(z, "")}; }}; }};\n'
         write(folder + "/named.conf", conf)
         bind = Server(self, what, ["named", "-g", "-c", folder + "/named.conf"], port, folder)
         self.answers(bind, next(iter(zones), None) if zones else None)
@@ -393,12 +423,12 @@ class Net:
 
     # ---- weir
 
-    def weir(self, rows, server="", listen=None, port=None, host="127.0.0.1", wait=True, control=None, under=(), **remotes):
+    def weir(self, rows, server="", listen=None, port=None, host="127.0.0.1", wait=True, control=None, under=(), keys=(), **remotes):
         """under: a command that becomes weir, such as ("prlimit", "--nofile=500")."""
         port = port or self.port()
         what = self.name("weir")
         conf = self.path(f"{what}.conf")
-        write(conf, configuration(self, listen or f"{host}@{port}", rows, remotes, server, what, control))
+        write(conf, configuration(self, listen or f"{host}@{port}", rows, remotes, server, what, control, keys))
         weir = Weir(self, what, port, conf, host, under)
         if wait:
             weir.wait_logged("weir is up")

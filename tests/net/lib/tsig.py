@@ -72,21 +72,11 @@ class Tsig:
         self.mac = rdata[at:at + n]
         self.original_id, self.error, n = struct.unpack_from("!HHH", rdata, at + n)
         self.other = rdata[len(rdata) - n:] if n else b""
-        start = rr.end - len(rdata) - 10  # the owner is before that
-        self.start = next(i for i in range(12, start) if safe_name(msg, i) == start)
+        before = [*m.answer, *m.authority, *m.additional][:-1]
+        self.start = before[-1].end if before else read_name(msg, 12)[1] + 4
         count = struct.unpack_from("!H", msg, 10)[0]
         self.bare = struct.pack("!H", self.original_id) + msg[2:10] + struct.pack("!H", count - 1) + msg[12:self.start]
 
     def good(self, key, prior=b"", timers_only=False, unsigned=()):
         """Is its MAC what this key makes of it?"""
         return self.there and self.mac == digest(key, prior, [*unsigned, self.bare], self.when, self.fudge, self.error, self.other, timers_only)
-
-
-def safe_name(msg, at):
-    """Where the name that begins there ends; None: no name does."""
-    try:
-        return read_name(msg, at)[1]
-    except (IndexError, ValueError, ArithmeticError):
-        return None
-    except Exception:  # pylint: disable=broad-except
-        return None
