@@ -210,6 +210,10 @@ static void counters_json(struct json *j, const struct zone_counters *c)
         {"unchanged", &c->unchanged},
         {"transfers_ok", &c->transfers_ok},
         {"transfers_failed", &c->transfers_failed},
+        {"transfers_ixfr", &c->transfers_ixfr},
+        {"transfers_axfr", &c->transfers_axfr},
+        {"ixfr_refused", &c->ixfr_refused},
+        {"ixfr_dropped", &c->ixfr_dropped},
         {"checks_ok", &c->checks_ok},
         {"checks_failed", &c->checks_failed},
         {"tsig_failed", &c->tsig_failed},
@@ -412,7 +416,7 @@ char *status_zone(struct server *s, struct zone *z, bool findings, bool json)
     char a[AGO_MAX];
     out_open(&o);
     struct version *v = zone_version(z);
-    char *doing = xfrin_doing(s->xfrin, z);
+    char *doing = xfrin_doing(s->xfrin, z), *brought = xfrin_brought(s->xfrin, z);
     pthread_mutex_lock(&z->lock);
     fprintf(o.file, "zone: %s\nstate: %s\n", z->text, zone_state(z, v));
     if (v)
@@ -427,12 +431,15 @@ char *status_zone(struct server *s, struct zone *z, bool findings, bool json)
     if (v)
         good_until_text(o.file, v);
     pthread_mutex_unlock(&z->lock);
+    if (brought)
+        fprintf(o.file, "last transfer: %s\n", brought);
     fprintf(o.file, "doing: %s\n", doing);
     if (v && findings && v->findings->total) {
         fprintf(o.file, "notes on the version that is served:\n");
         findings_text(o.file, v->findings);
     }
     mem_free(&doing);
+    mem_free(&brought);
     version_unref(v);
     return out_close(&o);
 }
