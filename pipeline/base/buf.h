@@ -33,6 +33,16 @@ static inline void put_u32(uint8_t *p, uint32_t v)
     p[3] = (uint8_t)v;
 }
 
+static inline uint64_t get_u64(const uint8_t *p)
+{
+    return (uint64_t)get_u32(p) << 32 | get_u32(p + 4);
+}
+static inline void put_u64(uint8_t *p, uint64_t v)
+{
+    put_u32(p, (uint32_t)(v >> 32));
+    put_u32(p + 4, (uint32_t)v);
+}
+
 struct rbuf {
     const uint8_t *p, *end;
     bool bad;
@@ -72,6 +82,12 @@ static inline uint32_t rbuf_u32(struct rbuf *r)
 {
     const uint8_t *p = rbuf_take(r, 4);
     return p ? get_u32(p) : 0;
+}
+
+static inline uint64_t rbuf_u64(struct rbuf *r)
+{
+    const uint8_t *p = rbuf_take(r, 8);
+    return p ? get_u64(p) : 0;
 }
 
 struct wbuf {
@@ -119,6 +135,13 @@ static inline void wbuf_u32(struct wbuf *w, uint32_t v)
     uint8_t *p = wbuf_take(w, 4);
     if (p)
         put_u32(p, v);
+}
+
+static inline void wbuf_u64(struct wbuf *w, uint64_t v)
+{
+    uint8_t *p = wbuf_take(w, 8);
+    if (p)
+        put_u64(p, v);
 }
 
 #endif

@@ -7,7 +7,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-static struct changeset *changeset_new(size_t room)
+struct changeset *changeset_new(size_t room)
 {
     struct changeset *c = mem_zalloc(sizeof *c + room * sizeof c->change[0]);
     atomic_init(&c->refs, 1);

@@ -26,6 +26,8 @@ static inline const uint8_t *change_name(const struct change *c)
 {
     return node_name(c->now ? c->now : c->was);
 }
+/* For who makes one: no change yet, and room for so many. */
+struct changeset *changeset_new(size_t room);
 struct changeset *changeset_ref(const struct changeset *c);
 void changeset_unref(struct changeset *c);                /* NULL allowed */
 /* a: x -> y, b: y -> z. Gives x -> z; pairs that cancel out vanish. */

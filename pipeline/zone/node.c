@@ -21,13 +21,9 @@
 #include <string.h>
 
 enum {
-    RECORDS_MAX = 65535,
-    NODE_BYTES_MAX = 1 << 28,
     INSERTION_MAX = 12, /* below this many, insertion sort is the faster one */
     TAIL_MAX = 256,     /* a removal looks through this many; a longer tail is merged first */
 };
-
-static const uint32_t TTL_MIXED = 1u << 31;
 
 struct entry {
     uint16_t type, covered;
@@ -52,14 +48,14 @@ void node_rrset_at(const struct node *node, unsigned index, struct rrset *out)
     ASSERT(index < node->nrrsets);
     const struct rrset_head *h = &node->head[index];
     const uint8_t *block = (const uint8_t *)node;
-    const uint8_t *p = block + (h->at & ~TTL_MIXED);
+    const uint8_t *p = block + (h->at & ~NODE_TTL_MIXED);
     out->type = h->type;
     out->covered = h->covered;
     out->ttl = h->ttl;
-    out->ttl_mixed = h->at & TTL_MIXED;
+    out->ttl_mixed = h->at & NODE_TTL_MIXED;
     memcpy(&out->count, p, sizeof out->count);
     out->rdata = p + sizeof out->count;
-    out->end = block + (index + 1u < node->nrrsets ? h[1].at & ~TTL_MIXED : node->bytes);
+    out->end = block + (index + 1u < node->nrrsets ? h[1].at & ~NODE_TTL_MIXED : node->bytes);
 }
 
 /* Index of the first rrset at or after (type, covered); nrrsets when there is none. */
@@ -290,11 +286,11 @@ static size_t bytes_at_most(const struct node_builder *b)
 int node_builder_add(struct node_builder *b, uint16_t type, uint32_t ttl, const uint8_t *rdata,
                      uint16_t len)
 {
-    if (b->n >= RECORDS_MAX) {
+    if (b->n >= NODE_RECORDS_MAX) {
         /* Duplicates may have filled it; but settling for every record more is not to be had for
          * free. */
         builder_settle(b);
-        if (b->n > RECORDS_MAX / 4 * 3)
+        if (b->n > NODE_RECORDS_MAX / 4 * 3)
             return -E_LIMIT;
     }
     if (bytes_at_most(b) + len + sizeof(struct rrset_head) + 4 > NODE_BYTES_MAX)
@@ -417,7 +413,7 @@ static size_t seal_rrset(const struct node_builder *b, struct node *node, struct
     at += sizeof count;
     for (size_t i = 0; i < n; i++) {
         if (e[i].mixed || e[i].ttl != e->ttl)
-            head->at |= TTL_MIXED;
+            head->at |= NODE_TTL_MIXED;
         if (e[i].ttl < head->ttl)
             head->ttl = e[i].ttl;
         put_u16(block + at, e[i].len);

@@ -21,6 +21,9 @@
 #include "pipeline/base/trie.h"
 #include "pipeline/zone/rrtype.h"
 
+enum { NODE_RECORDS_MAX = 65535, NODE_BYTES_MAX = 1 << 28 };
+#define NODE_TTL_MIXED (1u << 31)
+
 struct rrset_head {                 /* private layout, here for inline access */
     uint16_t type, covered;
     uint32_t ttl;

@@ -93,18 +93,6 @@ void state_free(void *state)
     mem_free(&s);
 }
 
-static void put_u64(struct wbuf *out, uint64_t v)
-{
-    wbuf_u32(out, (uint32_t)(v >> 32));
-    wbuf_u32(out, (uint32_t)v);
-}
-
-static uint64_t take_u64(struct rbuf *in)
-{
-    uint64_t high = rbuf_u32(in);
-    return high << 32 | rbuf_u32(in);
-}
-
 uint8_t *state_save(const void *state, size_t *len)
 {
     static const struct doubts none;
@@ -120,13 +108,13 @@ uint8_t *state_save(const void *state, size_t *len)
                             (s->usable ? STATE_USABLE : 0) |
                             (s->claims.overflow ? STATE_CLAIMS_OVER : 0) |
                             (doubts->overflow ? STATE_DOUBTS_OVER : 0)));
-    put_u64(&out, (uint64_t)s->earliest);
+    wbuf_u64(&out, (uint64_t)s->earliest);
     wbuf_u16(&out, (uint16_t)s->claims.n);
     wbuf_u16(&out, (uint16_t)doubts->n);
     for (unsigned i = 0; i < s->claims.n; i++) {
         wbuf_u16(&out, s->claims.claim[i].tag);
         wbuf_u8(&out, s->claims.claim[i].algorithm);
-        put_u64(&out, s->claims.claim[i].signatures);
+        wbuf_u64(&out, s->claims.claim[i].signatures);
     }
     for (unsigned i = 0; i < doubts->n; i++)
         wbuf_put(&out, doubts->owner[i], name_len(doubts->owner[i]));
@@ -172,14 +160,14 @@ void *state_load(const uint8_t *octets, size_t len)
     s->nsec3 = flags & STATE_NSEC3;
     s->usable = flags & STATE_USABLE;
     s->claims.overflow = flags & STATE_CLAIMS_OVER;
-    s->earliest = (int64_t)take_u64(&in);
+    s->earliest = (int64_t)rbuf_u64(&in);
     unsigned claims = rbuf_u16(&in), doubts = rbuf_u16(&in);
     bool good = format == STATE_FORMAT && claims <= CLAIMS_MAX && doubts <= DOUBTS_MAX;
     for (unsigned i = 0; good && i < claims; i++) {
         struct claim *claim = &s->claims.claim[s->claims.n++];
         claim->tag = rbuf_u16(&in);
         claim->algorithm = rbuf_u8(&in);
-        claim->signatures = take_u64(&in);
+        claim->signatures = rbuf_u64(&in);
     }
     if (good && (doubts > 0 || flags & STATE_DOUBTS_OVER)) {
         s->doubts = mem_zalloc(sizeof(*s->doubts));
