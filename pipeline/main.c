@@ -16,8 +16,9 @@ static const struct command_type asked[] = {
     {"discard", "[-c FILE] ZONE [SERIAL]", "drop a version that is held", command_ask},
 };
 static const struct command_type *const types[] = {
-    &command_serve, &command_check, &command_replay, &asked[0], &asked[1],
-    &asked[2],      &asked[3],      &asked[4],       &asked[5], &command_stages,
+    &command_serve, &command_check,   &command_replay, &asked[0],
+    &asked[1],      &asked[2],        &asked[3],       &asked[4],
+    &asked[5],      &command_journal, &command_dump,   &command_stages,
 };
 enum { TYPES = sizeof types / sizeof types[0] };
 

@@ -159,10 +159,10 @@ static void event_arrive(struct task *task)
     struct server *s = e->server;
     struct zone *z = e->event.zone;
     bool held = zone_table_get(s->zones, z->name) == z; /* not dropped since */
-    if (held && s->notify && e->event.outcome == ZONE_ACCEPTED)
-        notify_zone(s->notify, z); /* first: secondaries wait for it */
     if (held && s->xfrin)
         xfrin_outcome(s->xfrin, &e->event);
+    if (held && s->notify && e->event.outcome == ZONE_ACCEPTED)
+        notify_zone(s->notify, z);
     zone_unref(z);
     mem_free(&e);
 }
@@ -178,9 +178,13 @@ static void event_post(void *ctx, const struct zone_event *event)
     loop_post(s->control_loop, &e->task);
 }
 
+/* A version that was accepted, but that weir died before its secondaries were told of, is one that they are told of now. */
 static void on_added(void *ctx, struct zone *z)
 {
-    xfrin_add(((struct server *)ctx)->xfrin, z);
+    struct server *s = ctx;
+    xfrin_add(s->xfrin, z);
+    if (rcu_read(&z->version))
+        notify_zone(s->notify, z);
 }
 
 static void on_dropped(void *ctx, struct zone *z)
@@ -205,6 +209,14 @@ static void server_apply(struct server *s, struct config *config)
     zone_table_apply(s->zones, config, &diff);
 }
 
+static int journal_start(struct server *s, const struct server_conf *conf, struct why *why)
+{
+    char *folder = mem_printf("%s/journal", conf->state);
+    int err = journal_open(folder, &s->journal, why);
+    mem_free(&folder);
+    return err;
+}
+
 static int server_open(struct server *s, const struct server_conf *conf, struct why *why)
 {
     int err = descriptors_open(s, conf, why);
@@ -218,6 +230,8 @@ static int server_open(struct server *s, const struct server_conf *conf, struct 
         err = control_new(s, conf->control, &s->control, why);
     if (!err)
         err = user_become(conf, why);
+    if (!err)
+        err = journal_start(s, conf, why);
     if (!err && conf->capture)
         err = capture_open(conf->capture, (size_t)conf->capture_max_bytes, &s->capture, why);
     return err;
@@ -286,6 +300,7 @@ int server_start(struct server **out, struct config *config, struct why *why)
     s->pool = pool_new(worker_count(conf));
     s->zones = zone_table_new(s->pool);
     zone_table_listen(s->zones, event_post, s);
+    zone_table_journal(s->zones, s->journal, conf->durability == DURABILITY_ASYNC);
     s->notify = notify_new(s);
     s->xfrin = xfrin_new(s);
     server_apply(s, config);
@@ -357,6 +372,7 @@ int server_reload(struct server *s, struct why *why)
     struct config_drop *d = mem_zalloc(sizeof *d);
     d->config = rcu_swap(&s->config, config);
     rcu_defer(&d->rcu, config_drop);
+    zone_table_async(s->zones, config->server.durability == DURABILITY_ASYNC);
     server_apply(s, config);
     s->reloads++;
     log_notice("configuration reloaded", LOG_KV("zones", LOG_U(config->nzones)),
@@ -415,12 +431,16 @@ void server_stop(struct server **sp)
     if (s->zones) {
         xfrin_free(&s->xfrin);
         notify_free(&s->notify);
+        journal_closing(s->journal); /* what cannot be written now is not waited for */
         zone_table_drain(s->zones);
+        journal_close(
+            &s->journal); /* writes what is still waiting; its versions go while their zones are there */
     }
     loop_free(&s->control_loop); /* runs the events still posted */
     rcu_barrier_all();
     zone_table_free(&s->zones);
     rcu_barrier_all();
+    journal_close(&s->journal);
     if (s->pool)
         pool_free(&s->pool);
     capture_close(&s->capture);

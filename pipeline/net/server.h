@@ -47,6 +47,7 @@ struct server {
     struct config *_Atomic config;
     char *config_path;
     struct pool *pool;
+    struct journal *journal;
     struct zone_table *zones;
     struct loop *control_loop;
     unsigned nquery;

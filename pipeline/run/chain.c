@@ -105,6 +105,23 @@ bool chain_same(const struct chain *a, const struct chain *b)
     return true;
 }
 
+char *chain_print(const struct chain *c)
+{
+    struct growbuf out = {0};
+    for (unsigned i = 0; i < c->n; i++) {
+        const struct chain_stage *s = &c->stage[i];
+        growbuf_put(&out, s->type->name, strlen(s->type->name));
+        growbuf_u8(&out, s->observe ? '?' : '!');
+        for (unsigned code = 0; s->type->findings && s->type->findings[code].code; code++)
+            growbuf_u8(&out, (uint8_t)('0' + stage_policy(s, code)));
+        growbuf_u8(&out, '{');
+        option_conf_print(s->type->options, s->conf, &out);
+        growbuf_u8(&out, '}');
+    }
+    growbuf_u8(&out, 0);
+    return (char *)out.p;
+}
+
 static void stage_state_unref(struct stage_state *s)
 {
     if (!s || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1)
@@ -137,10 +154,54 @@ void version_unref(struct version *v)
     mem_free(&v);
 }
 
+struct version *version_restore(const struct chain *chain, const struct snapshot *input,
+                                const struct snapshot *served)
+{
+    struct version *v = mem_zalloc(sizeof *v + chain->n * sizeof v->result[0]);
+    v->refs = 1;
+    v->chain = chain_ref(chain);
+    v->n = chain->n;
+    v->input = snapshot_ref(input);
+    v->served = snapshot_ref(served);
+    bool has_soa = snapshot_soa(served, &v->soa);
+    ASSERT(has_soa);
+    return v;
+}
+
+bool version_restore_stage(struct version *v, unsigned i, const struct snapshot *out,
+                           const uint8_t *state, size_t len)
+{
+    const struct stage_type *type = v->chain->stage[i].type;
+    struct stage_result *r = &v->result[i];
+    r->out = snapshot_ref(out);
+    void *loaded = state && type->state_load ? type->state_load(state, len) : NULL;
+    if (!loaded)
+        return !state;
+    r->state = mem_zalloc(sizeof *r->state);
+    *r->state = (struct stage_state){.refs = 1, .type = type, .state = loaded};
+    return true;
+}
+
+bool version_state_save(const struct version *v, unsigned i, uint8_t **octets, size_t *len)
+{
+    const struct stage_type *type = v->chain->stage[i].type;
+    const struct stage_state *s = v->result[i].state;
+    *octets = s && type->state_save ? type->state_save(s->state, len) : NULL;
+    return !s || *octets;
+}
+
 /* Of two times, 0 being never. */
 static time_t earlier(time_t a, time_t b)
 {
     return !a || (b && b < a) ? b : a;
+}
+
+void version_times(struct version *v)
+{
+    for (unsigned i = 0; i < v->n; i++) {
+        v->good_until = earlier(v->good_until, v->result[i].good_until);
+        v->serve_until = earlier(v->serve_until, v->result[i].serve_until);
+    }
 }
 
 time_t version_wake_at(const struct version *v)

@@ -38,6 +38,9 @@ bool chain_changes_records(const struct chain *c);
 /* Same stages, options and policy? Then a reload need not judge the zone again. */
 bool chain_same(const struct chain *a, const struct chain *b);
 
+/* Stages, options and policy in one way only: equal text, same chain. Caller frees. Not for people. */
+char *chain_print(const struct chain *c);
+
 struct stage_state;                      /* refcounted: versions share it while a stage leaves it alone */
 struct stage_result {
     struct snapshot *out;                /* what the next stage sees; a check stage passes its input on */
@@ -62,6 +65,15 @@ struct version {
 };
 struct version *version_ref(const struct version *v);
 void version_unref(struct version *v);                     /* NULL allowed */
+
+/* A version as it was before a restart. Takes no references away: input and served get one each, and the caller fills in result[]
+ * by version_restore_stage, and what else it knows. */
+struct version *version_restore(const struct chain *chain, const struct snapshot *input, const struct snapshot *served);
+/* Stage i gave `out`, and had this state (NULL: none); a stage that cannot load it starts from nothing: false. */
+bool version_restore_stage(struct version *v, unsigned i, const struct snapshot *out, const uint8_t *state, size_t len);
+void version_times(struct version *v);                     /* good_until and serve_until, from its stages' */
+/* The state of stage i for the journal. False: it has one, and cannot save it. Caller frees octets, NULL for none. */
+bool version_state_save(const struct version *v, unsigned i, uint8_t **octets, size_t *len);
 
 struct candidate {
     enum verdict verdict;

@@ -10,6 +10,9 @@ static const char *const log_words[] = {
     [LOG_WARN] = "warn",   [LOG_ERROR] = "error", [LOG_ERROR + 1] = NULL,
 };
 
+static const char *const durability_words[] = {
+    [DURABILITY_COMMIT] = "commit", [DURABILITY_ASYNC] = "async", [DURABILITY_ASYNC + 1] = NULL};
+
 #define FIELD(field) offsetof(struct server_conf, field)
 static const struct option server_options[] = {
     {"threads", OPTION_INT, FIELD(threads), "2", 1, 256, NULL, "Threads that answer queries."},
@@ -17,6 +20,9 @@ static const struct option server_options[] = {
      "Threads that run chains and check signatures; 0 is one a core."},
     {"state", OPTION_STRING, FIELD(state), "/var/lib/weir", 0, 0, NULL,
      "Folder for what must outlive a restart; made when missing."},
+    {"durability", OPTION_ENUM, FIELD(durability), "commit", 0, 0, durability_words,
+     "commit: a version is on disk before anybody sees it; async: it is seen at once, and on disk "
+     "soon."},
     {"control", OPTION_STRING, FIELD(control), NULL, 0, 0, NULL,
      "Socket that `weir status` and its like talk to; none when not set."},
     {"user", OPTION_STRING, FIELD(user), NULL, 0, 0, NULL,

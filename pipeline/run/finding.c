@@ -11,6 +11,7 @@
 #include "pipeline/run/finding.h"
 
 #include "pipeline/base/json.h"
+#include "pipeline/run/registry.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -217,6 +218,18 @@ void finding_add(struct findings *f, unsigned code, const uint8_t *owner, uint16
         p->verdict = verdict;
     keep(f, &e);
     pthread_mutex_unlock(&p->lock);
+}
+
+void findings_restore(struct findings *f, const char *stage, const char *code,
+                      const struct finding *saved)
+{
+    struct entry e = {.finding = *saved, .place = (unsigned)f->n};
+    e.finding.stage = registry_find(stage);
+    int index = e.finding.stage ? registry_finding(e.finding.stage, code) : -1;
+    if (index < 0)
+        return;
+    e.finding.type = &e.finding.stage->findings[index];
+    keep(f, &e);
 }
 
 static int entry_cmp(const void *a, const void *b)

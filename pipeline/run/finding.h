@@ -40,6 +40,9 @@ struct findings *findings_ref(const struct findings *f);
 void findings_unref(struct findings *f);              /* NULL allowed */
 /* Opens it for a stage. verdicts[code] is the zone's policy for it, NULL = the defaults of its table. */
 void findings_stage(struct findings *f, const struct stage_type *stage, const enum verdict *verdicts, bool observe);
+/* One that was saved, as it was judged then: stage and code by their names (unknown ones are left out), owner and text are
+ * copied. In order; before findings_close. Not counted. */
+void findings_restore(struct findings *f, const char *stage, const char *code, const struct finding *saved);
 void findings_close(struct findings *f);             /* sorts: the same input gives the same list whatever the threads did */
 enum verdict findings_stage_verdict(const struct findings *f); /* of the stage that is open */
 

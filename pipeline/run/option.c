@@ -411,6 +411,56 @@ bool option_conf_equal(const struct option *table, const void *a, const void *b)
     return true;
 }
 
+static void print_word(const char *word, struct growbuf *out)
+{
+    growbuf_u8(out, '"');
+    for (; *word; word++) {
+        if (*word == '"' || *word == '\\')
+            growbuf_u8(out, '\\');
+        growbuf_u8(out, (uint8_t)*word);
+    }
+    growbuf_u8(out, '"');
+}
+
+static void print_option(const struct option *o, const void *at, struct growbuf *out)
+{
+    char number[32];
+    const struct option_list *list = at;
+    switch (o->kind) {
+    case OPTION_BOOL:
+        growbuf_u8(out, *(const bool *)at ? '1' : '0');
+        return;
+    case OPTION_INT:
+    case OPTION_SECONDS:
+    case OPTION_BYTES:
+        growbuf_put(out, number,
+                    (size_t)snprintf(number, sizeof number, "%" PRId64, *(const int64_t *)at));
+        return;
+    case OPTION_ENUM:
+        growbuf_put(out, number, (size_t)snprintf(number, sizeof number, "%d", *(const int *)at));
+        return;
+    case OPTION_STRING:
+        if (*(char *const *)at)
+            print_word(*(char *const *)at, out);
+        return;
+    case OPTION_LIST:
+        for (size_t i = 0; i < list->n; i++)
+            print_word(list->text[i], out);
+        return;
+    }
+    UNREACHABLE();
+}
+
+void option_conf_print(const struct option *table, const void *conf, struct growbuf *out)
+{
+    for (const struct option *o = table; o && o->name; o++) {
+        growbuf_put(out, o->name, strlen(o->name));
+        growbuf_u8(out, '=');
+        print_option(o, (const char *)conf + o->offset, out);
+        growbuf_u8(out, ';');
+    }
+}
+
 const struct option *option_find(const struct option *table, const char *name)
 {
     for (const struct option *o = table; o && o->name; o++)

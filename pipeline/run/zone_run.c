@@ -1,10 +1,10 @@
 /* zone_run: from input to published version.
  *
- *        pending input ──▶ chain_run ──▶ verdict ─┬─ pass ───▶ zone_accept: the pointer swap
+ *        pending input ──▶ chain_run ──▶ verdict ─┬─ pass ───▶ zone_accept ─▶ journal ─▶ accept_publish: the pointer swap
  *        (a newer one replaces it)                ├─ hold ───▶ parked: approve publishes it, a
  * newer input replaces it └─ retry, reject ▶ on record, with findings; the version stays
  *
- * The version pointer changes under the zone's lock and in one function only, zone_accept. Query
+ * The version pointer changes under the zone's lock and in one function only, accept_publish. Query
  * threads read it under RCU; everybody else takes a reference under the lock. The version that was
  * replaced is dropped by rcu_defer, when no query can still read it.
  */
@@ -12,6 +12,7 @@
 
 #include "pipeline/base/log.h"
 #include "pipeline/base/pool.h"
+#include "pipeline/run/zone_journal.h"
 #include "pipeline/zone/transfer.h"
 
 #include <stdio.h>
@@ -28,6 +29,13 @@ struct pending {
     char origin[96];
 };
 
+/* A version on its way to the disk: the run waits for it, and goes on from accept_kept. */
+struct accepting {
+    struct candidate *candidate;
+    struct version *version;
+    bool woken;
+};
+
 struct zone_run {
     struct job job; /* first: the pool hands it back */
     struct zone *zone;
@@ -38,6 +46,8 @@ struct zone_run {
     bool approve; /* the operator wants the held candidate */
     bool has_pending;
     struct pending pending;
+    struct accepting accepting;
+    bool rejudge; /* restored, but made by another chain */
 };
 
 void zone_shared_init(struct zone_shared *s, struct pool *pool)
@@ -135,6 +145,9 @@ static void reap_hand_over(void *ctx, struct family *family)
 }
 
 static void zone_job(struct job *job);
+static void run_end(struct zone_run *run);
+static bool run_retired(struct zone_run *run);
+static void tell(struct zone_run *run, enum zone_outcome outcome, uint32_t serial);
 
 static struct history_limits history_limits_of(const struct zone_conf *conf)
 {
@@ -181,6 +194,7 @@ void zone_unref(struct zone *z)
     config_release(&atomic_load(&z->config)->rcu);
     chain_unref(z->run->chain);
     family_unref(z->family);
+    journal_zone_unref(z->journal);
     pthread_mutex_destroy(&z->lock);
     fetches_fini(&z->fetches);
     mem_free(&z->run);
@@ -251,6 +265,41 @@ static void run_again(struct zone *z)
     snprintf(p.origin, sizeof p.origin, "%s", v->origin);
     version_unref(v);
     run_submit(z, &p);
+}
+
+void zone_open(struct zone *z)
+{
+    struct zone_run *run = z->run;
+    struct pending held;
+    if (!run->shared->journal)
+        return;
+    z->journal = journal_zone_new(run->shared->journal, z->name);
+    struct zone_restored r = zone_journal_restore(z, run->chain, &run->history);
+    run->rejudge = r.version && r.version->chain != run->chain;
+    atomic_store(&z->version, r.version);
+    if (r.held) {
+        held = (struct pending){.input = r.held, .yields = true};
+        snprintf(held.origin, sizeof held.origin, "%s", r.held_origin);
+        run->pending = held;
+        run->has_pending = true;
+    }
+}
+
+bool zone_run_async(const struct zone *z)
+{
+    return atomic_load(&z->run->shared->async);
+}
+
+void zone_begin(struct zone *z)
+{
+    pthread_mutex_lock(&z->lock);
+    bool submit = z->run->has_pending && run_queue(z->run), rejudge = z->run->rejudge;
+    z->run->rejudge = false;
+    pthread_mutex_unlock(&z->lock);
+    if (submit)
+        pool_submit(z->run->shared->pool, &z->run->job);
+    else if (rejudge)
+        run_again(z);
 }
 
 void zone_wake(struct zone *z)
@@ -366,20 +415,9 @@ static struct history *history_next(const struct version *old, const struct vers
     return history_append(old->history, changes, v->served, v->accepted_at, limits);
 }
 
-/* The one place where a version becomes visible. What must be durable is made so before the swap.
- */
-static void zone_accept(struct zone *z, struct candidate **cp, time_t now, bool woken)
+/* The one place where a version becomes visible. What must be durable has been made so. */
+static void accept_publish(struct zone *z, struct version *v, struct candidate *c, bool woken)
 {
-    struct candidate *c = *cp;
-    size_t changed = c->changes->n;
-    struct version *v = candidate_take(c), *before = zone_version(z);
-    v->accepted_at = now;
-    pthread_mutex_lock(&z->lock);
-    struct history_limits limits = z->run->history;
-    pthread_mutex_unlock(&z->lock);
-    v->history = history_next(before, v, c->changes, &limits);
-    version_unref(before);
-
     pthread_mutex_lock(&z->lock);
     struct candidate *refused = NULL, *held = z->held;
     z->held = NULL;
@@ -394,7 +432,7 @@ static void zone_accept(struct zone *z, struct candidate **cp, time_t now, bool 
     log_info("version accepted", LOG_KV("zone", LOG_S(z->text)),
              LOG_KV("serial", LOG_U(v->soa.serial)), LOG_KV("from", LOG_S(v->origin)),
              LOG_KV("names", LOG_U(v->served->names)), LOG_KV("records", LOG_U(v->served->records)),
-             LOG_KV("changed_names", LOG_U(changed)),
+             LOG_KV("changed_names", LOG_U(c->changes->n)),
              LOG_KV("ixfr_history", LOG_U(v->history ? v->history->n : 0)),
              LOG_KV("notes", LOG_U(c->findings->by_verdict[STAGE_PASS])),
              LOG_KV("chain_s", LOG_F(c->seconds)));
@@ -405,7 +443,6 @@ static void zone_accept(struct zone *z, struct candidate **cp, time_t now, bool 
         rcu_defer(&old->rcu, drop_version);
     bool held_stays = woken || in_question(held, v->origin, c->serial);
     candidate_free(&refused);
-    candidate_free(cp);
     if (!held)
         return;
     if (held_stays) {
@@ -416,8 +453,57 @@ static void zone_accept(struct zone *z, struct candidate **cp, time_t now, bool 
     } else {
         log_notice("held version is superseded", LOG_KV("zone", LOG_S(z->text)),
                    LOG_KV("serial", LOG_U(held->serial)), LOG_KV("by", LOG_U(v->soa.serial)));
+        zone_journal_unhold(z);
     }
     candidate_free(&held);
+}
+
+/* The journal has it, or gave it up because weir ends. On the journal's thread. */
+static void accept_kept(void *ctx, int err, const struct why *why)
+{
+    struct zone_run *run = ctx;
+    struct zone *z = run->zone;
+    struct accepting a = run->accepting;
+    run->accepting = (struct accepting){0};
+    uint32_t serial = a.candidate->serial;
+    if (err || run_retired(run)) {
+        if (err)
+            log_warn("version was good but is not accepted: it could not be written to the journal",
+                     LOG_KV("zone", LOG_S(z->text)), LOG_KV("serial", LOG_U(serial)),
+                     LOG_KV("why", LOG_S(why->text)));
+        version_unref(a.version);
+    } else {
+        accept_publish(z, a.version, a.candidate, a.woken);
+        tell(run, ZONE_ACCEPTED, serial);
+    }
+    candidate_free(&a.candidate);
+    run_end(run);
+}
+
+/* Takes the candidate's version: into the journal, and then to where everybody sees it. False: that is still to come, and
+ * accept_kept ends the run, perhaps before this returns. */
+static bool zone_accept(struct zone *z, struct candidate **cp, time_t now, bool woken)
+{
+    struct candidate *c = *cp;
+    struct version *v = candidate_take(c), *before = zone_version(z);
+    *cp = NULL;
+    v->accepted_at = now;
+    pthread_mutex_lock(&z->lock);
+    struct history_limits limits = z->run->history;
+    pthread_mutex_unlock(&z->lock);
+    v->history = history_next(before, v, c->changes, &limits);
+    bool wait = zone_journal_waits(z);
+    if (wait)
+        z->run->accepting = (struct accepting){c, v, woken};
+    zone_journal_accept(z, before, v, c->changes, wait ? accept_kept : NULL, z->run);
+    version_unref(before);
+    if (wait)
+        return false;
+    uint32_t serial = c->serial;
+    accept_publish(z, v, c, woken);
+    candidate_free(&c);
+    tell(z->run, ZONE_ACCEPTED, serial);
+    return true;
 }
 
 static void log_approval_void(const struct zone *z)
@@ -444,6 +530,7 @@ static void zone_hold(struct zone *z, struct candidate **cp)
     pthread_mutex_unlock(&z->lock);
     if (approved)
         log_approval_void(z);
+    zone_journal_hold(z, c);
     *cp = NULL;
     candidate_free(&before);
 }
@@ -497,23 +584,28 @@ static void zone_refuse(struct zone *z, struct candidate **cp)
     candidate_free(&before);
 }
 
-static enum zone_outcome settle(struct zone *z, struct candidate **c, time_t now, bool woken)
+/* False: the run goes on when the journal has the version. */
+static bool settle(struct zone *z, struct candidate **c, time_t now, bool woken)
 {
+    enum zone_outcome outcome = ZONE_REFUSED;
+    uint32_t serial = (*c)->serial;
     switch ((*c)->verdict) {
     case STAGE_PASS:
-        zone_accept(z, c, now, woken);
-        return ZONE_ACCEPTED;
+        return zone_accept(z, c, now, woken);
     case STAGE_HOLD:
         zone_hold(z, c);
-        return ZONE_HELD;
+        outcome = ZONE_HELD;
+        break;
     case STAGE_RETRY:
         zone_refuse(z, c);
-        return ZONE_RETRY;
+        outcome = ZONE_RETRY;
+        break;
     case STAGE_REJECT:
         zone_refuse(z, c);
-        return ZONE_REFUSED;
+        break;
     }
-    UNREACHABLE();
+    tell(z->run, outcome, serial);
+    return true;
 }
 
 /* The input is what is served already: whatever was refused or held meanwhile is no longer what this
@@ -530,6 +622,8 @@ static void zone_unchanged(struct zone *z, const char *origin, uint32_t serial)
         z->held = NULL;
     }
     pthread_mutex_unlock(&z->lock);
+    if (held)
+        zone_journal_unhold(z);
     candidate_free(&refused);
     candidate_free(&held);
 }
@@ -563,7 +657,8 @@ static bool run_retired(struct zone_run *run)
     return retired;
 }
 
-static void run_input(struct zone_run *run, struct pending *p, struct chain *chain,
+/* False: see settle. */
+static bool run_input(struct zone_run *run, struct pending *p, struct chain *chain,
                       struct version *prev)
 {
     struct zone *z = run->zone;
@@ -580,7 +675,7 @@ static void run_input(struct zone_run *run, struct pending *p, struct chain *cha
             snapshot_soa(p->input, &soa);
             zone_unchanged(z, p->origin, soa.serial);
             tell(run, ZONE_UNCHANGED, soa.serial);
-            return;
+            return true;
         }
     }
     struct chain_input input = {.snapshot = p->input,
@@ -591,13 +686,12 @@ static void run_input(struct zone_run *run, struct pending *p, struct chain *cha
     struct candidate *c = chain_run(chain, prev, &input, now, pool_par(run->shared->pool));
     if (run_retired(run)) {
         candidate_free(&c);
-        return;
+        return true;
     }
-    uint32_t serial = c->serial;
-    tell(run, settle(z, &c, now, p->woken), serial);
+    return settle(z, &c, now, p->woken);
 }
 
-static void run_approval(struct zone_run *run)
+static bool run_approval(struct zone_run *run)
 {
     struct zone *z = run->zone;
     pthread_mutex_lock(&z->lock);
@@ -606,20 +700,35 @@ static void run_approval(struct zone_run *run)
     pthread_mutex_unlock(&z->lock);
     if (!c) {
         log_approval_void(z);
+        return true;
+    }
+    log_notice("held version approved by the operator", LOG_KV("zone", LOG_S(z->text)),
+               LOG_KV("serial", LOG_U(c->serial)));
+    zone_journal_unhold(z);
+    return zone_accept(z, &c, shared_now(run->shared), false);
+}
+
+/* What has come meanwhile goes to the end of the queue, so that zones take turns. */
+static void run_end(struct zone_run *run)
+{
+    struct zone *z = run->zone;
+    struct zone_shared *shared = run->shared;
+    pthread_mutex_lock(&z->lock);
+    bool more = !run->retired && (run->has_pending || run->approve);
+    run->queued = more;
+    pthread_mutex_unlock(&z->lock);
+    if (more) {
+        pool_submit(shared->pool, &run->job);
         return;
     }
-    uint32_t serial = c->serial;
-    log_notice("held version approved by the operator", LOG_KV("zone", LOG_S(z->text)),
-               LOG_KV("serial", LOG_U(serial)));
-    zone_accept(z, &c, shared_now(run->shared), false);
-    tell(run, ZONE_ACCEPTED, serial);
+    zone_unref(z);
+    shared_leave(shared);
 }
 
 static void zone_job(struct job *job)
 {
     struct zone_run *run = (struct zone_run *)(void *)job;
     struct zone *z = run->zone;
-    struct zone_shared *shared = run->shared;
 
     pthread_mutex_lock(&z->lock);
     bool approve = run->approve && !run->retired, input = !approve && run->has_pending;
@@ -636,24 +745,16 @@ static void zone_job(struct job *job)
         version_ref(prev);
     pthread_mutex_unlock(&z->lock);
 
+    bool done = true;
     if (approve)
-        run_approval(run);
+        done = run_approval(run);
     if (input)
-        run_input(run, &p, chain, prev);
+        done = run_input(run, &p, chain, prev);
     pending_clear(&p);
     version_unref(prev);
     chain_unref(chain);
-
-    pthread_mutex_lock(&z->lock);
-    bool more = !run->retired && (run->has_pending || run->approve);
-    run->queued = more;
-    pthread_mutex_unlock(&z->lock);
-    if (more) {
-        pool_submit(shared->pool, &run->job);
-        return;
-    }
-    zone_unref(z);
-    shared_leave(shared);
+    if (done) /* else the run is the journal's now, or over */
+        run_end(run);
 }
 
 /* ---- the operator's word
@@ -695,6 +796,8 @@ int zone_discard(struct zone *z, const uint32_t *serial, struct why *why)
         z->run->approve = false;
     }
     pthread_mutex_unlock(&z->lock);
+    if (c)
+        zone_journal_unhold(z);
     candidate_free(&c);
     return err;
 }

@@ -11,6 +11,8 @@
 
 struct zone_shared {                     /* what all zones of a table have in common */
     struct pool *pool;
+    struct journal *journal;             /* NULL: versions live in memory alone */
+    _Atomic bool async;                  /* a version is visible before the journal has it */
     void (*listen)(void *ctx, const struct zone_event *event);
     void *listen_ctx;
     time_t (*clock)(void *ctx);
@@ -24,6 +26,11 @@ void zone_shared_fini(struct zone_shared *s);
 void zone_shared_drain(struct zone_shared *s);
 
 struct zone *zone_new(struct zone_shared *shared, struct config *config, const struct zone_conf *conf);
+/* Brings back what the journal has of it, before anybody knows of the zone; any thread, many zones at once. */
+void zone_open(struct zone *z);
+bool zone_run_async(const struct zone *z);
+/* Everybody knows of it now: what is left to be judged of what zone_open brought is. */
+void zone_begin(struct zone *z);
 void zone_configure(struct zone *z, struct config *config, const struct zone_conf *conf);
 void zone_retire(struct zone *z);        /* no longer in the table: pending work is forgotten, nothing more is accepted */
 

@@ -173,6 +173,33 @@ static const struct zone_conf *next_conf(const struct config *config, size_t i)
     return i < config->nzones ? &config->zones[i] : NULL;
 }
 
+static void zones_open_some(void *ctx, unsigned worker, size_t begin, size_t end)
+{
+    struct zone **list = ctx;
+    (void)worker;
+    for (size_t i = begin; i < end; i++)
+        zone_open(list[i]);
+}
+
+static void zones_open(struct zone_table *t, struct zone **list, size_t n)
+{
+    if (!t->shared.journal || n == 0)
+        return;
+    par_map(pool_par(t->shared.pool), n, 1, zones_open_some, list);
+    journal_loaded_all(t->shared.journal);
+}
+
+void zone_table_journal(struct zone_table *t, struct journal *journal, bool async)
+{
+    t->shared.journal = journal;
+    zone_table_async(t, async);
+}
+
+void zone_table_async(struct zone_table *t, bool async)
+{
+    atomic_store(&t->shared.async, async);
+}
+
 void zone_table_apply(struct zone_table *t, struct config *config,
                       const struct zone_table_diff *diff)
 {
@@ -196,6 +223,7 @@ void zone_table_apply(struct zone_table *t, struct config *config,
             j++;
         }
     }
+    zones_open(t, added, nadded);
     old = rcu_swap(&t->index, made);
     for (size_t i = 0; i < nchanged; i++)
         zone_configure(changed[i], config, config_zone(config, changed[i]->name));
@@ -210,6 +238,8 @@ void zone_table_apply(struct zone_table *t, struct config *config,
         diff->changed(diff->ctx, changed[i]);
     for (size_t i = 0; diff && diff->added && i < nadded; i++)
         diff->added(diff->ctx, added[i]);
+    for (size_t i = 0; i < nadded; i++)
+        zone_begin(added[i]);
     rcu_defer(&old->rcu, index_free_deferred);
     mem_free(&dropped);
     mem_free(&changed);

@@ -20,6 +20,7 @@
 
 #include "pipeline/run/config.h"
 #include "pipeline/run/fetches.h"
+#include "pipeline/run/journal.h"
 
 #include <pthread.h>
 
@@ -29,8 +30,6 @@ struct zone_counters {                  /* ever, since start */
     _Atomic uint64_t accepted, refused, held, retried, unchanged;
     _Atomic uint64_t transfers_ok, transfers_failed, checks_ok, checks_failed;
     _Atomic uint64_t tsig_failed;       /* answers of primaries and secondaries whose TSIG was wrong or missing */
-    _Atomic uint64_t transfers_ixfr, transfers_axfr;    /* of transfers_ok: by differences, in full */
-    _Atomic uint64_t ixfr_refused, ixfr_dropped;        /* by an RCODE; for what was said. AXFR followed */
     _Atomic uint64_t notify_in, notify_in_refused, notify_out, notify_out_failed;
     _Atomic uint64_t transfers_out, transfers_out_refused, transfers_out_failed;
     _Atomic uint64_t transfers_out_by_kind[FETCH_KINDS];
@@ -58,6 +57,7 @@ struct zone {
     char last_error[480];               /* of checks and transfers; empty: the last one went well */
     time_t last_error_at;
     struct zone_run *run;               /* private */
+    struct journal_zone *journal;       /* NULL: there is no journal */
 
     void *net;                          /* the control loop's own state for this zone: transfers in; only that loop touches it */
     void *net_notify;                   /* … and what its secondaries were told */
@@ -87,6 +87,11 @@ struct zone_table;
 struct zone_table *zone_table_new(struct pool *pool);
 void zone_table_free(struct zone_table **t);
 void zone_table_listen(struct zone_table *t, void (*fn)(void *ctx, const struct zone_event *event), void *ctx);
+/* Before zones are made: what is accepted goes into the journal first (async: soon), and what is there is served from the start. */
+void zone_table_journal(struct zone_table *t, struct journal *journal, bool async);
+void zone_table_async(struct zone_table *t, bool async);
+/* checked_at and expires_at have moved: the journal should know. */
+void zone_timers_keep(struct zone *z);
 /* The clock that chains see; default time(2). */
 void zone_table_clock(struct zone_table *t, time_t (*fn)(void *ctx), void *ctx);
 

@@ -1,0 +1,344 @@
+/* The journal's file.
+ *
+ * LMDB is a copy-on-write B+tree in a map: a commit writes new pages, makes them durable, and only then one of two
+ * meta pages that point to them. So a crash, of the process or the machine, leaves the state of the last commit, and there is
+ * nothing to repair or replay. What it does not stand is damage: it follows page numbers without looking twice. Therefore all pages
+ * are checked when the file is opened (journal_pages.c), and values carry sums of their own (journal_record.c).
+ *
+ * The map has a size, and a full one is an error of the write that did not fit. It can be made larger while no transaction of this
+ * process is open, which the lock sees to: transactions hold it for reading, db_grow for writing.
+ *
+ * A write that fails while a meta page is written leaves LMDB unwilling to do more (MDB_PANIC); then the next write begins with
+ * opening the environment anew. */
+#include "pipeline/run/journal_db.h"
+
+#include "pipeline/base/alloc.h"
+#include "pipeline/run/journal_pages.h"
+
+#include <errno.h>
+#include <lmdb.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+enum { MAP_FIRST = 1 << 26, READERS_MAX = 510 };
+
+struct db {
+    MDB_env *env;
+    MDB_dbi table;
+    char *folder;
+    bool read_only;
+    bool panic;            /* only the writer looks at it */
+    pthread_rwlock_t lock; /* held for reading by every transaction */
+};
+struct db_txn {
+    struct db *db;
+    MDB_txn *txn;
+    bool write;
+};
+struct db_cursor {
+    MDB_cursor *cursor;
+};
+
+static int db_fail(struct why *why, const char *doing, int rc)
+{
+    int code = rc == MDB_MAP_FULL   ? -E_SPACE
+               : rc == MDB_NOTFOUND ? -E_NOENT
+               : rc == MDB_CORRUPTED || rc == MDB_PAGE_NOTFOUND || rc == MDB_INVALID ||
+                       rc == MDB_VERSION_MISMATCH || rc == MDB_INCOMPATIBLE
+                   ? -E_FORMAT
+                   : -E_IO;
+    return why_set(why, code, "%s: %s", doing, mdb_strerror(rc));
+}
+
+/* ---- open ---- */
+
+static int env_open(const char *folder, bool read_only, MDB_env **out, struct why *why)
+{
+    MDB_env *env;
+    int rc = mdb_env_create(&env);
+    if (rc)
+        return db_fail(why, "cannot open the journal", rc);
+    mdb_env_set_maxreaders(env, READERS_MAX);
+    struct stat st;
+    char *file = mem_printf("%s/data.mdb", folder);
+    size_t map = MAP_FIRST;
+    if (stat(file, &st) == 0)
+        while (map < (size_t)st.st_size)
+            map *= 2;
+    mem_free(&file);
+    mdb_env_set_mapsize(env, map);
+    rc = mdb_env_open(env, folder, MDB_NOTLS | MDB_NORDAHEAD | (read_only ? MDB_RDONLY : 0u), 0640);
+    if (rc) {
+        mdb_env_close(env);
+        return db_fail(why, "cannot open the journal", rc);
+    }
+    int dead;
+    mdb_reader_check(env, &dead);
+    *out = env;
+    return 0;
+}
+
+static int table_open(MDB_env *env, bool read_only, MDB_dbi *table, struct why *why)
+{
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(env, NULL, read_only ? MDB_RDONLY : 0, &txn);
+    if (rc)
+        return db_fail(why, "cannot open the journal", rc);
+    rc = mdb_dbi_open(txn, NULL, 0, table);
+    if (rc) {
+        mdb_txn_abort(txn);
+        return db_fail(why, "cannot open the journal", rc);
+    }
+    rc = mdb_txn_commit(txn);
+    return rc ? db_fail(why, "cannot open the journal", rc) : 0;
+}
+
+/* A file that is shorter than it should be would be a SIGBUS, one with a wrong number in it anything at all. The transaction keeps
+ * the state that is looked at from being written over, by another process, too. */
+static int env_check(MDB_env *env, struct why *why)
+{
+    MDB_envinfo info;
+    MDB_stat stat_all;
+    struct stat st;
+    mdb_filehandle_t fd;
+    MDB_txn *txn;
+    mdb_env_stat(env, &stat_all);
+    mdb_env_info(env, &info);
+    int rc = mdb_txn_begin(env, NULL, MDB_RDONLY, &txn);
+    if (rc)
+        return db_fail(why, "cannot check the journal", rc);
+    rc = mdb_env_get_fd(env, &fd);
+    if (!rc && fstat(fd, &st))
+        rc = errno;
+    int err = rc ? db_fail(why, "cannot check the journal", rc) : 0;
+    if (!err && info.me_last_txnid) { /* a new one has no state yet */
+        void *file = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+        if (file == MAP_FAILED) {
+            err = why_set(why, -E_IO, "cannot check the journal: %s", strerror(errno));
+        } else {
+            err = pages_check(file, (size_t)st.st_size, stat_all.ms_psize, mdb_txn_id(txn), why);
+            munmap(file, (size_t)st.st_size);
+        }
+    }
+    mdb_txn_abort(txn);
+    return err;
+}
+
+int db_open(const char *folder, bool read_only, struct db **out, struct why *why)
+{
+    struct db *db = mem_zalloc(sizeof *db);
+    int err = env_open(folder, read_only, &db->env, why);
+    if (!err)
+        err = env_check(db->env, why);
+    if (!err)
+        err = table_open(db->env, read_only, &db->table, why);
+    if (err) {
+        if (db->env)
+            mdb_env_close(db->env);
+        mem_free(&db);
+        return err;
+    }
+    db->folder = mem_strdup(folder);
+    db->read_only = read_only;
+    pthread_rwlock_init(&db->lock, NULL);
+    *out = db;
+    return 0;
+}
+
+void db_close(struct db **dbp)
+{
+    struct db *db = *dbp;
+    if (!db)
+        return;
+    if (db->env)
+        mdb_env_close(db->env);
+    pthread_rwlock_destroy(&db->lock);
+    mem_free(&db->folder);
+    mem_free(dbp);
+}
+
+int db_grow(struct db *db, struct why *why)
+{
+    MDB_envinfo info;
+    pthread_rwlock_wrlock(&db->lock);
+    int rc = db->env ? mdb_env_info(db->env, &info) : EBADF;
+    if (!rc)
+        rc = mdb_env_set_mapsize(db->env, info.me_mapsize * 2);
+    pthread_rwlock_unlock(&db->lock);
+    return rc ? db_fail(why, "cannot make the journal's map larger", rc) : 0;
+}
+
+size_t db_size(struct db *db)
+{
+    MDB_envinfo info;
+    MDB_stat stat_all;
+    size_t size = 0;
+    pthread_rwlock_rdlock(&db->lock);
+    if (db->env && !mdb_env_info(db->env, &info) && !mdb_env_stat(db->env, &stat_all))
+        size = (info.me_last_pgno + 1) * stat_all.ms_psize;
+    pthread_rwlock_unlock(&db->lock);
+    return size;
+}
+
+/* ---- transactions ---- */
+
+/* An environment must not be open twice in one process (its locks are the process's), so the old one goes first. */
+static int db_reopen(struct db *db, struct why *why)
+{
+    pthread_rwlock_wrlock(&db->lock);
+    if (db->env)
+        mdb_env_close(db->env);
+    db->env = NULL;
+    int err = env_open(db->folder, db->read_only, &db->env, why);
+    if (!err)
+        err = table_open(db->env, db->read_only, &db->table, why);
+    if (err && db->env) {
+        mdb_env_close(db->env);
+        db->env = NULL;
+    }
+    db->panic = err != 0;
+    pthread_rwlock_unlock(&db->lock);
+    return err;
+}
+
+/* Another process (a `weir dump`) may find that the map has grown. */
+static int txn_begin(struct db *db, bool write, MDB_txn **out)
+{
+    int rc = mdb_txn_begin(db->env, NULL, write ? 0 : MDB_RDONLY, out);
+    if (rc != MDB_MAP_RESIZED)
+        return rc;
+    mdb_env_set_mapsize(db->env, 0);
+    return mdb_txn_begin(db->env, NULL, write ? 0 : MDB_RDONLY, out);
+}
+
+void db_forget(struct db *db)
+{
+    struct why why;
+    (void)!db_reopen(db, &why); /* the writer tries again */
+}
+
+int db_begin(struct db *db, bool write, struct db_txn **out, struct why *why)
+{
+    MDB_txn *txn;
+    int err = write && db->panic ? db_reopen(db, why) : 0;
+    if (err)
+        return err;
+    pthread_rwlock_rdlock(&db->lock);
+    int rc = db->env ? txn_begin(db, write, &txn) : EBADF;
+    if (rc) {
+        pthread_rwlock_unlock(&db->lock);
+        db->panic |= write;
+        return db_fail(why, "cannot begin", rc);
+    }
+    struct db_txn *made = mem_zalloc(sizeof *made);
+    *made = (struct db_txn){.db = db, .txn = txn, .write = write};
+    *out = made;
+    return 0;
+}
+
+static void txn_end(struct db_txn **txn)
+{
+    pthread_rwlock_unlock(&(*txn)->db->lock);
+    mem_free(txn);
+}
+
+int db_commit(struct db_txn **txnp, struct why *why)
+{
+    struct db_txn *txn = *txnp;
+    int rc = mdb_txn_commit(txn->txn);
+    if (rc && txn->write)
+        txn->db->panic = true; /* it may be; opening it anew costs little */
+    txn_end(txnp);
+    return rc ? db_fail(why, "cannot commit", rc) : 0;
+}
+
+void db_abort(struct db_txn **txn)
+{
+    if (!*txn)
+        return;
+    mdb_txn_abort((*txn)->txn);
+    txn_end(txn);
+}
+
+static MDB_val val(const uint8_t *p, size_t n)
+{
+    return (MDB_val){n, (void *)(uintptr_t)p};
+}
+
+static void item_set(struct db_item *out, const MDB_val *key, const MDB_val *value)
+{
+    *out = (struct db_item){key->mv_data, value->mv_data, key->mv_size, value->mv_size};
+}
+
+int db_get(struct db_txn *txn, const uint8_t *key, size_t key_len, struct db_item *out,
+           struct why *why)
+{
+    MDB_val k = val(key, key_len), v;
+    int rc = mdb_get(txn->txn, txn->db->table, &k, &v);
+    if (rc)
+        return db_fail(why, "cannot read", rc);
+    item_set(out, &k, &v);
+    return 0;
+}
+
+int db_put(struct db_txn *txn, const uint8_t *key, size_t key_len, const uint8_t *value, size_t len,
+           struct why *why)
+{
+    MDB_val k = val(key, key_len), v = val(value, len);
+    int rc = mdb_put(txn->txn, txn->db->table, &k, &v, 0);
+    return rc ? db_fail(why, "cannot write", rc) : 0;
+}
+
+int db_del(struct db_txn *txn, const uint8_t *key, size_t key_len, struct why *why)
+{
+    MDB_val k = val(key, key_len);
+    int rc = mdb_del(txn->txn, txn->db->table, &k, NULL);
+    return rc && rc != MDB_NOTFOUND ? db_fail(why, "cannot delete", rc) : 0;
+}
+
+/* ---- cursors ---- */
+
+int db_cursor_open(struct db_txn *txn, struct db_cursor **out, struct why *why)
+{
+    MDB_cursor *cursor;
+    int rc = mdb_cursor_open(txn->txn, txn->db->table, &cursor);
+    if (rc)
+        return db_fail(why, "cannot read", rc);
+    struct db_cursor *made = mem_zalloc(sizeof *made);
+    made->cursor = cursor;
+    *out = made;
+    return 0;
+}
+
+void db_cursor_close(struct db_cursor **cursor)
+{
+    mdb_cursor_close((*cursor)->cursor);
+    mem_free(cursor);
+}
+
+static int cursor_get(struct db_cursor *cursor, MDB_val *key, MDB_cursor_op op, struct db_item *out,
+                      struct why *why)
+{
+    MDB_val v;
+    int rc = mdb_cursor_get(cursor->cursor, key, &v, op);
+    if (rc)
+        return db_fail(why, "cannot read", rc);
+    item_set(out, key, &v);
+    return 0;
+}
+
+int db_seek(struct db_cursor *cursor, const uint8_t *key, size_t key_len, struct db_item *out,
+            struct why *why)
+{
+    MDB_val k = val(key, key_len);
+    return cursor_get(cursor, &k, MDB_SET_RANGE, out, why);
+}
+
+int db_next(struct db_cursor *cursor, struct db_item *out, struct why *why)
+{
+    MDB_val k;
+    return cursor_get(cursor, &k, MDB_NEXT, out, why);
+}

@@ -1,0 +1,516 @@
+/* Reading a zone's journal: a restart's first half, and what `weir dump` prints.
+ *
+ *   row ─▶ for each layer: image ─▶ edit ─▶ changes of the steps behind it ─▶ snapshot
+ *      └─▶ history: the changes of the last steps       └─▶ stages: their states
+ *
+ * Each change must fit: what it says was there before has to be there. Where it does, the node that the edit has takes the place of the
+ * one that was read, so that history and version share memory as they did before the restart. */
+#include "pipeline/run/journal_p.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct journal_reader {
+    struct db *db;
+};
+
+int row_read(struct db_txn *txn, const uint8_t *name, struct journal_row *row, struct rbuf *about,
+             struct why *why)
+{
+    struct journal_key key = journal_key_row(name);
+    struct db_item item;
+    struct rbuf in;
+    int err = db_get(txn, key.octets, key.len, &item, why);
+    char text[NAME_TEXT_MAX];
+    if (err == -E_NOENT)
+        return why_set(why, err, "the journal has nothing of zone %s", name_print(name, text));
+    if (err)
+        return err;
+    item.key = key.octets;
+    err = journal_unseal(&item, &in, why);
+    return err ? err : journal_row_load(&in, row, about, why);
+}
+
+/* ---- a layer ---- */
+
+struct layer_reading {
+    struct db_txn *txn;
+    const uint8_t *apex;
+    const struct journal_row *row;
+    unsigned layer;
+    struct edit *edit;
+};
+
+static int value_get(struct db_txn *txn, const struct journal_key *key, struct rbuf *out,
+                     struct why *why)
+{
+    struct db_item item;
+    int err = db_get(txn, key->octets, key->len, &item, why);
+    if (err)
+        return err == -E_NOENT
+                   ? why_set(why, -E_FORMAT, "a record of kind '%c' is missing", key->octets[0])
+                   : err;
+    item.key = key->octets;
+    return journal_unseal(&item, out, why);
+}
+
+static int chunk_read(const struct layer_reading *r, uint32_t number, struct why *why)
+{
+    const struct journal_layer *l = &r->row->layer[r->layer];
+    struct journal_key key = journal_key_chunk(l->image, number);
+    struct rbuf in;
+    int err = value_get(r->txn, &key, &in, why);
+    if (err)
+        return err;
+    for (uint32_t n = rbuf_u32(&in); n; n--) {
+        struct node *node;
+        err = node_load(&in, r->apex, &node, why);
+        if (err)
+            return err;
+        edit_put(r->edit, node);
+    }
+    return in.bad || rbuf_left(&in) ? why_set(why, -E_FORMAT, "a chunk has not what it says it has")
+                                    : 0;
+}
+
+static int image_read(const struct layer_reading *r, struct why *why)
+{
+    int err = 0;
+    for (uint32_t i = 0; !err && i < r->row->layer[r->layer].chunks; i++)
+        err = chunk_read(r, i, why);
+    return err;
+}
+
+static void node_swap(const struct node **held, const struct node *same)
+{
+    struct node *now = node_ref(same);
+    node_unref((struct node *)(uintptr_t)*held);
+    *held = now;
+}
+
+static int change_apply(struct edit *e, struct changeset *c, struct why *why)
+{
+    for (size_t i = 0; i < c->n; i++) {
+        struct change *change = &c->change[i];
+        const struct node *there = edit_get(e, change_name(change));
+        if (!there != !change->was || (there && !node_equal(there, change->was))) {
+            char name[NAME_TEXT_MAX];
+            return why_set(why, -E_FORMAT, "the change to serial %u does not fit at %s", c->to,
+                           name_print(change_name(change), name));
+        }
+        if (there)
+            node_swap(&change->was, there);
+        if (change->now)
+            edit_put(e, node_ref(change->now));
+        else
+            edit_remove(e, change_name(change));
+    }
+    return 0;
+}
+
+/* The step's head, and `in` at the changes. */
+static int step_read(struct db_txn *txn, const struct journal_row *row, uint64_t number,
+                     struct journal_step *step, struct rbuf *in, struct why *why)
+{
+    struct journal_key key = journal_key_step(row->zone, number);
+    int err = value_get(txn, &key, in, why);
+    if (!err)
+        err = journal_step_load(in, step, why);
+    if (!err && step->step != number)
+        err = why_set(why, -E_FORMAT, "step %llu says that it is %llu", (unsigned long long)number,
+                      (unsigned long long)step->step);
+    return err;
+}
+
+/* The change of one layer out of a step; NULL: it has none. */
+static int delta_read(const struct journal_step *step, struct rbuf *in, const uint8_t *apex,
+                      unsigned layer, struct changeset **out, struct why *why)
+{
+    *out = NULL;
+    for (unsigned i = 0; i < step->nlayers && i <= layer; i++) {
+        if (!step->has_delta[i])
+            continue;
+        struct changeset *c;
+        int err = changeset_load(in, apex, &c, why);
+        if (err)
+            return err;
+        if (i == layer)
+            *out = c;
+        else
+            changeset_unref(c);
+    }
+    return 0;
+}
+
+/* One layer as of the newest step. What led there is kept in `change`, for the last `history` steps, if that is not NULL. */
+static int layer_read(struct layer_reading *r, struct journal_change *change, struct snapshot **out,
+                      struct why *why)
+{
+    const struct journal_row *row = r->row;
+    uint64_t first = row->newest + 1 - (change ? row->history : 0),
+             image = row->layer[r->layer].image_step;
+    int err = image_read(r, why);
+    for (uint64_t n = first <= image ? first : image + 1; !err && n <= row->newest; n++) {
+        struct journal_step step;
+        struct rbuf in;
+        struct changeset *c;
+        err = step_read(r->txn, row, n, &step, &in, why);
+        if (!err)
+            err = delta_read(&step, &in, r->apex, r->layer, &c, why);
+        if (err)
+            return err;
+        if (n > image)
+            err = c ? change_apply(r->edit, c, why)
+                    : why_set(why, -E_FORMAT, "step %llu has no change", (unsigned long long)n);
+        if (!err && change && n >= first && !c)
+            err = why_set(why, -E_FORMAT, "step %llu of the history has no change",
+                          (unsigned long long)n);
+        if (!err && change && n >= first)
+            change[n - first] = (struct journal_change){step.at, changeset_ref(c)};
+        changeset_unref(c);
+    }
+    return err ? err : edit_seal(&r->edit, out, NULL, why);
+}
+
+/* ---- a zone ---- */
+
+void journal_loaded_free(struct journal_loaded **lp)
+{
+    struct journal_loaded *l = *lp;
+    if (!l)
+        return;
+    version_unref(l->version);
+    snapshot_unref(l->input);
+    snapshot_unref(l->served);
+    snapshot_unref(l->held);
+    for (size_t i = 0; i < l->nchanges; i++)
+        changeset_unref(l->change[i].changes);
+    mem_free(&l->change);
+    mem_free(lp);
+}
+
+struct zone_reading {
+    struct db_txn *txn;
+    struct journal_row row;
+    struct journal_about about;
+    struct snapshot *layer[JOURNAL_LAYERS_MAX];
+};
+
+static int layers_read(struct zone_reading *z, struct family *family, struct journal_loaded *l,
+                       struct why *why)
+{
+    int err = 0;
+    struct soa soa;
+    l->change = mem_array(z->row.history + 1u, sizeof l->change[0]);
+    for (unsigned i = 0; !err && i < z->row.nlayers; i++) {
+        struct family *own = i ? family_beside(family) : family_ref(family);
+        struct layer_reading r = {
+            .txn = z->txn, .apex = family_apex(family), .row = &z->row, .layer = i};
+        r.edit = edit_open(own, NULL, NULL);
+        bool served = i + 1 == z->row.nlayers;
+        l->nchanges = served ? z->row.history : 0;
+        err = layer_read(&r, served ? l->change : NULL, &z->layer[i], why);
+        edit_abort(&r.edit);
+        family_unref(own);
+        if (!err && !snapshot_soa(z->layer[i], &soa))
+            err = why_set(why, -E_FORMAT, "no SOA at the apex");
+    }
+    if (err)
+        return err;
+    l->input = snapshot_ref(z->layer[0]);
+    l->served = snapshot_ref(z->layer[z->row.nlayers - 1]);
+    return 0;
+}
+
+/* The version as this chain would have made it; NULL: another chain did. */
+static struct version *version_read(const struct zone_reading *z, const struct chain *chain,
+                                    const struct journal_loaded *l)
+{
+    char *now = chain_print(chain);
+    bool same = strlen(now) == z->about.chain_len &&
+                memcmp(now, z->about.chain, z->about.chain_len) == 0 &&
+                z->about.nstages == chain->n;
+    mem_free(&now);
+    for (unsigned i = 0; same && i < chain->n; i++)
+        same = z->about.stage[i].layer < z->row.nlayers && !z->about.stage[i].state_lost;
+    if (!same)
+        return NULL;
+    struct version *v = version_restore(chain, l->input, l->served);
+    for (unsigned i = 0; i < chain->n; i++) {
+        const struct journal_stage *s = &z->about.stage[i];
+        same &= version_restore_stage(v, i, z->layer[s->layer], s->state, s->state_len);
+        v->result[i].wake_at = (time_t)s->wake_at;
+        v->result[i].good_until = (time_t)s->good_until;
+        v->result[i].serve_until = (time_t)s->serve_until;
+    }
+    if (!same) { /* a state of another weir: its stage would take the zone for new and the change for nothing */
+        version_unref(v);
+        return NULL;
+    }
+    version_times(v);
+    struct rbuf findings = z->about.findings;
+    v->findings = journal_findings_load(&findings);
+    if (!v->findings) {
+        v->findings = findings_new(0);
+        findings_close(v->findings);
+    }
+    v->accepted_at = (time_t)z->about.accepted_at;
+    snprintf(v->origin, sizeof v->origin, "%s", z->about.origin);
+    return v;
+}
+
+static void timers_read(const struct zone_reading *z, struct journal_loaded *l)
+{
+    struct journal_key key = journal_key_id(JOURNAL_TIMERS, z->row.zone);
+    struct rbuf in;
+    if (value_get(z->txn, &key, &in, NULL))
+        return;
+    l->checked_at = (time_t)rbuf_u64(&in);
+    l->expires_at = (time_t)rbuf_u64(&in);
+}
+
+/* The candidate that was held, unless the accepted version has moved since. */
+static int held_read(const struct zone_reading *z, struct journal_loaded *l, struct why *why)
+{
+    struct journal_key key = journal_key_id(JOURNAL_HELD, z->row.zone);
+    struct db_item item;
+    struct rbuf in;
+    struct changeset *c;
+    if (db_get(z->txn, key.octets, key.len, &item, NULL))
+        return 0;
+    item.key = key.octets;
+    int err = journal_unseal(&item, &in, why);
+    if (err || rbuf_u64(&in) != z->row.newest)
+        return err;
+    size_t n = rbuf_u8(&in);
+    const uint8_t *origin = rbuf_take(&in, n);
+    if (!origin || n >= sizeof l->held_origin)
+        return why_set(why, -E_FORMAT, "the held candidate is malformed");
+    memcpy(l->held_origin, origin, n);
+    err = changeset_load(&in, snapshot_apex_name(l->input), &c, why);
+    if (err)
+        return err;
+    struct edit *e = edit_open(l->input->family, l->input, l->input);
+    err = change_apply(e, c, why);
+    if (!err)
+        err = edit_seal(&e, &l->held, NULL, why);
+    edit_abort(&e);
+    changeset_unref(c);
+    return err;
+}
+
+static int zone_read(struct zone_reading *z, const uint8_t *name, struct family *family,
+                     const struct chain *chain, struct journal_loaded *l, struct why *why)
+{
+    struct rbuf about;
+    int err = row_read(z->txn, name, &z->row, &about, why);
+    if (!err)
+        err = journal_about_load(&about, &z->about, why);
+    if (!err)
+        err = layers_read(z, family, l, why);
+    if (err)
+        return err;
+    l->accepted_at = (time_t)z->about.accepted_at;
+    memcpy(l->origin, z->about.origin, sizeof l->origin);
+    if (chain)
+        l->version = version_read(z, chain, l);
+    timers_read(z, l);
+    return held_read(z, l, why);
+}
+
+static int db_zone_read(struct db *db, const uint8_t *name, struct family *family,
+                        const struct chain *chain, struct journal_loaded **out, struct why *why)
+{
+    struct zone_reading *z = mem_zalloc(sizeof *z);
+    struct journal_loaded *l = mem_zalloc(sizeof *l);
+    int err = db_begin(db, false, &z->txn, why);
+    if (!err) {
+        err = zone_read(z, name, family, chain, l, why);
+        db_abort(&z->txn);
+    }
+    for (unsigned i = 0; i < JOURNAL_LAYERS_MAX; i++)
+        snapshot_unref(z->layer[i]);
+    mem_free(&z);
+    if (err)
+        journal_loaded_free(&l);
+    else
+        *out = l;
+    return err;
+}
+
+int journal_load(struct journal_zone *jz, struct family *family, const struct chain *chain,
+                 struct journal_loaded **out, struct why *why)
+{
+    int err = jz->row.newest ? db_zone_read(jz->journal->db, jz->name, family, chain, out, why)
+                             : why_set(why, -E_NOENT, "the journal has nothing of it");
+    if (!err) {
+        jz->nlayers = jz->row.nlayers;
+        jz->unbroken = jz->row.history;
+    } else if (err != -E_NOENT) {
+        journal_damaged(jz->journal, jz->name, why);
+    }
+    return err;
+}
+
+void journal_loaded_all(struct journal *j)
+{
+    db_forget(j->db);
+}
+
+struct journal_zone *journal_zone_new(struct journal *j, const uint8_t *name)
+{
+    struct journal_zone *jz = mem_zalloc(sizeof *jz);
+    jz->refs = 1;
+    jz->journal = j;
+    name_copy(jz->name, name);
+    struct db_txn *txn;
+    struct rbuf about;
+    if (db_begin(j->db, false, &txn, NULL) == 0) {
+        struct journal_row row;
+        if (row_read(txn, name, &row, &about, NULL) == 0)
+            jz->row = row;
+        db_abort(&txn);
+    }
+    if (!jz->row.newest) {
+        jz->row.zone = atomic_fetch_add(&j->next_zone, 1);
+        jz->row.oldest = 1;
+    }
+    jz->last_step = jz->row.newest;
+    return jz;
+}
+
+void journal_zone_unref(struct journal_zone *jz)
+{
+    if (jz && atomic_fetch_sub_explicit(&jz->refs, 1, memory_order_acq_rel) == 1)
+        mem_free(&jz);
+}
+
+/* ---- for people ---- */
+
+int journal_reader_open(const char *folder, struct journal_reader **out, struct why *why)
+{
+    struct db *db;
+    int err = db_open(folder, true, &db, why);
+    if (err)
+        return err;
+    struct journal_reader *r = mem_zalloc(sizeof *r);
+    r->db = db;
+    *out = r;
+    return 0;
+}
+
+void journal_reader_close(struct journal_reader **r)
+{
+    if (!*r)
+        return;
+    db_close(&(*r)->db);
+    mem_free(r);
+}
+
+static struct journal_listed listed(const struct journal_row *row, const struct journal_step *s)
+{
+    struct journal_listed v = {
+        .serial = s->to,
+        .input_serial = s->input,
+        .from_serial = s->from,
+        .has_from = s->has_from,
+        .ixfr = s->step + row->history > row->newest,
+        .at = (time_t)s->at,
+        .names = s->names,
+        .records = s->records,
+        .change_octets = s->octets,
+        .notes = s->notes,
+    };
+    memcpy(v.origin, s->origin, sizeof v.origin);
+    return v;
+}
+
+static int list_read(struct db_txn *txn, const uint8_t *name, struct journal_listing *out,
+                     struct why *why)
+{
+    struct journal_row row;
+    struct rbuf in;
+    int err = row_read(txn, name, &row, &in, why);
+    if (err)
+        return err;
+    out->version = mem_array(row.newest + 1 - row.oldest + 1, sizeof out->version[0]);
+    for (uint64_t n = row.newest; !err && n >= row.oldest && n; n--) {
+        struct journal_step step;
+        err = step_read(txn, &row, n, &step, &in, why);
+        if (!err)
+            out->version[out->n++] = listed(&row, &step);
+    }
+    for (unsigned i = 0; i < row.nlayers; i++)
+        out->image_octets += row.layer[i].image_octets;
+    struct journal_key key = journal_key_id(JOURNAL_TIMERS, row.zone);
+    if (!err && !value_get(txn, &key, &in, NULL)) {
+        out->checked_at = (time_t)rbuf_u64(&in);
+        out->expires_at = (time_t)rbuf_u64(&in);
+    }
+    key = journal_key_id(JOURNAL_HELD, row.zone);
+    out->held = !err && !value_get(txn, &key, &in, NULL) && rbuf_u64(&in) == row.newest;
+    return err;
+}
+
+int journal_reader_list(struct journal_reader *r, const uint8_t *name, struct journal_listing *out,
+                        struct why *why)
+{
+    struct db_txn *txn;
+    *out = (struct journal_listing){0};
+    int err = db_begin(r->db, false, &txn, why);
+    if (err)
+        return err;
+    err = list_read(txn, name, out, why);
+    db_abort(&txn);
+    if (err)
+        mem_free(&out->version);
+    return err;
+}
+
+/* From what is served back to where it had the serial: the history, turned round. */
+static int rewind_to(struct snapshot **s, const struct journal_loaded *l, uint32_t serial,
+                     struct why *why)
+{
+    struct soa soa;
+    snapshot_soa(*s, &soa);
+    size_t i = l->nchanges;
+    while (soa.serial != serial) {
+        const struct changeset *c = i ? l->change[--i].changes : NULL;
+        if (!c || !c->has_from)
+            return why_set(why, -E_NOENT, "the journal has no version with serial %u", serial);
+        struct changeset *back = changeset_invert(c);
+        struct edit *e = edit_open((*s)->family, *s, *s);
+        struct snapshot *before = NULL;
+        int err = change_apply(e, back, why);
+        if (!err)
+            err = edit_seal(&e, &before, NULL, why);
+        edit_abort(&e);
+        changeset_unref(back);
+        if (err)
+            return err;
+        snapshot_unref(*s);
+        *s = before;
+        snapshot_soa(*s, &soa);
+    }
+    return 0;
+}
+
+int journal_reader_get(struct journal_reader *r, const uint8_t *name, const uint32_t *serial,
+                       struct snapshot **out, struct why *why)
+{
+    struct journal_loaded *l;
+    struct family *family = family_new(name);
+    int err = db_zone_read(r->db, name, family, NULL, &l, why);
+    family_unref(family);
+    if (err)
+        return err;
+    struct snapshot *s = snapshot_ref(l->served);
+    if (serial)
+        err = rewind_to(&s, l, *serial, why);
+    journal_loaded_free(&l);
+    if (err)
+        snapshot_unref(s);
+    else
+        *out = s;
+    return err;
+}

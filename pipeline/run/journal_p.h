@@ -1,0 +1,137 @@
+/* journal_p: what the files of the journal share. Private to pipeline/run/journal*.c. */
+#ifndef WEIR_RUN_JOURNAL_P_H
+#define WEIR_RUN_JOURNAL_P_H
+
+#include "pipeline/run/journal.h"
+#include "pipeline/run/journal_record.h"
+
+#include <pthread.h>
+
+enum {
+    CHUNK_OCTETS = 1 << 16,            /* of an image, a value */
+    SLICE_OCTETS = 1 << 22,            /* of an image, a transaction */
+    SMALL_OCTETS = 1 << 18,            /* an image of up to so much goes with its version's own transaction */
+    BATCH_OCTETS = 1 << 23,            /* of versions, a transaction */
+    GARBAGE_SLICE = 256,               /* values deleted in one transaction */
+    TIMERS_S = 5,
+};
+
+/* A version on its way to the disk. */
+struct journal_write {
+    struct journal_write *next;
+    struct journal_zone *zone;         /* a reference */
+    enum { WRITE_ACCEPT, WRITE_HOLD, WRITE_UNHOLD } kind;
+    uint64_t step;                     /* 0: no layer changed */
+    struct growbuf value;              /* of the step, or of what is held */
+    struct growbuf about;
+    unsigned history, nlayers;
+    struct write_layer {
+        struct snapshot *snapshot;     /* a reference */
+        uint64_t octets;               /* of the delta */
+        bool image;                    /* it needs one … */
+        bool imaged;                   /* … and has it: */
+        struct journal_layer made;
+    } layer[JOURNAL_LAYERS_MAX];
+    journal_done_fn *done;
+    void *ctx;
+};
+
+/* An image that is being written, in slices. */
+struct journal_image {
+    struct journal_image *next;
+    uint64_t id, octets;
+    uint32_t chunks;
+    struct snapshot *snapshot;         /* a reference */
+    struct snapshot_iter it;
+    const struct node *node;           /* the next to be written; NULL: it is whole */
+    struct journal_write *write;       /* that needs it, or NULL: compaction */
+    struct journal_zone *zone;         /* compaction: a reference … */
+    unsigned layer;
+    uint64_t step, step_octets, replaces; /* … the state of the layer when it began */
+};
+
+struct journal_zone {
+    _Atomic uint32_t refs;
+    struct journal *journal;
+    uint8_t name[NAME_MAX_OCTETS];
+    /* the journal's thread, after journal_zone_new */
+    struct journal_row row;
+    bool compacting;
+    /* the zone's run */
+    uint64_t last_step;
+    unsigned nlayers, unbroken;        /* of the last version handed in; steps in a row that have a delta of what is served */
+    /* the journal's lock */
+    unsigned waiting;
+    bool timers_dirty;
+    int64_t checked_at, expires_at;
+    struct journal_zone *next_dirty;
+};
+
+struct journal_garbage {               /* values to be deleted: of one id, from `from` up to, not including, `to` */
+    enum journal_kind kind;
+    uint64_t id, from, to;
+};
+
+struct journal {
+    struct db *db;
+    int owner;                         /* the lock that says who writes; -1: not held */
+    pthread_t thread;
+    bool started;
+    _Atomic uint64_t next_image, next_zone;
+
+    pthread_mutex_t lock;              /* for what follows */
+    pthread_cond_t work, quiet;
+    struct journal_write *queue, **queue_end;
+    struct journal_zone *dirty;        /* timers that changed; a reference each */
+    bool closing, stop, busy;
+    struct journal_stats stats;
+
+    /* the journal's thread */
+    struct journal_write *ready, **ready_end;
+    struct journal_image *images, **images_end;
+    struct journal_garbage *garbage;
+    size_t ngarbage, garbage_cap;
+    struct undo {
+        struct journal_zone *zone;
+        struct journal_row row;
+    } *undo;                           /* rows as they were before the transaction */
+    size_t nundo, undo_cap;
+    struct growbuf scratch;
+    uint64_t octets;                   /* written in this transaction */
+};
+
+/* ---- journal.c */
+void journal_damaged(struct journal *j, const uint8_t *zone, const struct why *why);
+void garbage_add(struct journal *j, enum journal_kind kind, uint64_t id, uint64_t from, uint64_t to);
+void row_will_change(struct journal *j, struct journal_zone *jz);
+/* One transaction: fn fills it. It is done again when the map was too small; after a failure nothing has changed. */
+typedef int transaction_fn(struct journal *j, struct db_txn *txn, void *arg, struct why *why);
+int journal_transact(struct journal *j, transaction_fn *fn, void *arg, struct why *why) MUST_CHECK;
+int value_put(struct journal *j, struct db_txn *txn, const struct journal_key *key, struct growbuf *value, struct why *why) MUST_CHECK;
+
+/* ---- journal_open.c */
+/* Nobody else may write: -E_EXISTS names who does. */
+int journal_own(struct journal *j, const char *folder, struct why *why) MUST_CHECK;
+int journal_file_open(struct journal *j, const char *folder, struct why *why) MUST_CHECK;
+/* A file that cannot be read is not thrown away: somebody may want to look. One such is kept. */
+int journal_put_aside(const char *folder, struct why *why) MUST_CHECK;
+
+/* ---- journal_write.c */
+void write_free(struct journal_write **w);
+bool write_needs_image(const struct journal_write *w);   /* one that does not go with its own transaction */
+int write_apply(struct journal *j, struct db_txn *txn, struct journal_write *w, struct why *why) MUST_CHECK;
+/* After its commit: is a layer due for a new image? Then the images are begun. */
+void write_compact(struct journal *j, const struct journal_write *w);
+
+/* ---- journal_image.c */
+struct journal_image *image_new(struct journal *j, const struct snapshot *s);
+void image_free(struct journal_image **im);
+/* Up to `most` octets more of it. */
+int image_write(struct journal *j, struct db_txn *txn, struct journal_image *im, size_t most, struct why *why) MUST_CHECK;
+void image_layer(const struct journal_image *im, uint64_t step, struct journal_layer *out);
+bool image_due(const struct journal_layer *layer);       /* its steps have grown beyond what a restart should read */
+
+/* ---- journal_load.c */
+int row_read(struct db_txn *txn, const uint8_t *name, struct journal_row *row, struct rbuf *about, struct why *why) MUST_CHECK;
+
+#endif

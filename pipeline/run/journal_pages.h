@@ -1,0 +1,22 @@
+/* journal_pages: is an LMDB file as LMDB believes it to be?
+ *
+ * WHAT   LMDB follows page numbers, offsets and lengths that it finds in its file, and a wrong one ends the process, or makes the next
+ *        write land on what is in use. This walks both trees of one state of the file (the table, and LMDB's own list of free pages)
+ *        and looks at every such number. What is in values is not looked at: those carry sums of their own.
+ * WHO    Any thread; the state must stay as it is meanwhile (a read transaction sees to it).
+ * FAILS  -E_FORMAT with a why that names page and rule. Safe on any octets.
+ * COST   O(pages of the trees), one visit to the first page of each large value; a bit a page.
+ * SPEC   The format of LMDB 0.9 (data version 1) on machines of 64 bits: mdb.c, MDB_page, MDB_node, MDB_meta.
+ */
+#ifndef WEIR_RUN_JOURNAL_PAGES_H
+#define WEIR_RUN_JOURNAL_PAGES_H
+
+#include "pipeline/base/errors.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* file: `size` octets; the state is the one of transaction `txn`. */
+int pages_check(const uint8_t *file, size_t size, size_t page_size, uint64_t txn, struct why *why) MUST_CHECK;
+
+#endif
