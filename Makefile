@@ -101,6 +101,12 @@ corpora: $(REPLAY_BIN)
 net: all ## scenarios with real peers only
 	$(Q)B=$(B) tests/lib/run-all --net
 
+# Campaigns that are too long for check: the same scenarios with more rounds.
+SOAK_NET := 31-ixfr-out
+.PHONY: soak
+soak: all ## long campaigns: hundreds of random updates through real secondaries
+	$(Q)for t in $(SOAK_NET); do WEIR=$(abspath $(B)/weir) WEIR_UPDATES=200 tests/net/$$t/run || exit 1; done
+
 .PHONY: asan tsan
 asan: ## unit, law, golden and scenario tests under AddressSanitizer and UBSan
 	$(Q)$(MAKE) SAN=address all sanitized
@@ -147,7 +153,7 @@ format: ## clang-format every C file
 # ---- what people run ---------------------------------------------------------------------------------------
 DEPS_RUN  := gcc make pkg-config libldns-dev libev-dev libssl-dev libconfig-dev liburcu-dev liblmdb-dev libpcap-dev \
              ldnsutils bind9-dnsutils
-DEPS_TEST := check nsd knot knot-dnsutils knot-dnssecutils bind9 bind9-utils pdns-server pdns-backend-bind pdns-backend-lmdb unbound dnsperf tshark \
+DEPS_TEST := check nsd knot knot-dnsutils knot-dnssecutils bind9 bind9-utils pdns-server pdns-backend-bind pdns-backend-lmdb pdns-ixfrdist unbound dnsperf tshark \
              tcpdump clang libclang-rt-14-dev clang-tidy clang-format cppcheck shellcheck valgrind python3 xz-utils \
              iproute2 mandoc git
 .PHONY: deps deps-run

@@ -30,8 +30,8 @@ struct descriptors descriptors_plan(const struct server_conf *conf, int64_t work
     struct descriptors d = {
         .base = OF_THE_PROCESS + OF_A_LOOP +
                 conf->threads * (OF_A_LOOP + OF_AN_ADDRESS * (int64_t)conf->nlisten),
-        .work =
-            CONTROL_CLIENTS + XFRIN_CHECKS + conf->transfers_in + OF_NOTIFY + workers + OF_OTHERS,
+        .work = CONTROL_CLIENTS + XFRIN_CHECKS + XFRIN_KEPT + conf->transfers_in + OF_NOTIFY +
+                workers + OF_OTHERS,
         .clients = conf->tcp_clients + conf->threads,
     };
     int64_t left = limit - d.base, half = left / 2;

@@ -9,6 +9,10 @@
  * address and port, and zone; what does not match is dropped. To a remote with a key it goes signed, and an answer
  * that is not signed, or not rightly, is remembered as what was wrong and not believed (RFC 8945 5.4).
  *
+ * A zone that changes all the time has one NOTIFY outstanding a secondary: while one was sent less than HOLD_MS ago and is
+ * not answered, the next waits for the answer, or for that time to pass. So a secondary that answers is told as fast as it
+ * answers, of the newest version at that moment.
+ *
  * One change goes out at once. When many zones change together (a restart, a primary's mass update),
  * those past the first MASS in a second are spread at random over the next moments (RFC 1996 4.3).
  *
@@ -37,6 +41,7 @@ enum {
     READS_MAX = 256,
     MASS = 100, /* zones a second that are not spread */
     SPREAD_MAX_MS = 5000,
+    HOLD_MS = 100,
     FULL_MS = 50, /* the socket was full: once more after this */
     DOUBLINGS_MAX = 16,
 };
@@ -55,7 +60,11 @@ struct target { /* a secondary of a zone */
     struct target *next_same; /* in its bucket; in there while TARGET_SENT */
     ev_timer timer;
     unsigned tries;
-    time_t at;         /* of the last try or the answer */
+    double sent;                 /* monotonic: the first try */
+    bool newer;                  /* there is a newer version since: tell it when this is settled */
+    time_t at;                   /* of the last try or the answer */
+    time_t sent_at, answered_at; /* the last try, the last good answer, ever; 0: none */
+    uint32_t answered_serial;
     char error[192];   /* of the last failure; empty after an answer */
     unsigned failures; /* versions in a row */
 };
@@ -63,8 +72,10 @@ struct notify_zone {
     struct notify *n;
     struct zone *zone; /* a reference */
     struct notify_zone *prev, *next;
+    double counted; /* in this of the seconds that zones are counted in */
     int64_t retries, timeout_s;
-    uint8_t soa[SOA_MAX]; /* rdata of what is announced */
+    uint32_t serial;      /* of what is announced */
+    uint8_t soa[SOA_MAX]; /* its rdata */
     uint16_t soa_len;
     uint32_t soa_ttl;
     size_t ntargets;
@@ -86,7 +97,16 @@ struct notify {
     struct msg_reader reader;
 };
 
+static void target_begin(struct target *t, double wait);
+
 static const char *const state_word[] = {"none", "sent", "acked", "failed"};
+
+static double now_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
 
 /* ---- targets by ID */
 
@@ -137,6 +157,8 @@ static void target_failed(struct target *t)
     t->failures++;
     atomic_fetch_add(&t->nz->zone->counters.notify_out_failed, 1);
     target_log(t, "secondary was not notified: given up until the next version", t->error);
+    if (t->newer)
+        target_begin(t, 0);
 }
 
 static void target_acked(struct target *t)
@@ -144,13 +166,16 @@ static void target_acked(struct target *t)
     char who[ADDRESS_TEXT_MAX];
     target_stop(t);
     t->state = TARGET_ACKED;
-    t->at = time(NULL);
+    t->at = t->answered_at = time(NULL);
+    t->answered_serial = t->serial;
     t->error[0] = 0;
     t->failures = 0;
     log_info("secondary notified", LOG_KV("zone", LOG_S(t->nz->zone->text)),
              LOG_KV("secondary", LOG_S(t->name)),
              LOG_KV("address", LOG_S(address_print(&t->address, who))),
              LOG_KV("serial", LOG_U(t->serial)), LOG_KV("tries", LOG_U(t->tries)));
+    if (t->newer)
+        target_begin(t, 0);
 }
 
 /* ---- sending */
@@ -242,11 +267,44 @@ static void target_send(struct target *t)
     double wait = (double)t->nz->timeout_s;
     for (unsigned i = 0; i < t->tries && i < DOUBLINGS_MAX; i++)
         wait *= 2;
-    t->tries++;
-    t->at = time(NULL);
+    if (t->tries++ == 0)
+        t->sent = now_s();
+    t->at = t->sent_at = time(NULL);
     if (error)
         (void)snprintf(t->error, sizeof t->error, "cannot send: %s", strerror(error));
     target_wait(t, wait);
+}
+
+/* The zone's version of now, after `wait`. */
+static void target_begin(struct target *t, double wait)
+{
+    struct notify_zone *nz = t->nz;
+    target_stop(t);
+    t->newer = false;
+    t->serial = nz->serial;
+    t->id = (uint16_t)arc4random();
+    t->state = TARGET_SENT;
+    t->tries = 0;
+    t->error[0] = 0;
+    t->next_same = *bucket_of(nz->n, t->id);
+    *bucket_of(nz->n, t->id) = t;
+    atomic_fetch_add(&nz->zone->counters.notify_out, 1);
+    if (wait > 0)
+        target_wait(t, wait);
+    else
+        target_send(t);
+}
+
+/* There is a newer version than the one that t is about. */
+static void target_renew(struct target *t, double wait)
+{
+    double left = t->sent + HOLD_MS / 1e3 - now_s();
+    if (t->state != TARGET_SENT || t->tries != 1 || left <= 0) {
+        target_begin(t, wait);
+        return;
+    }
+    t->newer = true;
+    target_wait(t, left > wait ? left : wait);
 }
 
 static void on_timer(struct ev_loop *ev, ev_timer *w, int events)
@@ -254,6 +312,10 @@ static void on_timer(struct ev_loop *ev, ev_timer *w, int events)
     (void)ev;
     (void)events;
     struct target *t = w->data;
+    if (t->newer) {
+        target_begin(t, 0);
+        return;
+    }
     if (t->tries && !t->error[0])
         (void)snprintf(t->error, sizeof t->error, "no answer");
     if ((int64_t)t->tries > t->nz->retries)
@@ -342,14 +404,11 @@ static void targets_free(struct target **target, size_t n)
     mem_free(target);
 }
 
-/* As the configuration has them now. How often one failed is kept; what is outstanding is not: a newer
- * version replaces it. */
+/* As the configuration has them now. What is known of one is kept; what is outstanding is not: a newer version replaces it. */
 static void targets_set(struct notify_zone *nz, const struct zone_conf *conf)
 {
     struct target *old = nz->target;
     size_t nold = nz->ntargets;
-    nz->retries = conf->notify_retries;
-    nz->timeout_s = conf->notify_timeout_s;
     nz->ntargets = conf->nnotify;
     nz->target = mem_array(conf->nnotify + 1, sizeof nz->target[0]);
     for (size_t i = 0; i < conf->nnotify; i++) {
@@ -364,8 +423,12 @@ static void targets_set(struct notify_zone *nz, const struct zone_conf *conf)
         t->timer.data = t;
         for (size_t j = 0; j < nold; j++)
             if (address_same_host(&old[j].address, &r->address) &&
-                strcmp(old[j].name, r->name) == 0)
+                strcmp(old[j].name, r->name) == 0) {
                 t->failures = old[j].failures;
+                t->sent_at = old[j].sent_at;
+                t->answered_at = old[j].answered_at;
+                t->answered_serial = old[j].answered_serial;
+            }
     }
     targets_free(&old, nold);
 }
@@ -402,22 +465,23 @@ static struct notify_zone *zone_find(struct notify *n, struct zone *zone)
 }
 
 /* How long this zone waits before its first try. */
-static double spread(struct notify *n)
+static double spread(struct notify *n, struct notify_zone *nz)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    double now = (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+    double now = now_s();
     if (now - n->second >= 1) {
         n->second = now;
         n->in_second = 0;
     }
+    if (nz->counted == n->second)
+        return 0; /* one that changes all the time is not many */
+    nz->counted = n->second;
     if (++n->in_second <= MASS)
         return 0;
     unsigned most = (n->in_second - MASS) * 10;
     return arc4random_uniform(most < SPREAD_MAX_MS ? most : SPREAD_MAX_MS) / 1e3;
 }
 
-static bool soa_take(struct notify_zone *nz, uint32_t *serial)
+static bool soa_take(struct notify_zone *nz)
 {
     struct version *v = zone_version(nz->zone);
     const struct node *apex = v ? snapshot_apex(v->served) : NULL;
@@ -429,36 +493,10 @@ static bool soa_take(struct notify_zone *nz, uint32_t *serial)
         memcpy(nz->soa, rdata.data, rdata.len);
         nz->soa_len = rdata.len;
         nz->soa_ttl = set.ttl;
-        *serial = v->soa.serial;
+        nz->serial = v->soa.serial;
     }
     version_unref(v);
     return there;
-}
-
-void notify_zone(struct notify *n, struct zone *zone)
-{
-    const struct zone_conf *conf = zone_conf_of(zone);
-    uint32_t serial;
-    if (!conf->nnotify && !zone->net_notify)
-        return;
-    struct notify_zone *nz = zone_find(n, zone);
-    targets_set(nz, conf);
-    if (!nz->ntargets || !soa_take(nz, &serial))
-        return;
-    double wait = spread(n);
-    for (size_t i = 0; i < nz->ntargets; i++) {
-        struct target *t = &nz->target[i];
-        t->serial = serial;
-        t->id = (uint16_t)arc4random();
-        t->state = TARGET_SENT;
-        t->next_same = *bucket_of(n, t->id);
-        *bucket_of(n, t->id) = t;
-        atomic_fetch_add(&zone->counters.notify_out, 1);
-        if (wait > 0)
-            target_wait(t, wait);
-        else
-            target_send(t);
-    }
 }
 
 static bool targets_same(const struct notify_zone *nz, const struct zone_conf *conf)
@@ -477,6 +515,23 @@ static bool targets_same(const struct notify_zone *nz, const struct zone_conf *c
     return true;
 }
 
+void notify_zone(struct notify *n, struct zone *zone)
+{
+    const struct zone_conf *conf = zone_conf_of(zone);
+    if (!conf->nnotify && !zone->net_notify)
+        return;
+    struct notify_zone *nz = zone_find(n, zone);
+    nz->retries = conf->notify_retries;
+    nz->timeout_s = conf->notify_timeout_s;
+    if (!targets_same(nz, conf))
+        targets_set(nz, conf);
+    if (!nz->ntargets || !soa_take(nz))
+        return;
+    double wait = spread(n, nz);
+    for (size_t i = 0; i < nz->ntargets; i++)
+        target_renew(&nz->target[i], wait);
+}
+
 void notify_change(struct notify *n, struct zone *zone)
 {
     const struct zone_conf *conf = zone_conf_of(zone);
@@ -492,10 +547,23 @@ void notify_drop(struct notify *n, struct zone *zone)
         zone_forget(zone->net_notify);
 }
 
+static void fetch_json(const struct fetch *f, struct json *json)
+{
+    json_object(json, "last_transfer");
+    json_string(json, "kind", fetch_kind_word[f->kind]);
+    if (f->kind != FETCH_AXFR)
+        json_uint(json, "from", f->from);
+    json_uint(json, "serial", f->to);
+    json_uint(json, "octets", f->octets);
+    json_int(json, "at", f->at);
+    json_end(json);
+}
+
 void notify_json(struct notify *n, struct zone *zone, struct json *json)
 {
     const struct notify_zone *nz = n ? zone->net_notify : NULL;
     char who[ADDRESS_TEXT_MAX];
+    struct fetch fetch;
     json_array(json, "secondaries");
     for (size_t i = 0; nz && i < nz->ntargets; i++) {
         const struct target *t = &nz->target[i];
@@ -510,11 +578,39 @@ void notify_json(struct notify *n, struct zone *zone, struct json *json)
             json_uint(json, "tries", t->tries);
             json_int(json, "at", t->at);
         }
+        if (t->sent_at)
+            json_int(json, "sent_at", t->sent_at);
+        if (t->answered_at) {
+            json_int(json, "answered_at", t->answered_at);
+            json_uint(json, "answered_serial", t->answered_serial);
+        }
         if (t->error[0])
             json_string(json, "error", t->error);
+        if (fetches_find(&zone->fetches, &t->address, &fetch))
+            fetch_json(&fetch, json);
         json_end(json);
     }
     json_end(json);
+}
+
+size_t notify_list(struct notify *n, struct zone *zone, struct notify_row *row, size_t most)
+{
+    const struct notify_zone *nz = n ? zone->net_notify : NULL;
+    size_t i = 0;
+    for (; nz && i < nz->ntargets && i < most; i++) {
+        const struct target *t = &nz->target[i];
+        row[i] = (struct notify_row){
+            .name = t->name,
+            .address = &t->address,
+            .state = state_word[t->state],
+            .serial = t->serial,
+            .sent_at = t->sent_at,
+            .answered_at = t->answered_at,
+            .answered_serial = t->answered_serial,
+            .error = t->error,
+        };
+    }
+    return i;
 }
 
 struct notify *notify_new(struct server *server)

@@ -159,10 +159,10 @@ static void event_arrive(struct task *task)
     struct server *s = e->server;
     struct zone *z = e->event.zone;
     bool held = zone_table_get(s->zones, z->name) == z; /* not dropped since */
+    if (held && s->notify && e->event.outcome == ZONE_ACCEPTED)
+        notify_zone(s->notify, z); /* first: secondaries wait for it */
     if (held && s->xfrin)
         xfrin_outcome(s->xfrin, &e->event);
-    if (held && s->notify && e->event.outcome == ZONE_ACCEPTED)
-        notify_zone(s->notify, z);
     zone_unref(z);
     mem_free(&e);
 }

@@ -22,7 +22,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { AGO_MAX = 48 };
+enum { AGO_MAX = 48, SECONDARIES_SHOWN = 64 };
 
 struct out {
     FILE *file;
@@ -215,6 +215,10 @@ static void counters_json(struct json *j, const struct zone_counters *c)
         {"unchanged", &c->unchanged},
         {"transfers_ok", &c->transfers_ok},
         {"transfers_failed", &c->transfers_failed},
+        {"transfers_ixfr", &c->transfers_ixfr},
+        {"transfers_axfr", &c->transfers_axfr},
+        {"ixfr_refused", &c->ixfr_refused},
+        {"ixfr_dropped", &c->ixfr_dropped},
         {"checks_ok", &c->checks_ok},
         {"checks_failed", &c->checks_failed},
         {"tsig_failed", &c->tsig_failed},
@@ -427,6 +431,30 @@ static void good_until_text(FILE *f, const struct version *v)
             v->serve_until ? "; from then on SERVFAIL is answered" : "");
 }
 
+static void secondaries_text(FILE *f, struct server *s, struct zone *z)
+{
+    struct notify_row row[SECONDARIES_SHOWN];
+    char who[ADDRESS_TEXT_MAX], a[AGO_MAX];
+    struct fetch fetch;
+    size_t n = notify_list(s->notify, z, row, SECONDARIES_SHOWN);
+    for (size_t i = 0; i < n; i++) {
+        const struct notify_row *r = &row[i];
+        fprintf(f, "secondary: %s %s", r->name, address_print(r->address, who));
+        if (r->sent_at)
+            fprintf(f, "; told serial %u %s ago", r->serial, ago(r->sent_at, a));
+        if (r->answered_at)
+            fprintf(f, "; answered for %u %s ago", r->answered_serial, ago(r->answered_at, a));
+        if (strcmp(r->state, "failed") == 0)
+            fprintf(f, "; given up");
+        if (r->error[0])
+            fprintf(f, " (%s)", r->error);
+        if (fetches_find(&z->fetches, r->address, &fetch))
+            fprintf(f, "; took serial %u by %s %s ago", fetch.to, fetch_kind_word[fetch.kind],
+                    ago(fetch.at, a));
+        fputc('\n', f);
+    }
+}
+
 char *status_zone(struct server *s, struct zone *z, bool findings, bool json)
 {
     if (json) {
@@ -439,7 +467,7 @@ char *status_zone(struct server *s, struct zone *z, bool findings, bool json)
     char a[AGO_MAX];
     out_open(&o);
     struct version *v = zone_version(z);
-    char *doing = xfrin_doing(s->xfrin, z);
+    char *doing = xfrin_doing(s->xfrin, z), *brought = xfrin_brought(s->xfrin, z);
     pthread_mutex_lock(&z->lock);
     fprintf(o.file, "zone: %s\nstate: %s\n", z->text, zone_state(z, v));
     if (v)
@@ -454,12 +482,16 @@ char *status_zone(struct server *s, struct zone *z, bool findings, bool json)
     if (v)
         good_until_text(o.file, v);
     pthread_mutex_unlock(&z->lock);
+    if (brought)
+        fprintf(o.file, "last transfer: %s\n", brought);
     fprintf(o.file, "doing: %s\n", doing);
+    secondaries_text(o.file, s, z);
     if (v && findings && v->findings->total) {
         fprintf(o.file, "notes on the version that is served:\n");
         findings_text(o.file, v->findings);
     }
     mem_free(&doing);
+    mem_free(&brought);
     version_unref(v);
     return out_close(&o);
 }

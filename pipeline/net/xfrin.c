@@ -30,11 +30,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool address_equal(const struct address *a, const struct address *b)
-{
-    return a->len == b->len && memcmp(&a->sa, &b->sa, a->len) == 0;
-}
-
 static struct xfrin_zone *zone_of(struct zone *zone)
 {
     return zone->net;
@@ -160,6 +155,24 @@ struct xfrin_primary *round_primary(struct xfrin_zone *xz)
     return &xz->primary[i];
 }
 
+/* Did the last NOTIFY name a serial that is newer than what we hold? */
+static bool hint_is_newer(struct xfrin_zone *xz)
+{
+    uint32_t ours;
+    return xz->has_hint && (!xfrin_our_serial(xz, &ours) || serial_newer(xz->hint, ours));
+}
+
+/* The NOTIFY tells a newer serial: the answer to IXFR tells the true one, so there is no need to ask for it before. One that lied
+ * the last time is asked as any other. */
+static bool hint_will_do(struct xfrin_zone *xz)
+{
+    const struct xfrin_primary *p = round_primary(xz);
+    if (!xz->round.notified || xz->round.force || xz->hint_lied || !hint_is_newer(xz))
+        return false;
+    bool known_bad = p->refused && p->refused_serial == xz->hint && !xz->round.retry_refused;
+    return !known_bad && !p->no_ixfr && axfr_may_be_ixfr(xz);
+}
+
 static void round_begin(struct xfrin_zone *xz)
 {
     ASSERT(xz->state == XFRIN_IDLE);
@@ -178,17 +191,14 @@ static void round_begin(struct xfrin_zone *xz)
     xz->again_first = -1;
     if (xz->round.force)
         refusals_forget(xz);
-    if (xz->conf->file)
+    if (xz->conf->file) {
         file_start(xz);
-    else if (xz->nprimaries)
+    } else if (xz->nprimaries && hint_will_do(xz)) {
+        xz->round.hinted = true;
+        schedule_transfer(xz);
+    } else if (xz->nprimaries) {
         schedule_check(xz);
-}
-
-/* Did the last NOTIFY name a serial that is newer than what we hold? */
-static bool hint_is_newer(struct xfrin_zone *xz)
-{
-    uint32_t ours;
-    return xz->has_hint && (!xfrin_our_serial(xz, &ours) || serial_newer(xz->hint, ours));
+    }
 }
 
 /* `again` is set: now, or when the gap after a NOTIFY in vain is over. */
@@ -223,9 +233,9 @@ static void round_over(struct xfrin_zone *xz)
 }
 
 /* We have the zone of a primary. Another may have a newer one that was refused, whose back-off goes on. */
-static void timers_current(struct xfrin_zone *xz)
+static void timers_current(struct xfrin_zone *xz, bool fresh, const struct xfrin_told *told)
 {
-    timers_checked(xz, true);
+    timers_checked(xz, true, fresh, told);
     if (refusals_left(xz))
         timers_refused(xz, xz->round.judged);
     else
@@ -233,7 +243,8 @@ static void timers_current(struct xfrin_zone *xz)
 }
 
 /* This primary tells our serial. */
-static void round_current(struct xfrin_zone *xz, struct xfrin_primary *p)
+static void round_current(struct xfrin_zone *xz, struct xfrin_primary *p,
+                          const struct xfrin_told *told)
 {
     char who[ADDRESS_TEXT_MAX];
     report_success(xz, p);
@@ -241,7 +252,7 @@ static void round_current(struct xfrin_zone *xz, struct xfrin_primary *p)
     zone_withdrawn(xz->zone, address_print(&p->address, who), p->serial);
     xz->failures = 0;
     report_clear(xz);
-    timers_current(xz);
+    timers_current(xz, false, told);
     round_over(xz);
 }
 
@@ -264,30 +275,31 @@ static void round_exhausted(struct xfrin_zone *xz)
 static void round_step(struct xfrin_zone *xz)
 {
     xz->state = XFRIN_IDLE;
+    xz->round.full = xz->round.hinted = false;
     if (++xz->round.step < xz->nprimaries)
         schedule_check(xz);
     else
         round_exhausted(xz);
 }
 
-static void primary_is_behind(struct xfrin_zone *xz, uint32_t serial, uint32_t ours)
+static void primary_is_behind(struct xfrin_zone *xz, const struct xfrin_told *told, uint32_t ours)
 {
     struct why why;
     (void)why_set(
         &why, 0,
         "it has serial %u and we hold %u: its zone is behind or went backwards; it is not "
         "followed unless you say `weir retransfer`",
-        serial, ours);
+        told->serial, ours);
     report_failure(xz, round_primary(xz), "serial of the primary is older than ours", &why);
     xz->round.good = true;
-    timers_checked(xz, false);
+    timers_checked(xz, false, false, told);
     round_step(xz);
 }
 
-void round_answered(struct xfrin_zone *xz, uint32_t serial)
+void round_answered(struct xfrin_zone *xz, const struct xfrin_told *told)
 {
     struct xfrin_primary *p = round_primary(xz);
-    uint32_t ours = 0;
+    uint32_t ours = 0, serial = told->serial;
     bool have = xfrin_our_serial(xz, &ours);
     schedule_leave(xz);
     atomic_fetch_add(&xz->zone->counters.checks_ok, 1);
@@ -295,16 +307,32 @@ void round_answered(struct xfrin_zone *xz, uint32_t serial)
     p->serial = serial;
     bool wanted = xz->round.force || !have || serial_newer(serial, ours);
     if (!wanted && serial != ours) {
-        primary_is_behind(xz, serial, ours);
+        primary_is_behind(xz, told, ours);
     } else if (!wanted) {
-        round_current(xz, p);
+        round_current(xz, p, told);
     } else if (p->refused && p->refused_serial == serial && !xz->round.retry_refused) {
         xz->round.refused = true;
-        timers_checked(xz, false);
+        timers_checked(xz, false, false, told);
         round_step(xz);
     } else {
         schedule_transfer(xz);
     }
+    schedule_run(xz->x);
+}
+
+void round_check(struct xfrin_zone *xz)
+{
+    schedule_leave(xz);
+    xz->round.hinted = false;
+    schedule_check(xz);
+    schedule_run(xz->x);
+}
+
+void round_known_bad(struct xfrin_zone *xz)
+{
+    schedule_leave(xz);
+    xz->round.refused = true;
+    round_step(xz);
     schedule_run(xz->x);
 }
 
@@ -321,7 +349,7 @@ void round_failed(struct xfrin_zone *xz, const char *sentence, const struct why 
 
 void round_received(struct xfrin_zone *xz, const struct snapshot *input,
                     const struct snapshot *since, const struct changeset *changes,
-                    const char *origin)
+                    const char *origin, const struct xfrin_told *told)
 {
     struct soa soa = {0};
     snapshot_soa(input, &soa);
@@ -330,8 +358,9 @@ void round_received(struct xfrin_zone *xz, const struct snapshot *input,
         atomic_fetch_add(&xz->zone->counters.transfers_ok, 1);
         report_success(xz, round_primary(xz));
         report_clear(xz);
-        timers_checked(xz, false);
+        timers_checked(xz, false, false, told);
     }
+    xz->told = told ? *told : (struct xfrin_told){0};
     xz->round.brought = true;
     xz->state = XFRIN_CHAIN;
     xz->submitted = soa.serial;
@@ -375,7 +404,7 @@ static void chain_took(struct xfrin_zone *xz)
         if (!xz->round.orphan)
             round_primary(xz)->refused = false;
         refusals_settle(xz, xz->submitted);
-        timers_current(xz);
+        timers_current(xz, true, &xz->told);
     }
     round_over(xz);
 }
@@ -614,10 +643,13 @@ struct xfrin *xfrin_new(struct server *server)
         .checks_max = XFRIN_CHECKS,
         .checks_stale_max = XFRIN_CHECKS / 4 * 3,
         .notify_gap_ms = 1000,
+        .keep_ms = 10000,
+        .keep_max = XFRIN_KEPT,
     };
     msg_writer_init(&x->writer);
     link_init(&x->zones);
     link_init(&x->peers);
+    link_init(&x->conns);
     for (int i = 0; i < PRIORITIES; i++)
         link_init(&x->check_waiting[i]);
     pthread_mutex_init(&x->lock, NULL);
@@ -633,6 +665,7 @@ void xfrin_free(struct xfrin **xp)
     x->scheduling = true; /* nothing new */
     while (!link_alone(&x->zones))
         zone_forget((struct xfrin_zone *)(void *)x->zones.next);
+    conn_close_all(x);
     file_wait_all(x);
     pthread_mutex_destroy(&x->lock);
     pthread_cond_destroy(&x->quiet);

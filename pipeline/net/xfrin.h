@@ -1,10 +1,11 @@
 /* xfrin: how zones come in.
  *
- * WHAT   Per zone: when to ask, whom to ask, and the asking. SOA query first (UDP, then TCP), then AXFR over TCP when the primary
- *        has something newer; the ordered list of primaries with failover; SOA refresh, retry and expire with
+ * WHAT   Per zone: when to ask, whom to ask, and the asking. SOA query first (UDP, then TCP), then IXFR over TCP when the primary
+ *        has something newer, and AXFR when there is nothing that a difference could change, or it did not fit. A NOTIFY that
+ *        names a newer serial is answered by IXFR at once; the ordered list of primaries with failover; SOA refresh, retry and expire with
  *        back-off and jitter; NOTIFYs; files. A finished transfer is submitted to the zone's chain.
  *
- *          idle ─timer/NOTIFY/retransfer─▶ soa ─newer─▶ axfr ─complete─▶ chain (worker) ─▶ idle
+ *          idle ─timer/NOTIFY/retransfer─▶ soa ─newer─▶ ixfr, axfr ─complete─▶ chain (worker) ─▶ idle
  *            ▲                              │ same: idle    │ error: next primary; after the last: retry timer
  *            └──────────────────────────────┴───────────────┘
  *
@@ -13,7 +14,7 @@
  * WHO    The control loop. xfrin_notify: any thread.
  * FAILS  Nothing is returned: errors are logged (zone, primary, message number, record, rule), counted, and kept for
  *        status in zone->last_error.
- * SPEC   RFC 1034 4.3.5, RFC 1996 3.11, 4.4, RFC 5936, RFC 1982; lessons.md 32-45, 49.
+ * SPEC   RFC 1034 4.3.5, RFC 1995, RFC 1996 3.11, 4.4, RFC 5936, RFC 7314, RFC 1982; lessons.md 32-45, 49.
  */
 #ifndef WEIR_NET_XFRIN_H
 #define WEIR_NET_XFRIN_H
@@ -22,7 +23,7 @@
 
 struct json;
 
-enum { XFRIN_CHECKS = 256 };                         /* serial checks at one time */
+enum { XFRIN_CHECKS = 256, XFRIN_KEPT = 64 };        /* serial checks at one time; connections kept for the next query */
 struct xfrin *xfrin_new(struct server *server);
 void xfrin_free(struct xfrin **x);                   /* cuts what is going on */
 void xfrin_add(struct xfrin *x, struct zone *zone);
@@ -34,6 +35,7 @@ void xfrin_notify(struct xfrin *x, struct zone *zone, const struct address *from
 void xfrin_outcome(struct xfrin *x, const struct zone_event *event);
 /* What the zone is doing now, for status: "idle", "asking 127.0.0.1@53 for its serial", "transferring from …, 1200 records". Caller frees. */
 char *xfrin_doing(struct xfrin *x, struct zone *zone);
+char *xfrin_brought(struct xfrin *x, struct zone *zone);  /* the last transfer: "IXFR from …"; NULL: none since start. Caller frees. */
 void xfrin_json(struct xfrin *x, struct zone *zone, struct json *json);   /* fields into the open object */
 
 #endif

@@ -118,7 +118,7 @@ static void job_take(struct file_job *j, struct xfrin_zone *xz)
     pthread_mutex_unlock(&xz->zone->lock);
     report_success(xz, &xz->file);
     report_clear(xz);
-    round_received(xz, j->snapshot, j->held, j->changes, j->conf->file);
+    round_received(xz, j->snapshot, j->held, j->changes, j->conf->file, NULL);
 }
 
 static void job_home(struct task *task)

@@ -9,7 +9,8 @@
  *          xfrin_soa.c       asking a primary for its serial: UDP, then TCP
  *          xfrin_stream.c    one query over TCP and the messages that come back
  *          xfrin_tsig.c      signing queries, and the signatures of what comes back
- *          xfrin_axfr.c      a transfer over such a stream
+ *          xfrin_conn.c      connections kept for the next query
+ *          xfrin_axfr.c      a transfer over such a stream, by IXFR where that may do, else by AXFR
  *          xfrin_file.c      zones from files, read on a worker
  *          xfrin_timers.c    refresh, retry, expire, wake-ups
  *          xfrin_report.c    the log, last_error, status
@@ -22,9 +23,16 @@
 #include "pipeline/net/xfrin.h"
 #include "pipeline/zone/changeset.h"
 #include "pipeline/zone/message.h"
+#include "pipeline/zone/transfer.h"
 #include "pipeline/zone/tsig.h"
 
 #include <ev.h>
+#include <string.h>
+
+static inline bool address_equal(const struct address *a, const struct address *b)
+{
+    return a->len == b->len && memcmp(&a->sa, &b->sa, a->len) == 0;
+}
 
 struct xfrin_link {                      /* a member of a ring; alone: linked to itself */
     struct xfrin_link *prev, *next;
@@ -71,6 +79,8 @@ struct xfrin_tuning {                    /* not for operators; tests shrink them
     unsigned checks_max;                 /* at once: sockets */
     unsigned checks_stale_max;           /* of those, without a NOTIFY: the rest is kept free for NOTIFYed zones */
     unsigned notify_gap_ms;              /* after a NOTIFY that led to nothing new */
+    unsigned keep_ms;                    /* a connection without a query */
+    unsigned keep_max;                   /* of those, in all */
 };
 
 struct xfrin {
@@ -80,6 +90,8 @@ struct xfrin {
     struct xfrin_link zones, peers;
     struct xfrin_link check_waiting[PRIORITIES];
     unsigned checks, transfers;          /* going on */
+    struct xfrin_link conns;             /* kept connections */
+    unsigned kept;
     bool scheduling;                     /* schedule_run is on the stack */
     struct msg_reader reader;            /* of checks; big, and used within one call only */
     struct msg_writer writer;            /* of all queries, likewise */
@@ -94,6 +106,8 @@ struct xfrin_primary {
     struct tsig_key *key;                /* a reference, or NULL */
     struct xfrin_peer *peer;
     bool no_edns;                        /* answered FORMERR to EDNS */
+    bool axfr_next;                      /* an IXFR from here broke off: the next transfer is in full */
+    bool no_ixfr;                        /* refused the last one (and the log has it) */
     bool said_not_authoritative;
     bool has_serial;
     uint32_t serial;                     /* that it had last */
@@ -111,12 +125,30 @@ struct xfrin_round {
     int first;                           /* index of the primary to ask first, or -1 */
     unsigned step;                       /* primaries done with */
     bool notified, force;
+    bool full;                           /* the primary that it is at failed to answer IXFR */
+    bool hinted;                         /* a NOTIFY named a newer serial: the IXFR goes out without a check before it */
     bool retry_refused;                  /* the back-off of refused content is over: fetch it again */
     bool good;                           /* a primary answered, and had nothing for us */
     bool refused;                        /* a primary has content that our chain does not take */
     bool judged;                         /* … and it was fetched and judged in this round */
     bool brought;                        /* something came in */
     bool orphan;                         /* the configuration changed under it: its outcome says nothing about a primary */
+};
+
+/* What a primary said of its zone. */
+struct xfrin_told {
+    uint32_t serial;
+    bool has_expire;
+    uint32_t expire_s;                   /* its copy expires in (RFC 7314) */
+};
+/* The last transfer that came in, for status. */
+struct xfrin_last {
+    time_t at;                           /* 0: none since start */
+    char from[ADDRESS_TEXT_MAX];
+    bool asked_ixfr;
+    uint32_t from_serial;                /* of an incremental one */
+    double seconds;
+    struct transfer_stats stats;
 };
 
 struct xfrin_check;
@@ -139,6 +171,8 @@ struct xfrin_zone {
     uint64_t generation;                 /* of its sources: the result of a file job of an older one is dropped */
     bool reading;                        /* a file job is out, perhaps one whose result is dropped */
     uint32_t submitted;                  /* in XFRIN_CHAIN: the serial */
+    struct xfrin_told told;              /* … and what came with it */
+    struct xfrin_last last;
 
     bool again, again_force;             /* one more round is wanted after this one (or after the gap) */
     int again_first;
@@ -152,6 +186,7 @@ struct xfrin_zone {
     uint32_t refused_serial;
     ev_tstamp refused_until;
     unsigned wakes_in_vain;
+    double expires_max;                  /* xfrin_now at which the primaries' own copies expire, by EXPIRE; 0: they do not say */
     double checked;                      /* xfrin_now at the last check that went well (zone->checked_at is for people); 0: never */
     ev_timer due, expire;
     ev_periodic wake;
@@ -161,11 +196,13 @@ struct xfrin_zone {
 struct xfrin_primary *round_primary(struct xfrin_zone *xz);      /* that it is at now */
 const struct zone_conf *xfrin_conf(const struct xfrin_zone *xz);
 void round_due(struct xfrin_zone *xz);                           /* the due timer has fired */
-void round_answered(struct xfrin_zone *xz, uint32_t serial);     /* the primary has told its serial */
+void round_answered(struct xfrin_zone *xz, const struct xfrin_told *told);  /* the primary has told its serial */
+void round_check(struct xfrin_zone *xz);                         /* a hint was not borne out: ask the same primary for its serial */
+void round_known_bad(struct xfrin_zone *xz);                     /* the transfer is of what our chain refused, too early */
 void round_failed(struct xfrin_zone *xz, const char *sentence, const struct why *why); /* check or transfer: on to the next primary */
-/* An input is complete. References stay with the caller. `since` may be NULL. */
+/* An input is complete. References stay with the caller. `since` and `told` may be NULL. */
 void round_received(struct xfrin_zone *xz, const struct snapshot *input, const struct snapshot *since,
-                    const struct changeset *changes, const char *origin);
+                    const struct changeset *changes, const char *origin, const struct xfrin_told *told);
 void round_file_failed(struct xfrin_zone *xz, const struct why *why);
 void round_file_dropped(struct xfrin_zone *xz);                  /* a job ended whose result nobody wants */
 bool xfrin_our_serial(struct xfrin_zone *xz, uint32_t *serial);  /* of the version's input; false: no version */
@@ -180,9 +217,10 @@ void schedule_leave(struct xfrin_zone *xz);                      /* out of its q
 void schedule_run(struct xfrin *x);                              /* starts what may start */
 
 /* ---- xfrin_soa.c */
-/* A query for the zone at its present primary, with EDNS unless that does not know it. Returns its length. */
+/* A query for the zone at its present primary, with EDNS and EXPIRE unless that does not know it. from: of an IXFR, the version
+ * whose SOA goes with it (RFC 1995 3); else NULL. Returns its length. */
 enum { XFRIN_QUERY_MAX = 1536 };
-size_t xfrin_query(struct xfrin_zone *xz, uint16_t type, uint16_t id, uint8_t query[XFRIN_QUERY_MAX]);
+size_t xfrin_query(struct xfrin_zone *xz, uint16_t type, const struct snapshot *from, uint16_t id, uint8_t query[XFRIN_QUERY_MAX]);
 void check_start(struct xfrin_zone *xz);
 void check_stop(struct xfrin_zone *xz);
 
@@ -206,7 +244,11 @@ struct xfrin_stream_config {
 };
 /* Always ends by a call of end, never from within stream_open. */
 struct xfrin_stream *stream_open(const struct xfrin_stream_config *config);
+bool stream_heard(const struct xfrin_stream *stream);   /* has an octet come? */
 void stream_close(struct xfrin_stream **stream);
+/* The same, but the connection is kept for another query if the stream ended with a whole message and nothing behind it. For
+ * who knows that the primary has nothing more to say. */
+void stream_release(struct xfrin_stream **stream);
 /* A socket from `source` (any port) to `to`, non-blocking, connected (or, for SOCK_STREAM, connecting). */
 int xfrin_connect(int type, const struct address *to, const struct address *source, int *fd, struct why *why) MUST_CHECK;
 
@@ -218,7 +260,13 @@ size_t xfrin_sign(struct xfrin_zone *xz, uint8_t query[XFRIN_QUERY_MAX], size_t 
 int xfrin_verify(struct xfrin_zone *xz, struct tsig_chain *chain, const uint8_t *msg, size_t len, struct why *why) MUST_CHECK;
 int xfrin_verify_end(struct xfrin_zone *xz, const struct tsig_chain *chain, struct why *why) MUST_CHECK;
 
+/* ---- xfrin_conn.c */
+int conn_take(struct xfrin *x, const struct address *to, const struct address *source);   /* -1: none is kept */
+void conn_keep(struct xfrin *x, const struct address *to, const struct address *source, int fd);
+void conn_close_all(struct xfrin *x);
+
 /* ---- xfrin_axfr.c */
+bool axfr_may_be_ixfr(struct xfrin_zone *xz);                    /* would a transfer from the present primary ask for differences? */
 void axfr_start(struct xfrin_zone *xz);
 void axfr_stop(struct xfrin_zone *xz);
 char *axfr_doing(struct xfrin_zone *xz);
@@ -230,7 +278,8 @@ void file_wait_all(struct xfrin *x);                             /* until no job
 /* ---- xfrin_timers.c */
 void timers_init(struct xfrin_zone *xz);
 void timers_stop(struct xfrin_zone *xz);
-void timers_checked(struct xfrin_zone *xz, bool current);        /* a primary was reached; current: we have what it has */
+/* A primary was reached. current: we have what it has. fresh: since a moment ago, so that EXPIRE begins anew (RFC 7314 4). */
+void timers_checked(struct xfrin_zone *xz, bool current, bool fresh, const struct xfrin_told *told);
 void timers_refresh(struct xfrin_zone *xz);                      /* next round after SOA refresh */
 void timers_retry(struct xfrin_zone *xz);                        /* … after SOA retry, backed off by xz->failures */
 void timers_refused(struct xfrin_zone *xz, bool judged);         /* … judged: again, so refused_until moves on by xz->refusals */

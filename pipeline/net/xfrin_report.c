@@ -130,6 +130,45 @@ static void primary_json(const struct xfrin_primary *p, struct json *json)
     json_end(json);
 }
 
+char *xfrin_brought(struct xfrin *x, struct zone *zone)
+{
+    const struct xfrin_zone *xz = x ? zone->net : NULL;
+    if (!xz || !xz->last.at)
+        return NULL;
+    const struct xfrin_last *last = &xz->last;
+    const struct transfer_stats *s = &last->stats;
+    if (s->form == TRANSFER_INCREMENTAL)
+        return mem_printf("IXFR from %s: serial %u to %u in %zu differences, %zu records deleted, "
+                          "%zu added, %zu octets, %.3f s",
+                          last->from, last->from_serial, s->serial, s->sequences, s->deleted,
+                          s->added, s->bytes, last->seconds);
+    return mem_printf("AXFR from %s%s: serial %u, %zu records, %zu octets, %.3f s", last->from,
+                      last->asked_ixfr ? " in answer to IXFR" : "", s->serial, s->records, s->bytes,
+                      last->seconds);
+}
+
+static void last_json(const struct xfrin_last *last, struct json *json)
+{
+    const struct transfer_stats *s = &last->stats;
+    json_object(json, "last_transfer");
+    json_int(json, "at", last->at);
+    json_string(json, "from", last->from);
+    json_string(json, "asked", last->asked_ixfr ? "IXFR" : "AXFR");
+    json_string(json, "got", transfer_form_text(s->form));
+    json_uint(json, "serial", s->serial);
+    if (s->form == TRANSFER_INCREMENTAL) {
+        json_uint(json, "from_serial", last->from_serial);
+        json_uint(json, "differences", s->sequences);
+        json_uint(json, "deleted", s->deleted);
+        json_uint(json, "added", s->added);
+    }
+    json_uint(json, "messages", s->messages);
+    json_uint(json, "records", s->records);
+    json_uint(json, "octets", s->bytes);
+    json_real(json, "seconds", last->seconds);
+    json_end(json);
+}
+
 void xfrin_json(struct xfrin *x, struct zone *zone, struct json *json)
 {
     struct xfrin_zone *xz = zone->net;
@@ -141,6 +180,8 @@ void xfrin_json(struct xfrin *x, struct zone *zone, struct json *json)
     if (xz->conf->file)
         json_string(json, "file", xz->conf->file);
     json_uint(json, "failed_rounds", xz->failures);
+    if (xz->last.at)
+        last_json(&xz->last, json);
     json_array(json, "primaries");
     for (size_t i = 0; i < xz->nprimaries; i++)
         primary_json(&xz->primary[i], json);

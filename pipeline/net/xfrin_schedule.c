@@ -4,7 +4,8 @@
  *              bounded; a part of it is kept free of zones that were not NOTIFYed, so that ten
  *              thousand zones whose primary is dead do not delay the one that has news.
  *   transfers: two queues a peer, bounded in all and a peer. Peers take turns, so one with many zones
- *              (or slow ones) does not starve the rest; all NOTIFYed zones go first.
+ *              (or slow ones) does not starve the rest; all NOTIFYed zones go first. Of eight slots or more one in four is kept
+ *              free for them, in all and at each peer, since a large zone may hold its slot for minutes.
  *
  * schedule_run starts what may start. Starting can fail on the spot and come back here with the next
  * primary: that finds `scheduling` set, only queues, and is taken up by the loop that is running. */
@@ -21,8 +22,7 @@ struct xfrin_peer *peer_ref(struct xfrin *x, const struct address *address)
     struct xfrin_peer *peer;
     for (struct xfrin_link *l = x->peers.next; l != &x->peers; l = l->next) {
         peer = OF(struct xfrin_peer, link, l);
-        if (peer->address.len == address->len &&
-            memcmp(&peer->address.sa, &address->sa, address->len) == 0) {
+        if (address_equal(&peer->address, address)) {
             peer->refs++;
             return peer;
         }
@@ -126,6 +126,11 @@ static struct xfrin_peer *peer_next(struct xfrin *x, int priority, unsigned most
     return NULL;
 }
 
+static unsigned without_reserve(int priority, unsigned most)
+{
+    return priority == PRIORITY_NOTIFIED || most < 8 ? most : most - most / 4;
+}
+
 static bool transfers_run(struct xfrin *x)
 {
     const struct server_conf *conf = &rcu_read(&x->server->config)->server;
@@ -134,7 +139,8 @@ static bool transfers_run(struct xfrin *x)
     bool any = false;
     struct xfrin_peer *peer;
     for (int i = 0; i < PRIORITIES; i++)
-        while (x->transfers < most && (peer = peer_next(x, i, most_peer))) {
+        while (x->transfers < without_reserve(i, most) &&
+               (peer = peer_next(x, i, without_reserve(i, most_peer)))) {
             struct xfrin_zone *xz = queue_take(&peer->waiting[i]);
             link_remove(&peer->link);
             link_append(&x->peers, &peer->link);

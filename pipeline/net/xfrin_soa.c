@@ -11,7 +11,8 @@
  * even what it says is wrong with ours; but instead of waiting for one that is better, TCP tells at once.
  *
  * FORMERR or NOTIMP to a query with EDNS means a server from before 1999 (RFC 6891 7): once more
- * without, and never again with, until weir is started anew. */
+ * without, and never again with, until weir is started anew. The EDNS that is sent asks for EXPIRE (RFC 7314): a
+ * primary that is a secondary itself tells how long its own copy is good for. */
 #include "pipeline/net/xfrin_p.h"
 
 #include "pipeline/base/alloc.h"
@@ -37,8 +38,8 @@ struct xfrin_check {
     uint8_t query[XFRIN_QUERY_MAX];
     size_t query_len;
     struct tsig_chain *tsig; /* or NULL: the primary has no key */
-    bool answered;           /* over TCP: */
-    uint32_t serial;
+    bool answered, plain;    /* over TCP: with a serial; with FORMERR, since it knows no EDNS */
+    struct xfrin_told told;
     struct xfrin_stream *stream;
 };
 
@@ -57,14 +58,18 @@ static struct server *server_of(const struct xfrin_check *c)
     return c->xz->x->server;
 }
 
-size_t xfrin_query(struct xfrin_zone *xz, uint16_t type, uint16_t id,
+size_t xfrin_query(struct xfrin_zone *xz, uint16_t type, const struct snapshot *from, uint16_t id,
                    uint8_t query[XFRIN_QUERY_MAX])
 {
+    static const uint8_t expire[] = {0, EDNS_EXPIRE, 0, 0};
     struct msg_writer *w = &xz->x->writer;
+    struct rrset soa;
     msg_begin(w, query, XFRIN_QUERY_MAX, id, 0);
     bool fits = msg_put_question(w, xz->zone->name, type, CLASS_IN);
+    if (from && node_rrset(snapshot_apex(from), RR_SOA, 0, &soa))
+        fits = fits && msg_put_rrset(w, SECTION_AUTHORITY, xz->zone->name, &soa);
     if (!round_primary(xz)->no_edns)
-        fits = fits && msg_put_opt(w, EDNS_SIZE, 0, false, NULL, 0);
+        fits = fits && msg_put_opt(w, EDNS_SIZE, 0, false, expire, sizeof expire);
     ASSERT(fits);
     return msg_end(w);
 }
@@ -72,7 +77,7 @@ size_t xfrin_query(struct xfrin_zone *xz, uint16_t type, uint16_t id,
 static void query_build(struct xfrin_check *c)
 {
     c->id = (uint16_t)arc4random();
-    size_t len = xfrin_query(c->xz, RR_SOA, c->id, c->query);
+    size_t len = xfrin_query(c->xz, RR_SOA, NULL, c->id, c->query);
     c->query_len = xfrin_sign(c->xz, c->query, len, &c->tsig);
 }
 
@@ -88,20 +93,25 @@ static bool question_is_ours(const struct xfrin_check *c)
            type == RR_SOA && class == CLASS_IN && name_equal(name, c->xz->zone->name);
 }
 
-static enum answer find_serial(struct xfrin_check *c, uint32_t *serial, struct why *why)
+static enum answer find_serial(struct xfrin_check *c, struct xfrin_told *told, struct why *why)
 {
     struct rr rr;
+    struct edns edns = {0};
     int more;
     bool found = false;
     while ((more = msg_next(&c->xz->x->reader, &rr, why)) > 0) {
+        if (rr.type == RR_OPT)
+            msg_edns(&edns, &rr);
         if (rr.section != SECTION_ANSWER || rr.type != RR_SOA || rr.class != CLASS_IN ||
             !name_equal(rr.owner, c->xz->zone->name))
             continue;
-        *serial = get_u32(rr.rdata + rr.len - 20);
+        told->serial = get_u32(rr.rdata + rr.len - 20);
         found = true;
     }
     if (more < 0)
         return ANSWER_BAD;
+    told->has_expire = edns.has_expire && !edns.bad;
+    told->expire_s = edns.expire_s;
     if (found)
         return ANSWER_SERIAL;
     (void)why_set(why, 0, "its answer has no SOA record: it does not serve the zone");
@@ -123,7 +133,7 @@ static void note_authority(struct xfrin_check *c)
 }
 
 static enum answer answer_read(struct xfrin_check *c, const uint8_t *msg, size_t len,
-                               uint32_t *serial, struct why *why)
+                               struct xfrin_told *told, struct why *why)
 {
     struct msg_reader *r = &c->xz->x->reader;
     if (msg_open(r, msg, len, why) || r->id != c->id || !(r->flags & MSG_QR) ||
@@ -148,7 +158,7 @@ static enum answer answer_read(struct xfrin_check *c, const uint8_t *msg, size_t
     }
     if (r->flags & MSG_TC)
         return ANSWER_CUT;
-    enum answer a = find_serial(c, serial, why);
+    enum answer a = find_serial(c, told, why);
     if (a == ANSWER_SERIAL)
         note_authority(c);
     return a;
@@ -172,12 +182,13 @@ void check_stop(struct xfrin_zone *xz)
     mem_free(&c);
 }
 
-static void check_done(struct xfrin_check *c, uint32_t serial)
+static void check_done(struct xfrin_check *c, const struct xfrin_told *said)
 {
     struct xfrin_zone *xz = c->xz;
+    struct xfrin_told told = *said;
     round_primary(xz)->answered_at = time(NULL);
     check_stop(xz);
-    round_answered(xz, serial);
+    round_answered(xz, &told);
 }
 
 static void check_failed(struct xfrin_check *c, struct why *why)
@@ -191,17 +202,20 @@ static void check_failed(struct xfrin_check *c, struct why *why)
 
 /* ---- TCP */
 
+static void tcp_start(struct xfrin_check *c);
+
 static int tcp_message(void *ctx, const uint8_t *msg, size_t len, struct why *why)
 {
     struct xfrin_check *c = ctx;
-    switch (answer_read(c, msg, len, &c->serial, why)) {
+    switch (answer_read(c, msg, len, &c->told, why)) {
     case ANSWER_SERIAL:
         c->answered = true;
         return 1;
     case ANSWER_CUT:
         return why_set(why, -E_FORMAT, "over TCP: its answer has TC set");
     case ANSWER_WITHOUT_EDNS:
-        return why_set(why, -E_REFUSED, "it does not understand EDNS");
+        c->plain = true;
+        return 1;
     case ANSWER_FOREIGN:
     case ANSWER_UNPROVED:
         return -E_MISMATCH;
@@ -215,9 +229,19 @@ static void tcp_end(void *ctx, int err, const struct why *why)
 {
     struct xfrin_check *c = ctx;
     struct why said = *why;
-    stream_close(&c->stream);
+    if (c->answered || c->plain)
+        stream_release(&c->stream);
+    else
+        stream_close(&c->stream);
     if (c->answered) {
-        check_done(c, c->serial);
+        check_done(c, &c->told);
+        return;
+    }
+    if (c->plain) {
+        c->plain = false;
+        round_primary(c->xz)->no_edns = true;
+        query_build(c);
+        tcp_start(c);
         return;
     }
     if (!err || err == -E_CLOSED)
@@ -290,11 +314,11 @@ static void udp_try(struct xfrin_check *c)
 static bool udp_take(struct xfrin_check *c, const uint8_t *msg, size_t len)
 {
     struct why why = {""};
-    uint32_t serial;
+    struct xfrin_told told;
     capture(c, true, msg, len);
-    switch (answer_read(c, msg, len, &serial, &why)) {
+    switch (answer_read(c, msg, len, &told, &why)) {
     case ANSWER_SERIAL:
-        check_done(c, serial);
+        check_done(c, &told);
         return true;
     case ANSWER_FOREIGN:
         c->ignored++;

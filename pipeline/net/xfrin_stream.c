@@ -1,6 +1,7 @@
 /* One query over TCP, and the messages that come back.
  *
- *   connecting ─▶ the query goes out ─▶ | len | message | len | mess… ─▶ end
+ *   connecting ─▶ the query goes out ─▶ | len | message | len | mess… ─▶ end ─▶ kept for another query, or closed
+ *   or a kept connection ─┘       └─ broken before the first octet: once more, over a fresh one
  *
  * Octets are read straight into one buffer, messages are handed on where they lie in it, and what is
  * left of a cut one is moved to the front. The buffer starts with room for one message and grows once a
@@ -38,6 +39,9 @@ struct xfrin_stream {
     struct xfrin_stream_config conf;
     int fd;
     bool connected;
+    bool reused; /* a kept connection, from which nothing has come yet */
+    bool heard;  /* an octet at least has come */
+    bool clean;  /* ended with a whole message, and nothing behind it */
     ev_io io;
     ev_timer connecting, whole, idle, window, stillborn;
     struct why why; /* of a stillborn one */
@@ -131,6 +135,65 @@ static void capture_octets(struct xfrin_stream *s, bool from_peer, const uint8_t
     capture_stream_data(s->capture, from_peer, data, len, &at);
 }
 
+/* ---- connecting */
+
+static void io_set(struct xfrin_stream *s, int events)
+{
+    ev_io_stop(s->conf.x->ev, &s->io);
+    ev_io_set(&s->io, s->fd, events);
+    ev_io_start(s->conf.x->ev, &s->io);
+}
+
+static void stream_connect(struct xfrin_stream *s)
+{
+    s->err = xfrin_connect(SOCK_STREAM, s->conf.to, s->conf.source, &s->fd, &s->why);
+    if (s->err) {
+        timer_start(s, &s->stillborn, 0, 0);
+        return;
+    }
+    io_set(s, EV_WRITE);
+    timer_start(s, &s->connecting, s->conf.x->tuning.connect_ms / 1e3, 0);
+}
+
+static void stream_connected(struct xfrin_stream *s, unsigned idle_ms)
+{
+    s->connected = true;
+    s->idle.repeat = idle_ms / 1e3;
+    ev_timer_again(s->conf.x->ev, &s->idle);
+    if (s->conf.min_rate) {
+        double window = s->conf.x->tuning.rate_window_ms / 1e3;
+        timer_start(s, &s->window, window, window);
+    }
+    capture_open_stream(s);
+}
+
+static void stream_disconnect(struct xfrin_stream *s)
+{
+    struct ev_loop *ev = s->conf.x->ev;
+    ev_io_stop(ev, &s->io);
+    ev_timer_stop(ev, &s->connecting);
+    ev_timer_stop(ev, &s->idle);
+    ev_timer_stop(ev, &s->window);
+    if (s->capture)
+        capture_stream_close(&s->capture, false);
+    if (s->fd >= 0)
+        close(s->fd);
+    s->fd = -1;
+    s->connected = false;
+}
+
+/* A kept connection that the primary had given up: the query goes out over a fresh one. */
+static bool stream_again(struct xfrin_stream *s)
+{
+    if (!s->reused)
+        return false;
+    stream_disconnect(s);
+    s->reused = false;
+    s->sent = s->len = 0;
+    stream_connect(s);
+    return true;
+}
+
 /* ---- reading */
 
 /* Hands on every whole message. 0: more is wanted; 1: done; < 0. */
@@ -145,6 +208,7 @@ static int messages_take(struct xfrin_stream *s, struct why *why)
         err = s->conf.message(s->conf.ctx, s->buf + at + PREFIX, len, why);
         at += PREFIX + len;
     }
+    s->clean = at == s->len;
     if (err == 0 && at) {
         s->len -= at;
         memmove(s->buf, s->buf + at, s->len);
@@ -160,7 +224,7 @@ static void buffer_grow(struct xfrin_stream *s)
     s->buf = mem_resize(s->buf, s->cap);
 }
 
-/* The number of octets, 0 when there are none now; < 0: the stream has ended and told so. */
+/* The number of octets, 0 when there are none now; < 0: the stream has ended and told so, or it begins again. */
 static ssize_t octets_read(struct xfrin_stream *s)
 {
     ASSERT(s->len < s->cap);
@@ -170,12 +234,16 @@ static ssize_t octets_read(struct xfrin_stream *s)
         capture_octets(s, true, s->buf + s->len, (size_t)n);
         s->len += (size_t)n;
         s->in_window += (uint64_t)n;
+        s->reused = false;
+        s->heard = true;
         if ((size_t)n == room)
             buffer_grow(s);
         return n;
     }
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
         return 0;
+    if (stream_again(s))
+        return -1;
     if (n < 0)
         stream_fail_errno(s, "connection broke", errno);
     else
@@ -209,18 +277,13 @@ static void on_readable(struct xfrin_stream *s)
         if ((size_t)n < asked && (size_t)n < READ_MAX)
             break; /* the kernel had no more */
     }
-    if (any)
+    if (any) {
+        s->idle.repeat = s->conf.x->tuning.idle_ms / 1e3;
         ev_timer_again(s->conf.x->ev, &s->idle);
+    }
 }
 
 /* ---- writing */
-
-static void io_set(struct xfrin_stream *s, int events)
-{
-    ev_io_stop(s->conf.x->ev, &s->io);
-    ev_io_set(&s->io, s->fd, events);
-    ev_io_start(s->conf.x->ev, &s->io);
-}
 
 static void on_writable(struct xfrin_stream *s)
 {
@@ -231,19 +294,14 @@ static void on_writable(struct xfrin_stream *s)
             stream_fail_errno(s, "cannot connect", error ? error : errno);
             return;
         }
-        s->connected = true;
         ev_timer_stop(s->conf.x->ev, &s->connecting);
-        s->idle.repeat = s->conf.x->tuning.idle_ms / 1e3;
-        ev_timer_again(s->conf.x->ev, &s->idle);
-        if (s->conf.min_rate) {
-            double window = s->conf.x->tuning.rate_window_ms / 1e3;
-            timer_start(s, &s->window, window, window);
-        }
-        capture_open_stream(s);
+        stream_connected(s, s->conf.x->tuning.idle_ms);
     }
     ssize_t n = send(s->fd, s->query + s->sent, s->query_len - s->sent, MSG_NOSIGNAL);
     if (n < 0 && errno != EAGAIN && errno != EINTR) {
-        stream_fail_errno(s, "connection broke", errno);
+        int error = errno;
+        if (!stream_again(s))
+            stream_fail_errno(s, "connection broke", error);
         return;
     }
     if (n <= 0)
@@ -290,6 +348,8 @@ static void on_idle(struct ev_loop *ev, ev_timer *w, int events)
     (void)events;
     struct xfrin_stream *s = w->data;
     struct why why;
+    if (stream_again(s))
+        return;
     (void)why_set(&why, -E_TIMEOUT, "not an octet in %u s", s->conf.x->tuning.idle_ms / 1000);
     stream_end(s, -E_TIMEOUT, &why);
 }
@@ -341,16 +401,22 @@ struct xfrin_stream *stream_open(const struct xfrin_stream_config *config)
     ev_init(&s->stillborn, on_stillborn);
     s->io.data = s->connecting.data = s->whole.data = s->idle.data = s->window.data =
         s->stillborn.data = s;
-    s->fd = -1;
-    s->err = xfrin_connect(SOCK_STREAM, config->to, config->source, &s->fd, &s->why);
-    if (s->err) {
-        timer_start(s, &s->stillborn, 0, 0);
+    timer_start(s, &s->whole, config->max_s, 0);
+    s->fd = conn_take(config->x, config->to, config->source);
+    if (s->fd < 0) {
+        stream_connect(s);
         return s;
     }
+    s->reused =
+        true; /* it may be dead and nobody told us: then it must not take as long as a silent primary may */
+    stream_connected(s, config->x->tuning.connect_ms);
     io_set(s, EV_WRITE);
-    timer_start(s, &s->connecting, config->x->tuning.connect_ms / 1e3, 0);
-    timer_start(s, &s->whole, config->max_s, 0);
     return s;
+}
+
+bool stream_heard(const struct xfrin_stream *s)
+{
+    return s->heard;
 }
 
 void stream_close(struct xfrin_stream **sp)
@@ -358,17 +424,20 @@ void stream_close(struct xfrin_stream **sp)
     struct xfrin_stream *s = *sp;
     if (!s)
         return;
-    struct ev_loop *ev = s->conf.x->ev;
-    ev_io_stop(ev, &s->io);
-    ev_timer_stop(ev, &s->connecting);
-    ev_timer_stop(ev, &s->whole);
-    ev_timer_stop(ev, &s->idle);
-    ev_timer_stop(ev, &s->window);
-    ev_timer_stop(ev, &s->stillborn);
-    if (s->capture)
-        capture_stream_close(&s->capture, false);
-    if (s->fd >= 0)
-        close(s->fd);
+    stream_disconnect(s);
+    ev_timer_stop(s->conf.x->ev, &s->whole);
+    ev_timer_stop(s->conf.x->ev, &s->stillborn);
     mem_free(&s->buf);
     mem_free(sp);
+}
+
+void stream_release(struct xfrin_stream **sp)
+{
+    struct xfrin_stream *s = *sp;
+    if (s && s->clean && s->connected && s->sent == s->query_len) {
+        ev_io_stop(s->conf.x->ev, &s->io);
+        conn_keep(s->conf.x, s->conf.to, s->conf.source, s->fd);
+        s->fd = -1;
+    }
+    stream_close(sp);
 }

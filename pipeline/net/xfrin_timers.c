@@ -5,7 +5,8 @@
  *             the refresh (or, without a version, FIRST_MAX: an operator is waiting for it)
  *   refused   the same, doubled for every time the same serial was refused, up to refresh_max; until then
  *             the serial is still asked for as often as the refresh wants it
- *   expire    SOA expire (refresh and retry at least), or expire_max if that is less, after the last check that went well
+ *   expire    SOA expire (refresh and retry at least), or expire_max if that is less, after the last check that went well; and
+ *             no later than the primaries' own copies expire, if they say (EDNS EXPIRE, RFC 7314)
  *
  * All but the wake-up are intervals and run by the monotonic clock; 10 % either way is left to chance,
  * so that zones that were loaded together do not stay together. A stage's wake_at is a date (a signature
@@ -91,12 +92,33 @@ static double retry_interval(const struct xfrin_zone *xz, const struct soa *soa)
     return clamp(soa ? soa->retry : 0, xz->conf->retry_min_s, xz->conf->retry_max_s);
 }
 
+/* Less than a refresh and a retry would expire a zone whose primary is well (as BIND has it); an expire of 0 is one
+ * that nobody could serve. */
+static int64_t expire_interval(const struct xfrin_zone *xz, const struct soa *soa)
+{
+    int64_t least =
+        (int64_t)(1.1 * refresh_interval(xz, soa) + retry_interval(xz, soa)); /* jitter */
+    int64_t expire = soa->expire > least ? soa->expire : least, most = xz->conf->expire_max_s;
+    return most && expire > most ? most : expire;
+}
+
+/* xfrin_now at which the zone is obsolete. */
+static double expires_at(const struct xfrin_zone *xz, const struct soa *soa)
+{
+    double at = xz->checked + (double)expire_interval(xz, soa);
+    return xz->expires_max > 0 && xz->expires_max < at ? xz->expires_max : at;
+}
+
 void timers_refresh(struct xfrin_zone *xz)
 {
     struct soa soa;
-    if (served_soa(xz, &soa))
-        due_in(xz, jitter(refresh_interval(xz, &soa)));
-    else
+    if (served_soa(xz, &soa)) {
+        double refresh = refresh_interval(xz, &soa), left = expires_at(xz, &soa) - xfrin_now();
+        if (xz->expires_max > 0 &&
+            left < refresh) /* before it is too late, if there is still time for it */
+            refresh = clamp(left / 2, (int64_t)retry_interval(xz, &soa), (int64_t)refresh);
+        due_in(xz, jitter(refresh));
+    } else
         timers_retry(
             xz); /* a primary has an older serial than what was dropped: nothing to refresh */
 }
@@ -153,26 +175,33 @@ static void check_note(struct xfrin_zone *xz)
     pthread_mutex_unlock(&xz->zone->lock);
 }
 
-/* The journal knows when the version that it brought back was last current; that was by the calendar. */
+/* The journal knows when the version that it brought back was last current, and until when it may be served; both are by the calendar. */
 static void check_restore(struct xfrin_zone *xz)
 {
     pthread_mutex_lock(&xz->zone->lock);
     time_t at = xz->zone->checked_at, now = time(NULL);
+    time_t expires = atomic_load(&xz->zone->expires_at);
     pthread_mutex_unlock(&xz->zone->lock);
-    if (!at)
+    if (!at) {
         check_note(xz);
-    else
-        xz->checked = xfrin_now() - (double)(now > at ? now - at : 0);
+        return;
+    }
+    xz->checked = xfrin_now() - (double)(now > at ? now - at : 0);
+    xz->expires_max = expires ? xfrin_now() + (double)(expires - now) : 0;
 }
 
-/* Less than a refresh and a retry would expire a zone whose primary is well (as BIND has it); an expire of 0 is one
- * that nobody could serve. */
-static int64_t expire_interval(const struct xfrin_zone *xz, const struct soa *soa)
+/* RFC 7314 4: what a transfer brought begins with the primary's time; at a refresh the longer of its time and ours counts. Without
+ * the option the primary is one that cannot tell, or the source itself: the SOA alone counts. */
+static void expire_note(struct xfrin_zone *xz, bool fresh, const struct xfrin_told *told)
 {
-    int64_t least =
-        (int64_t)(1.1 * refresh_interval(xz, soa) + retry_interval(xz, soa)); /* jitter */
-    int64_t expire = soa->expire > least ? soa->expire : least, most = xz->conf->expire_max_s;
-    return most && expire > most ? most : expire;
+    struct soa soa;
+    double was = xz->checked && served_soa(xz, &soa) ? expires_at(xz, &soa) : 0;
+    xz->expires_max = 0;
+    if (!told || !told->has_expire)
+        return;
+    xz->expires_max = xfrin_now() + told->expire_s;
+    if (!fresh && was > xz->expires_max)
+        xz->expires_max = was;
 }
 
 /* By the served SOA and the last check. An expired zone stays so. */
@@ -190,7 +219,7 @@ void timers_expiry(struct xfrin_zone *xz)
     }
     if (!xz->checked) /* a version from before the start */
         check_restore(xz);
-    double left = xz->checked + (double)expire_interval(xz, &soa) - xfrin_now();
+    double left = expires_at(xz, &soa) - xfrin_now();
     pthread_mutex_lock(&z->lock);
     z->expires_at = time(NULL) + (time_t)ceil(left);
     pthread_mutex_unlock(&z->lock);
@@ -199,11 +228,13 @@ void timers_expiry(struct xfrin_zone *xz)
         arm(xz, &xz->expire, left);
 }
 
-void timers_checked(struct xfrin_zone *xz, bool current)
+void timers_checked(struct xfrin_zone *xz, bool current, bool fresh, const struct xfrin_told *told)
 {
     struct zone *z = xz->zone;
-    if (!current && atomic_load(&z->expired))
+    bool expired_there = told && told->has_expire && told->expire_s == 0;
+    if (atomic_load(&z->expired) && (!current || expired_there))
         return;
+    expire_note(xz, fresh, told);
     check_note(xz);
     if (atomic_exchange(&z->expired, false))
         log_notice("zone is no longer expired", LOG_KV("zone", LOG_S(z->text)));

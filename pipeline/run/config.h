@@ -49,6 +49,7 @@ struct remote_conf {
     struct address address;
     struct address source;               /* len 0: the system's choice */
     struct tsig_key *key;                /* signs what goes there, and must sign what comes from there; NULL: none */
+    bool ixfr;                           /* as a primary: ask it for differences */
 };
 
 struct zone_conf {
@@ -66,6 +67,7 @@ struct zone_conf {
     int64_t max_time_s, min_rate;        /* octets a second, averaged over 10 s */
     int64_t refresh_min_s, refresh_max_s, retry_min_s, retry_max_s; /* clamp the SOA's timers */
     int64_t expire_max_s;                /* 0: the SOA's */
+    bool primary_pin;                    /* differences only from the primary that the version came from */
     int64_t keep_findings;
     int64_t notify_retries, notify_timeout_s;  /* RFC 1996 3.6: 5 tries, 60 s */
     int64_t ixfr_history, ixfr_history_bytes, ixfr_history_age_s; /* see struct history_limits */

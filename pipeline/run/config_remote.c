@@ -19,9 +19,10 @@ static int read_address(const struct source *src, const setting *s, uint16_t def
 static int read_remote(const struct source *src, const setting *group, const struct config *config,
                        struct remote_conf *out, struct why *why)
 {
-    struct words known = {4, {"name", "address", "source", "tsig"}};
+    struct words known = {5, {"name", "address", "source", "tsig", "ixfr"}};
     const setting *source = NULL;
     int err = 0;
+    out->ixfr = true;
     for (unsigned i = 0; !err && i < setting_count(group); i++) {
         const setting *s = setting_at(group, i);
         const char *name;
@@ -40,6 +41,11 @@ static int read_remote(const struct source *src, const setting *group, const str
             err = setting_string(src, s, &name, why);
             if (!err)
                 err = keys_pick(src, s, config, name, &out->key, why);
+        } else if (strcmp(s->name, "ixfr") == 0) {
+            if (config_setting_type(s) != CONFIG_TYPE_BOOL)
+                err = setting_unexpected(src, s, why, "expected true or false");
+            else
+                out->ixfr = config_setting_get_bool(s);
         } else {
             err = setting_unknown(src, s, &known, why);
         }

@@ -36,6 +36,9 @@ static const struct option zone_options[] = {
      "The SOA's retry is taken for no more."},
     {"expire_max", OPTION_SECONDS, FIELD(expire_max_s), "0", 0, DAYS(3650), NULL,
      "The SOA's expire is taken for no more; 0 is as the SOA says."},
+    {"primary_pin", OPTION_BOOL, FIELD(primary_pin), "false", 0, 0, NULL,
+     "Differences are taken only from the primary that the version held came from; another one is "
+     "asked for the whole zone first."},
     {"keep_findings", OPTION_INT, FIELD(keep_findings), "1000", 1, 1000000, NULL,
      "Findings of one run that are kept with their words; all are counted."},
     {"notify_retries", OPTION_INT, FIELD(notify_retries), "5", 0, 20, NULL,

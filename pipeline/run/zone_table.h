@@ -30,6 +30,8 @@ struct zone_counters {                  /* ever, since start */
     _Atomic uint64_t accepted, refused, held, retried, unchanged;
     _Atomic uint64_t transfers_ok, transfers_failed, checks_ok, checks_failed;
     _Atomic uint64_t tsig_failed;       /* answers of primaries and secondaries whose TSIG was wrong or missing */
+    _Atomic uint64_t transfers_ixfr, transfers_axfr;    /* of transfers_ok: by differences, in full */
+    _Atomic uint64_t ixfr_refused, ixfr_dropped;        /* by an RCODE; for what was said. AXFR followed */
     _Atomic uint64_t notify_in, notify_in_refused, notify_out, notify_out_failed;
     _Atomic uint64_t transfers_out, transfers_out_refused, transfers_out_failed;
     _Atomic uint64_t transfers_out_by_kind[FETCH_KINDS];

@@ -19,7 +19,7 @@
  * UNITS  Times are seconds since 1970, 48 bits on the wire; the clock is an argument.
  * FAILS  Where a peer is at fault, why says what it did and what that means ("it answered BADTIME: its clock is 417 s
  *        ahead of ours (key xfr.example.)"), to go behind the peer's name.
- * COST   Linear in the message, and about 2 us for a copy of the keyed state, which allocates.
+ * COST   Linear in the message; a signature made or checked begins with a copy of the keyed state, which allocates: 0.8 us.
  * SPEC   RFC 8945.
  */
 #ifndef WEIR_ZONE_TSIG_H

@@ -1,9 +1,10 @@
 /* answer_fuzz: any octets as a query to a small set of zones.
  *
- * The first octet chooses UDP or TCP, the client's address and the size of the reply buffer. Whatever comes: the reply keeps to its
+ * The first octet chooses UDP or TCP, the client's address, the size of the reply buffer, and whether the query is signed by a
+ * key that is known. Whatever comes: the reply keeps to its
  * limit, reads back as a whole message, carries the query's ID, opcode and question, has OPT only if the query had an
  * additional record, and TC over TCP only in a buffer that is too small. An IXFR is answered by one SOA, or by a difference
- * or a zone that is whole and reads back.
+ * or a zone that is whole and reads back. The answer to a query that is rightly signed is signed, or cut to nothing.
  */
 #include "tests/lib/held.h"
 
@@ -12,6 +13,7 @@
 #include "pipeline/net/xfrout.h"
 
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -53,6 +55,7 @@ static void open_once(void)
         return;
     opened = true;
     log_open(LOG_ERROR, STDERR_FILENO);
+    held.keys = "{ name = \"k.\"; algorithm = \"hmac-sha256\"; secret = \"c2VjcmV0\"; }";
     held_open(&held, "identity = \"fuzz\"; version = \"fuzz\";", NULL, zones,
               sizeof zones / sizeof zones[0]);
     answer_work_init(&work);
@@ -83,6 +86,33 @@ static void expect_reply(const struct answer_query *q, const uint8_t *reply, siz
         ASSERT(rr.type != RR_OPT || (get_u16(q->msg + 10) && r->edns));
     ASSERT(more == 0);
     ASSERT(q->tcp || r->reply_len <= (r->edns ? 1232 : 512));
+}
+
+/* The query with a TSIG behind it, if there is room for one. */
+static size_t sign(const uint8_t *msg, size_t len, uint8_t *out, struct tsig_mac *mac)
+{
+    const struct tsig_key *key = held.config->server.keys.key[0];
+    memcpy(out, msg, len);
+    size_t whole =
+        len < MSG_HEADER ? 0 : tsig_sign(key, out, len, MSG_MAX, (uint64_t)time(NULL), mac);
+    return whole ? whole : len;
+}
+
+static void expect_signed(const uint8_t *reply, const struct answer_result *r,
+                          const struct tsig_mac *mac)
+{
+    struct why why;
+    struct tsig_rr rr;
+    int there = tsig_read(reply, r->reply_len, &rr, &why);
+    ASSERT(there >= 0);
+    if (!there) { /* names that leave no room for one */
+        ASSERT(r->truncated || get_u32(reply + 6) == 0);
+        return;
+    }
+    struct tsig_chain *chain = tsig_chain_new(r->tsig->key, mac);
+    ASSERT(tsig_chain_take(chain, reply, r->reply_len, (uint64_t)time(NULL), &why) == 0);
+    tsig_chain_free(&chain);
+    ASSERT(!r->truncated || get_u32(reply + 6) == 0);
 }
 
 /* A transfer, to its end: between SOAs, two of them in all or four. */
@@ -129,6 +159,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                              .tcp = data[0] & 1,
                              .msg = data + 1,
                              .len = size - 1};
+    static uint8_t signed_query[MSG_MAX];
+    struct tsig_mac mac = {.len = 0};
+    if (data[0] & 8) {
+        q.len = sign(q.msg, q.len, signed_query, &mac);
+        q.msg = signed_query;
+    }
     uint8_t *reply = malloc(cap);
     ASSERT(reply);
     struct answer_result r;
@@ -138,10 +174,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                msg_opcode(get_u16(q.msg + 2)) == OPCODE_NOTIFY);
     else
         expect_reply(&q, reply, cap, &r);
+    if (r.kind == ANSWER_REPLY && r.tsig && r.tsig->verdict == 0)
+        expect_signed(reply, &r, &mac);
     if (r.kind == ANSWER_TRANSFER)
         expect_transfer(&r);
     if (r.fetch)
-        ASSERT(get_u16(reply + 6) == 1 || (get_u16(reply + 6) >= 4 && r.fetch == FETCH_IXFR));
+        ASSERT(r.truncated || get_u16(reply + 6) == 1 ||
+               (get_u16(reply + 6) >= 4 && r.fetch == FETCH_IXFR));
     free(reply);
     return 0;
 }

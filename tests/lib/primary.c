@@ -7,6 +7,7 @@
 #include "pipeline/base/assert.h"
 #include "pipeline/run/address.h"
 #include "pipeline/zone/message.h"
+#include "pipeline/zone/transfer.h"
 #include "tests/lib/home.h"
 
 #include <errno.h>
@@ -33,7 +34,7 @@ struct query {
 struct conn {
     int fd; /* -1: free */
     struct query query;
-    bool asked, answered, transfer;
+    bool asked, answered, transfer, hangs;
     uint8_t *out;
     size_t out_len, sent, stop_at;
     bool close_at_stop, drip;
@@ -64,7 +65,8 @@ static struct primary_play play_now(struct primary *p)
 struct asked {
     uint8_t name[NAME_MAX_OCTETS];
     uint16_t id, type;
-    bool edns;
+    bool edns, wants_expire;
+    uint32_t serial; /* of an IXFR */
 };
 
 static bool asked_read(struct primary *p, const struct query *q, struct asked *out)
@@ -78,8 +80,12 @@ static bool asked_read(struct primary *p, const struct query *q, struct asked *o
         msg_question(r, out->name, &out->type, &class, &why) <= 0)
         return false;
     out->id = r->id;
-    while (msg_next(r, &rr, &why) > 0)
+    while (msg_next(r, &rr, &why) > 0) {
         out->edns |= rr.type == RR_OPT;
+        out->wants_expire |= rr.type == RR_OPT && rr.len == 4 && rr.rdata[1] == EDNS_EXPIRE;
+        if (rr.type == RR_SOA && rr.section == SECTION_AUTHORITY)
+            out->serial = get_u32(rr.rdata + rr.len - 20);
+    }
     return true;
 }
 
@@ -93,6 +99,14 @@ static void put_soa(struct msg_writer *w, const struct asked *a, const struct pr
     for (int i = 0; i < 5; i++, n += 4)
         put_u32(rdata + n, field[i]);
     ASSERT(msg_put_rr(w, SECTION_ANSWER, a->name, RR_SOA, CLASS_IN, 3600, rdata, (uint16_t)n));
+}
+
+static void put_expire(struct msg_writer *w, const struct asked *a, const struct primary_play *play)
+{
+    uint8_t option[8] = {0, EDNS_EXPIRE, 0, 4};
+    put_u32(option + 4, play->expire_in_s);
+    if (play->has_expire && a->wants_expire)
+        ASSERT(msg_put_opt(w, 1232, 0, false, option, sizeof option));
 }
 
 static size_t soa_answer(struct primary *p, const struct asked *a, const struct primary_play *play,
@@ -115,6 +129,8 @@ static size_t soa_answer(struct primary *p, const struct asked *a, const struct 
     if (!formerr && play->soa != PRIMARY_NO_SOA && play->soa != PRIMARY_SAYS_REFUSED &&
         !(flags & MSG_TC))
         put_soa(w, a, play, play->serial);
+    if (!formerr)
+        put_expire(w, a, play);
     return msg_end(w);
 }
 
@@ -141,12 +157,14 @@ static void message_begin(struct stream *s)
         flags |= RCODE_SERVFAIL;
     msg_begin(s->w, s->c->out + s->c->out_len + 2, MSG_MAX, id, flags);
     bool fits = msg_put_question(
-        s->w, play->axfr == PRIMARY_XFR_WRONG_QUESTION ? other : s->a->name, RR_AXFR, CLASS_IN);
+        s->w, play->axfr == PRIMARY_XFR_WRONG_QUESTION ? other : s->a->name, s->a->type, CLASS_IN);
     ASSERT(fits);
 }
 
 static void message_end(struct stream *s)
 {
+    if (s->messages == 0)
+        put_expire(s->w, s->a, s->play);
     size_t len = msg_end(s->w);
     put_u16(s->c->out + s->c->out_len, (uint16_t)len);
     s->c->out_len += 2 + len;
@@ -204,11 +222,74 @@ static void axfr_answer(struct primary *p, struct conn *c, const struct asked *a
     message_end(&s);
     c->stop_at = c->out_len;
     c->drip = play->axfr == PRIMARY_DRIPS;
+    c->hangs = play->axfr == PRIMARY_STALLS;
     if (play->axfr == PRIMARY_DIES || play->axfr == PRIMARY_STALLS)
         c->stop_at = c->out_len / 2;
     if (play->axfr == PRIMARY_DIES_BETWEEN)
         c->stop_at = first;
-    c->close_at_stop = play->axfr == PRIMARY_DIES || play->axfr == PRIMARY_DIES_BETWEEN;
+    c->close_at_stop |= play->axfr == PRIMARY_DIES || play->axfr == PRIMARY_DIES_BETWEEN;
+}
+
+/* ---- IXFR */
+
+static void rcode_answer(struct stream *s, uint16_t rcode)
+{
+    msg_begin(s->w, s->c->out + 2, MSG_MAX, s->a->id, MSG_QR | MSG_AA | rcode);
+    bool fits = msg_put_question(s->w, s->a->name, s->a->type, CLASS_IN) &&
+                (rcode == RCODE_FORMERR || msg_put_opt(s->w, 1232, 0, false, NULL, 0));
+    ASSERT(fits);
+    size_t len = msg_end(s->w);
+    put_u16(s->c->out, (uint16_t)len);
+    s->c->out_len = s->c->stop_at = 2 + len;
+}
+
+static void differences(struct stream *s)
+{
+    const struct primary_play *play = s->play;
+    bool current = play->ixfr == PRIMARY_IXFR_CURRENT || !serial_newer(play->serial, s->a->serial);
+    message_begin(s);
+    put_soa(s->w, s->a, play, current ? s->a->serial : play->serial);
+    if (!current) {
+        put_soa(s->w, s->a, play, s->a->serial);
+        if (play->ixfr == PRIMARY_IXFR_ABSENT)
+            put_host(s, 999999);
+        put_soa(s->w, s->a, play, play->serial);
+        put_soa(s->w, s->a, play, play->serial);
+    }
+    message_end(s);
+    if (play->ixfr == PRIMARY_IXFR_LATE_END) {
+        message_begin(s);
+        put_host(s, 1);
+        message_end(s);
+    }
+    s->c->stop_at = s->c->out_len;
+    if (play->ixfr == PRIMARY_IXFR_DIES) {
+        s->c->close_at_stop = true;
+        s->c->stop_at /= 2;
+    }
+}
+
+static void ixfr_answer(struct primary *p, struct conn *c, const struct asked *a,
+                        const struct primary_play *play)
+{
+    struct stream s = {&p->private->writer, c, a, play, 0};
+    switch (play->ixfr) {
+    case PRIMARY_IXFR_NOTIMP:
+        rcode_answer(&s, RCODE_NOTIMP);
+        return;
+    case PRIMARY_IXFR_FORMERR:
+        rcode_answer(&s, RCODE_FORMERR);
+        return;
+    case PRIMARY_IXFR_CLOSES:
+        c->close_at_stop = true;
+        return;
+    case PRIMARY_IXFR_FULL:
+        axfr_answer(p, c, a, play);
+        return;
+    default:
+        differences(&s);
+        return;
+    }
 }
 
 /* ---- UDP */
@@ -275,6 +356,8 @@ static void conn_accept(struct primary *p)
 {
     struct primary_private *x = p->private;
     int fd = accept4(x->listen, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0)
+        atomic_fetch_add(&p->connections, 1);
     for (int i = 0; fd >= 0 && i < CONNS; i++)
         if (x->conn[i].fd < 0) {
             x->conn[i] = (struct conn){.fd = fd, .out = mem_alloc(OUT_MAX)};
@@ -295,17 +378,31 @@ static void conn_answer(struct primary *p, struct conn *c)
     }
     if (!c->asked) {
         c->asked = true;
-        c->transfer = a.type == RR_AXFR;
+        c->transfer = a.type == RR_AXFR || a.type == RR_IXFR;
         if (c->transfer) {
             unsigned now = atomic_fetch_add(&p->transfers_now, 1) + 1;
             if (now > atomic_load(&p->transfers_most))
                 atomic_store(&p->transfers_most, now);
         }
-        atomic_fetch_add(c->transfer ? &p->axfr : &p->soa_tcp, 1);
+        atomic_fetch_add(a.type == RR_IXFR ? &p->ixfr : c->transfer ? &p->axfr : &p->soa_tcp, 1);
+        if (a.type == RR_IXFR)
+            atomic_store(&p->ixfr_serial, a.serial);
     }
-    if (c->transfer ? play.gate_axfr : play.gate_soa)
+    bool says_no = a.type == RR_IXFR &&
+                   (play.ixfr == PRIMARY_IXFR_NOTIMP || play.ixfr == PRIMARY_IXFR_FORMERR);
+    if (c->transfer ? play.gate_axfr && !says_no : play.gate_soa)
         return;
     c->answered = true;
+    c->close_at_stop = play.closes;
+    if (play.tcp_formerr && a.edns) {
+        struct stream s = {&p->private->writer, c, &a, &play, 0};
+        rcode_answer(&s, RCODE_FORMERR);
+        return;
+    }
+    if (a.type == RR_IXFR) {
+        ixfr_answer(p, c, &a, &play);
+        return;
+    }
     if (c->transfer) {
         axfr_answer(p, c, &a, &play);
         return;
@@ -314,6 +411,8 @@ static void conn_answer(struct primary *p, struct conn *c)
     put_u16(c->out, (uint16_t)len);
     c->out_len = c->stop_at = 2 + len;
 }
+
+static void conn_look(struct primary *p, struct conn *c);
 
 static void conn_read(struct primary *p, struct conn *c)
 {
@@ -325,6 +424,24 @@ static void conn_read(struct primary *p, struct conn *c)
         return;
     }
     c->query.len += (size_t)n;
+    conn_look(p, c);
+}
+
+/* All of an answer is out: the connection is ready for another query, which may be there already. */
+static void conn_ready(struct primary *p, struct conn *c)
+{
+    size_t first = 2u + get_u16(c->query.msg);
+    if (c->transfer)
+        atomic_fetch_sub(&p->transfers_now, 1);
+    c->asked = c->answered = c->transfer = c->drip = false;
+    c->out_len = c->sent = c->stop_at = 0;
+    c->query.len -= first;
+    memmove(c->query.msg, c->query.msg + first, c->query.len);
+    conn_look(p, c);
+}
+
+static void conn_look(struct primary *p, struct conn *c)
+{
     if (!c->asked && c->query.len >= 2 && c->query.len >= 2u + get_u16(c->query.msg))
         conn_answer(p, c);
 }
@@ -341,6 +458,8 @@ static void conn_write(struct primary *p, struct conn *c)
         c->sent += (size_t)n;
     if (c->sent == c->stop_at && c->close_at_stop)
         conn_close(p, c);
+    else if (c->sent == c->stop_at && !c->hangs)
+        conn_ready(p, c);
 }
 
 /* ---- the thread */
@@ -387,6 +506,8 @@ static void *primary_main(void *arg)
                 conn_read(p, c);
             if (c->fd >= 0 && c->answered && c->sent < c->stop_at)
                 conn_write(p, c);
+            else if (c->fd >= 0 && c->answered && c->close_at_stop)
+                conn_close(p, c);
         }
     }
     return NULL;

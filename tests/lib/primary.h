@@ -1,6 +1,7 @@
 /* primary: a primary that does as it is told.
  *
- * WHAT   Serves SOA (UDP and TCP) and AXFR for whatever zone it is asked for: SOA, NS, and `records` addresses.
+ * WHAT   Serves SOA (UDP and TCP), AXFR and IXFR for whatever zone it is asked for: SOA, NS, and `records` addresses. Any number
+ *        of queries on a connection, one after another.
  *        A play says how well or badly it does so, and may be changed at any time. It counts what it was asked.
  * WHO    A thread of its own answers; primary_play and the counters: any thread.
  */
@@ -41,17 +42,35 @@ enum primary_axfr {
     PRIMARY_SHORT_RDATA,
     PRIMARY_SERVES_OLDER,   /* serial - 5 in the transfer */
 };
+enum primary_ixfr {
+    PRIMARY_IXFR_NOTIMP,
+    PRIMARY_IXFR_SENDS,     /* one difference from the client's serial: the SOA changes */
+    PRIMARY_IXFR_FULL,      /* the whole zone */
+    PRIMARY_IXFR_ABSENT,    /* deletes what nobody has */
+    PRIMARY_IXFR_CURRENT,   /* one SOA, with the client's serial */
+    PRIMARY_IXFR_CLOSES,    /* without a word */
+    PRIMARY_IXFR_DIES,      /* after half of the octets */
+    PRIMARY_IXFR_FORMERR,   /* without OPT */
+    PRIMARY_IXFR_LATE_END,  /* the right answer, and a message more */
+};
 struct primary_play {
     uint32_t serial, refresh, retry, expire;
     unsigned records;
     enum primary_soa soa;
     enum primary_axfr axfr;
+    enum primary_ixfr ixfr;
+    bool has_expire;        /* the EXPIRE option, if it was asked for: */
+    uint32_t expire_in_s;
+    bool closes;            /* each connection after one answer */
+    bool tcp_formerr;       /* to a query with OPT, over TCP */
     bool gate_soa, gate_axfr; /* the answer waits until a play without it */
 };
 extern const struct primary_play primary_good; /* serial 10, a handful of records */
 
 struct primary {
-    _Atomic unsigned soa_udp, soa_tcp, axfr; /* queries */
+    _Atomic unsigned soa_udp, soa_tcp, axfr, ixfr; /* queries */
+    _Atomic unsigned connections;            /* TCP */
+    _Atomic uint32_t ixfr_serial;            /* of the last IXFR query */
     _Atomic unsigned edns;                   /* of those over UDP, with OPT */
     _Atomic unsigned transfers_now, transfers_most;
     _Atomic int64_t soa_at_us;               /* monotonic, of the last SOA query */

@@ -308,7 +308,7 @@ class Net:
 
     # With tsig = {name: key} all that concerns a zone is signed by its key, and only by that.
 
-    def nsd(self, zones=None, notify=(), secondary_of=None, host="127.0.0.1", more="", tsig=None):
+    def nsd(self, zones=None, notify=(), secondary_of=None, host="127.0.0.1", more="", tsig=None, ixfr=False):
         tsig = tsig or {}
         what, port = self.name("nsd"), self.port()
         folder = self.subfolder(what)
@@ -323,8 +323,9 @@ class Net:
             conf += f"zone:\n  name: {z}\n  zonefile: {file_of(z)}\n  provide-xfr: 127.0.0.0/8 {by[z]}\n  provide-xfr: ::1 {by[z]}\n"
             conf += "".join(f"  notify: {address(where)} {by[z]}\n" for where in notify)
         if secondary_of:
+            how = "" if ixfr else "AXFR "
             for z in secondary_of[1]:
-                conf += (f"zone:\n  name: {z}\n  zonefile: {file_of(z)}\n  request-xfr: AXFR 127.0.0.1@{secondary_of[0]} {by[z]}\n"
+                conf += (f"zone:\n  name: {z}\n  zonefile: {file_of(z)}\n  request-xfr: {how}127.0.0.1@{secondary_of[0]} {by[z]}\n"
                          f"  allow-notify: 127.0.0.1 {by[z]}\n  provide-xfr: 127.0.0.1 NOKEY\n")
         write(folder + "/nsd.conf", conf)
         nsd = Server(self, what, ["nsd", "-d", "-c", folder + "/nsd.conf"], port, folder, host)
@@ -358,7 +359,7 @@ class Net:
         self.answers(knot, next(iter(zones), None) if zones else None)
         return knot
 
-    def bind(self, zones=None, notify=(), secondary_of=None, tsig=None):
+    def bind(self, zones=None, notify=(), secondary_of=None, tsig=None, ixfr=False):
         tsig = tsig or {}
         what, port = self.name("bind"), self.port()
         folder = self.subfolder(what)
@@ -367,7 +368,7 @@ class Net:
         conf = (f'options {{ directory "{folder}"; listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }}; pid-file none; '
                 f'session-keyfile none; lock-file none; recursion no; allow-transfer {{ any; }}; notify {"explicit" if also else "no"}; '
                 f'{"also-notify { " + also + "};" if also else ""} notify-delay 0; check-integrity no; check-names primary ignore; '
-                f'check-names secondary ignore; provide-ixfr no; request-ixfr no; empty-zones-enable no; dnssec-validation no; '
+                f'check-names secondary ignore; provide-ixfr no; request-ixfr {"yes" if ixfr else "no"}; empty-zones-enable no; dnssec-validation no; '
                 f'max-transfer-idle-in 1; min-refresh-time 2; }};\ncontrols {{ }};\n')
         conf += "".join(f'key "{k[0]}" {{ algorithm {k[1]}; secret "{base64.b64encode(k[2]).decode()}"; }};\n' for k in tsig.values())
         for z, text in (zones or {}).items():
@@ -398,6 +399,28 @@ class Net:
         pdns = Pdns(self, what, ["pdns_server", "--config-dir=" + folder], port, folder)
         self.answers(pdns, next(iter(zones)))
         return pdns
+
+    def pdns_secondary(self, of, zones):
+        """Of weir's port; asks by IXFR. Its zones are in LMDB, for the bind backend knows no IXFR."""
+        what, port = self.name("pdns"), self.port()
+        folder = self.subfolder(what)
+        write(folder + "/pdns.conf", f"launch=lmdb\nlmdb-filename={folder}/zones\nlocal-address=127.0.0.1\nlocal-port={port}\nsecondary=yes\n"
+              f"daemon=no\nguardian=no\nwrite-pid=no\ndisable-syslog=yes\nallow-axfr-ips=127.0.0.0/8\nsocket-dir={folder}\nxfr-cycle-interval=1\n"
+              "loglevel=7\nzone-cache-refresh-interval=0\nconsistent-backends=yes\ncache-ttl=0\nquery-cache-ttl=0\nnegquery-cache-ttl=0\n")
+        for z in zones:
+            for order in ["create-secondary-zone", z, f"127.0.0.1:{of}"], ["set-meta", z, "IXFR", "1"]:
+                p = subprocess.run(["pdnsutil", "--config-dir=" + folder, *order], capture_output=True, text=True, check=False)
+                check(p.returncode == 0, f"pdnsutil {order}: {p.stdout}{p.stderr}")
+        return Pdns(self, what, ["pdns_server", "--config-dir=" + folder], port, folder)
+
+    def ixfrdist(self, of, zones):
+        """A secondary that takes whole zones, and serves differences of its own."""
+        what, port = self.name("ixfrdist"), self.port()
+        folder = self.subfolder(what)
+        conf = f"listen: ['127.0.0.1:{port}']\nacl: ['127.0.0.0/8']\nwork-dir: {folder}\nkeep: 20\nfailed-soa-retry: 1\nmax-soa-refresh: 1\ndomains:\n"
+        conf += "".join(f"  - domain: {z.rstrip('.')}\n    master: 127.0.0.1:{of}\n    max-soa-refresh: 1\n" for z in zones)
+        write(folder + "/ixfrdist.yml", conf)
+        return Server(self, what, ["ixfrdist", "--config=" + folder + "/ixfrdist.yml", "--verbose"], port, folder)
 
     def unbound(self, stubs, anchor):
         """A validating resolver that asks {zone: server} and trusts the key (its file, without the ending). It keeps nothing it

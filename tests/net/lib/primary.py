@@ -1,9 +1,10 @@
 """Primaries that do what real ones should not: scripted ones, and one that stands between a real primary and weir.
 
-    FakePrimary   answers SOA with .serial and a transfer with whatever .script(query) yields, message by message
+    FakePrimary   answers SOA with .serial, AXFR with whatever .script(query) yields, message by message, and IXFR with what .ixfr(query)
+                  yields; NOTIMP when that is None
     Relay         passes queries on to a real server, and transfers back, counting, cutting or slowing them
 
-Both count what they are asked (.soas, .axfrs), and answer every query with .rcode when that is set.
+Both count what they are asked (.soas, .axfrs, .ixfrs), and answer every query with .rcode when that is set.
 """
 
 import socket
@@ -20,7 +21,8 @@ STALL = object()  # say nothing more, but keep the connection
 class Primary:
     def __init__(self, net, zone, host="127.0.0.1"):
         self.net, self.zone, self.port, self.host = net, zone, net.port(), host
-        self.soas = self.axfrs = 0
+        self.soas = self.axfrs = self.ixfrs = self.connections = 0
+        self.ixfr = None
         self.rcode = None
         self.stopping = threading.Event()
         self.open_now()
@@ -33,15 +35,16 @@ class Primary:
         for s in self.udp, self.tcp:
             s.bind((self.host, self.port))
         self.tcp.listen(64)
+        self.open = set()
         self.stopping.clear()
         self.threads = [threading.Thread(target=f, daemon=True) for f in (self.serve_udp, self.serve_tcp)]
         for t in self.threads:
             t.start()
 
     def close(self):
-        """Nobody listens any more."""
+        """Nobody listens any more, nor answers on a connection that weir keeps."""
         self.stopping.set()
-        for s in self.udp, self.tcp:
+        for s in self.udp, self.tcp, *list(self.open):
             try:
                 s.shutdown(socket.SHUT_RDWR)
             except OSError:
@@ -72,24 +75,37 @@ class Primary:
                 continue
             except OSError:
                 return
+            self.connections += 1
             threading.Thread(target=self.serve_connection, args=(conn,), daemon=True).start()
 
     def serve_connection(self, conn):
+        self.open.add(conn)
         with conn:
             conn.settimeout(60)
             try:
                 while msg := wire.receive_message(conn):
                     q = Message(msg)
-                    if q.question[1] != wire.TYPES["AXFR"] or self.rcode is not None:
+                    if q.question[1] == wire.TYPES["IXFR"] and self.rcode is None:
+                        self.ixfrs += 1
+                        if not self.send(conn, self.ixfr(q) if self.ixfr else [self.refuse(q, "NOTIMP")]):
+                            return
+                    elif q.question[1] != wire.TYPES["AXFR"] or self.rcode is not None:
                         wire.send_message(conn, self.reply(q, tcp=True))
                     elif not self.send_transfer(conn, q):
                         return
             except (OSError, TimeoutError):
                 pass
+        self.open.discard(conn)
 
     def send_transfer(self, conn, q):
         self.axfrs += 1
-        for item in self.transfer(q):
+        return self.send(conn, self.transfer(q))
+
+    def refuse(self, q, rcode):
+        return wire.message(q.id, QR | wire.RCODES.index(rcode), [wire.question(*q.question)])
+
+    def send(self, conn, items):
+        for item in items:
             if item is CUT:
                 return False
             if item is STALL:
@@ -107,7 +123,7 @@ class Primary:
         elif q.question[1] == wire.TYPES["AXFR"]:
             self.axfrs += 1
         if self.rcode is not None:
-            return wire.message(q.id, QR | wire.RCODES.index(self.rcode), [wire.question(*q.question)])
+            return self.refuse(q, self.rcode)
         return self.answer(q, tcp)
 
     def answer(self, q, tcp):

@@ -163,6 +163,64 @@ def transfer(port, zone, host="127.0.0.1", ixfr_from=None):
     return records[:-1]
 
 
+class Ixfr:
+    """The answer to an IXFR: .kind is "current" (one SOA), "axfr" or "ixfr"; .gone and .came are the difference's two sides."""
+
+    def __init__(self, messages):
+        self.messages = messages
+        self.records = [plain(m, r) for m in messages for r in Message(m).answer]
+        soas = [i for i, r in enumerate(self.records) if r[1] == TYPES["SOA"]]
+        self.kind = "current" if len(self.records) == 1 else "ixfr" if soas[1] == 1 and len(soas) > 2 else "axfr"
+        if self.kind == "ixfr":
+            if len(soas) != 4 or soas[3] != len(self.records) - 1 or not self.records[0] == self.records[soas[2]] == self.records[-1]:
+                raise Malformed(f"SOAs of a difference at {soas} of {len(self.records)} records")
+            self.gone, self.came = self.records[1:soas[2]], self.records[soas[2]:-1]
+
+    def applied(self, held):
+        """What a secondary that holds these records has afterwards; strict: what goes must be there, what comes must not."""
+        if self.kind == "current":
+            return sorted(held)
+        if self.kind == "axfr":
+            return sorted(self.records[:-1])
+        left = set(held)
+        for record in self.gone:
+            left.remove(record)
+        for record in self.came:
+            if record in left:
+                raise Malformed(f"added, and was there: {record}")
+            left.add(record)
+        return sorted(left)
+
+
+def ixfr_query(zone, number, ident=1):
+    return message(ident, 0, [question(zone, "IXFR")], authority=[soa(zone, number)])
+
+
+def ixfr_read(s, zone):
+    """Reads one answer from a connection, to its end: our SOA alone, or that SOA for the second time, or the third in a difference."""
+    messages, records, newest = [], 0, 0
+    ends = first = None
+    while not ends or newest < ends:
+        back = receive_message(s)
+        if not back:
+            raise Malformed(f"IXFR of {zone} ends after {len(messages)} messages")
+        m = Message(back)
+        if m.rcode != "NOERROR":
+            raise Malformed(f"IXFR of {zone}: {m.rcode}")
+        messages.append(back)
+        first = first or m.answer[0]
+        records += len(m.answer)
+        newest += sum(r.type == TYPES["SOA"] and r.serial == first.serial for r in m.answer)
+        ends = ends or (1 if records == 1 else 3 if m.answer[1].type == TYPES["SOA"] and m.answer[1].serial != first.serial else 2)
+    return Ixfr(messages)
+
+
+def ixfr(port, zone, number, source=None, host="127.0.0.1"):
+    with socket.create_connection((host, port), 10, (source, 0) if source else None) as s:
+        send_message(s, ixfr_query(zone, number))
+        return ixfr_read(s, zone)
+
+
 def family(host):
     return socket.AF_INET6 if ":" in host else socket.AF_INET
 
