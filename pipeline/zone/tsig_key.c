@@ -20,13 +20,13 @@ struct algorithm {
     uint8_t name_len, mac_len;
     const char *digest;
 };
-#define NAME(text, wire) text, (const uint8_t *)wire, sizeof wire
+#define WIRE(s) (const uint8_t *)(s), sizeof(s)
 static const struct algorithm algorithms[] = {
-    {NAME("hmac-sha256", "\13hmac-sha256"), 32, "SHA256"},
-    {NAME("hmac-sha512", "\13hmac-sha512"), 64, "SHA512"},
-    {NAME("hmac-sha384", "\13hmac-sha384"), 48, "SHA384"},
-    {NAME("hmac-sha224", "\13hmac-sha224"), 28, "SHA224"},
-    {NAME("hmac-sha1", "\11hmac-sha1"), 20, "SHA1"},
+    {"hmac-sha256", WIRE("\13hmac-sha256"), 32, "SHA256"},
+    {"hmac-sha512", WIRE("\13hmac-sha512"), 64, "SHA512"},
+    {"hmac-sha384", WIRE("\13hmac-sha384"), 48, "SHA384"},
+    {"hmac-sha224", WIRE("\13hmac-sha224"), 28, "SHA224"},
+    {"hmac-sha1", WIRE("\11hmac-sha1"), 20, "SHA1"},
 };
 #define ALGORITHMS_EXPECTED                                                                        \
     "\"hmac-sha256\", \"hmac-sha512\", \"hmac-sha384\", \"hmac-sha224\" or \"hmac-sha1\""
