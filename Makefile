@@ -102,7 +102,7 @@ net: all ## scenarios with real peers only
 	$(Q)B=$(B) tests/lib/run-all --net
 
 # Campaigns that are too long for check: the same scenarios with more rounds.
-SOAK_NET := 31-ixfr-out
+SOAK_NET := 29-tsig 31-ixfr-out
 .PHONY: soak
 soak: all ## long campaigns: hundreds of random updates through real secondaries
 	$(Q)for t in $(SOAK_NET); do WEIR=$(abspath $(B)/weir) WEIR_UPDATES=200 tests/net/$$t/run || exit 1; done
