@@ -81,8 +81,9 @@ $(B)/tests/%: $(B)/tests/%.o $(TESTLIB_OBJ) $(B)/libweir.a
 # These two put their own functions in the place of what tcp and udp lean on; the first definition counts.
 $(B)/tests/unit/tcp_test $(B)/tests/unit/udp_test: LDFLAGS += -Wl,-z,muldefs
 
-# This one counts calls.
+# These count calls.
 $(B)/tests/cost/denial_test: LDFLAGS += -Wl,--wrap=node_rrset -Wl,--wrap=dnssec_nsec3_hash
+$(B)/tests/cost/ixfr_test: LDFLAGS += -Wl,--wrap=rdata_cmp -Wl,--wrap=snapshot_get
 
 # ---- tests -------------------------------------------------------------------------------------------------
 .PHONY: check unit cost corpora net prove

@@ -12,9 +12,12 @@
 #include "pipeline/zone/transfer.h"
 
 #include <stdatomic.h>
+#include <stddef.h>
 
 /* A record on the wire: a pointer for its owner, type, class, TTL, length; and rdata. */
 enum { RECORD_OCTETS = 12 };
+/* A change is as much work as so many octets of the zone; and that many changes take no time worth a word. */
+enum { OCTETS_A_CHANGE = 768, FEW_CHANGES = 2048 };
 
 struct history *history_ref(const struct history *h)
 {
@@ -24,13 +27,18 @@ struct history *history_ref(const struct history *h)
     return kept;
 }
 
-void history_unref(struct history *h)
+static void history_release(struct rcu_item *item)
 {
-    if (!h || atomic_fetch_sub_explicit(&h->refs, 1, memory_order_acq_rel) != 1)
-        return;
+    struct history *h = (struct history *)(void *)((char *)item - offsetof(struct history, rcu));
     for (unsigned i = 0; i < h->n; i++)
         changeset_unref(h->step[i].changes);
     mem_free(&h);
+}
+
+void history_unref(struct history *h)
+{
+    if (h && atomic_fetch_sub_explicit(&h->refs, 1, memory_order_acq_rel) == 1)
+        rcu_defer(&h->rcu, history_release);
 }
 
 uint64_t history_zone_bytes(const struct snapshot *served)
@@ -52,16 +60,9 @@ static uint64_t gone_bytes(const struct node *a, const struct node *b)
     return bytes ? bytes + a->name_len : 0;
 }
 
-static struct history_step step_of(const struct changeset *changes, time_t at)
+size_t history_changes_max(const struct snapshot *served)
 {
-    struct history_step step = {.changes = changeset_ref(changes), .at = at};
-    step.kept_bytes = sizeof *changes + changes->n * sizeof changes->change[0];
-    for (size_t i = 0; i < changes->n; i++) {
-        const struct change *c = &changes->change[i];
-        step.wire_bytes += gone_bytes(c->was, c->now) + gone_bytes(c->now, c->was);
-        step.kept_bytes += c->was ? c->was->bytes : 0;
-    }
-    return step;
+    return FEW_CHANGES + history_zone_bytes(served) / OCTETS_A_CHANGE;
 }
 
 /* Does this step lead on, and up? A zone whose serial stands or falls starts again. */
@@ -76,7 +77,24 @@ static bool within(const struct history *h, const struct history_limits *limits,
     const struct history_step *oldest = &h->step[h->n - 1];
     return h->n <= limits->steps && h->kept_bytes <= limits->bytes &&
            h->wire_bytes <= history_zone_bytes(served) &&
+           h->changes <= history_changes_max(served) &&
            (!limits->age_s || now - oldest->at <= limits->age_s);
+}
+
+/* False: it is more than a history may have, of which there is no need to know how much. */
+static bool step_measure(struct history_step *step, const struct history_limits *limits,
+                         const struct snapshot *served)
+{
+    const struct changeset *c = step->changes;
+    step->kept_bytes = sizeof *c + c->n * sizeof c->change[0];
+    for (size_t i = 0; i < c->n; i++) {
+        const struct change *x = &c->change[i];
+        step->wire_bytes += gone_bytes(x->was, x->now) + gone_bytes(x->now, x->was);
+        step->kept_bytes += x->was ? x->was->bytes : 0;
+        if (step->kept_bytes > limits->bytes || step->wire_bytes > history_zone_bytes(served))
+            return false;
+    }
+    return true;
 }
 
 /* h holds the steps newest first while it is put together. False: that one and all before it stay out. */
@@ -86,11 +104,13 @@ static bool take(struct history *h, const struct history_step *step, const struc
     h->step[h->n++] = *step;
     h->wire_bytes += step->wire_bytes;
     h->kept_bytes += step->kept_bytes;
+    h->changes += step->changes->n;
     if (within(h, limits, served, now) && serial_newer(h->step[0].changes->to, step->changes->from))
         return true;
     h->n--;
     h->wire_bytes -= step->wire_bytes;
     h->kept_bytes -= step->kept_bytes;
+    h->changes -= step->changes->n;
     return false;
 }
 
@@ -111,10 +131,11 @@ struct history *history_append(const struct history *was, const struct changeset
         return NULL;
     unsigned before = was ? was->n : 0;
     ASSERT(!before || was->step[before - 1].changes->to == changes->from);
+    struct history_step newest = {.changes = changeset_ref(changes), .at = at};
     struct history *h = mem_zalloc(sizeof *h + (before + 1) * sizeof h->step[0]);
     atomic_init(&h->refs, 1);
-    struct history_step newest = step_of(changes, at);
-    if (!take(h, &newest, served, at, limits)) {
+    if (changes->n > history_changes_max(served) || !step_measure(&newest, limits, served) ||
+        !take(h, &newest, served, at, limits)) {
         changeset_unref(newest.changes);
         mem_free(&h);
         return NULL;
@@ -140,8 +161,44 @@ unsigned history_find(const struct history *h, uint32_t serial)
     return lo < h->n && h->step[lo].changes->from == serial ? lo : h->n;
 }
 
+/* The label next to the apex, lower case, its first eight octets: names in order have keys in order. */
+static uint64_t cursor_key(const struct history_walk *w, const struct change *c)
+{
+    const uint8_t *name = change_name(c), *label = NULL;
+    const uint8_t *apex = name + (c->now ? c->now : c->was)->name_len - w->apex_len;
+    for (; name < apex; name += 1 + *name)
+        label = name;
+    uint64_t key = 0;
+    for (unsigned i = 0; label && i < sizeof key; i++)
+        key = key << 8 | (i < *label ? name_lower_table[label[1 + i]] : 0);
+    return key;
+}
+
+/* What will be looked at next time: by then it is there. With many steps, each of them goes its own way through memory. */
+static void change_prefetch(const struct change *c)
+{
+    const char *block[] = {(const char *)c->now, (const char *)c->was};
+    for (unsigned i = 0; i < 2; i++)
+        if (block[i]) {
+            __builtin_prefetch(block[i]);
+            __builtin_prefetch(block[i] + 64);
+            __builtin_prefetch(block[i] + 128);
+        }
+}
+
+static void cursor_set(const struct history_walk *w, struct history_cursor *c,
+                       const struct change *at)
+{
+    c->at = at;
+    c->key = cursor_key(w, at);
+    if (at + 1 < c->end)
+        change_prefetch(at + 1);
+}
+
 static bool cursor_before(const struct history_cursor *a, const struct history_cursor *b)
 {
+    if (a->key != b->key)
+        return a->key < b->key;
     int order = name_cmp(change_name(a->at), change_name(b->at));
     return order ? order < 0 : a->step < b->step;
 }
@@ -162,10 +219,14 @@ static void heap_sink(struct history_walk *w, unsigned i)
 void history_walk_begin(struct history_walk *w, const struct history *h, unsigned first,
                         struct history_cursor *cursors)
 {
-    *w = (struct history_walk){.heap = cursors};
+    /* The apex changes in every step and comes first in each. */
+    const struct change *apex = h->step[first].changes->change;
+    *w = (struct history_walk){.heap = cursors, .apex_len = name_len(change_name(apex))};
     for (unsigned i = first; i < h->n; i++) {
         const struct changeset *c = h->step[i].changes;
-        cursors[w->n++] = (struct history_cursor){c->change, c->change + c->n, i};
+        ASSERT(c->n > 0);
+        cursors[w->n] = (struct history_cursor){.end = c->change + c->n, .step = i};
+        cursor_set(w, &cursors[w->n++], c->change);
     }
     for (unsigned i = w->n / 2; i-- > 0;)
         heap_sink(w, i);
@@ -175,19 +236,23 @@ bool history_walk_next(struct history_walk *w, struct change *out)
 {
     if (w->n == 0)
         return false;
+    uint64_t key = w->heap[0].key;
     *out = *w->heap[0].at;
     const uint8_t *name = change_name(out);
     for (;;) {
+        struct history_cursor *top = &w->heap[0];
         w->visited++;
-        if (++w->heap[0].at == w->heap[0].end)
-            w->heap[0] = w->heap[--w->n];
+        if (top->at + 1 == top->end)
+            *top = w->heap[--w->n];
+        else
+            cursor_set(w, top, top->at + 1);
         if (w->n == 0)
             return true;
         heap_sink(w, 0);
-        if (!name_equal(name, change_name(w->heap[0].at)))
+        if (top->key != key || !name_equal(name, change_name(top->at)))
             return true;
         /* The same name in a later step. */
-        ASSERT(!out->now == !w->heap[0].at->was);
-        out->now = w->heap[0].at->now;
+        ASSERT(!out->now == !top->at->was);
+        out->now = top->at->now;
     }
 }

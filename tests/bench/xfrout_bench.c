@@ -2,6 +2,10 @@
  * end. The zone is made here: N delegations (250,000), two NS each, a fifth with glue of its own, 30 % with a DS,
  * NSEC and signatures of 64 octets.
  *
+ * Then the same zone's IXFR from the oldest serial of a history that is as long as it may be: STEPS steps with as many changes
+ * as fit the bounds, each a record more at some name. That is the most that one question can cost; it is shown as a
+ * multiple of an AXFR's time.
+ *
  * usage: xfrout_bench [DELEGATIONS [ROUNDS [FILL]]] */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +17,7 @@
 #include "pipeline/net/xfrout.h"
 #include "tests/lib/random.h"
 
+enum { STEPS = 200, CHANGES_A_STEP = 8000 };
 enum { OWNER_MAX = 48, TTL = 86400, DEFAULT_DELEGATIONS = 250000, DEFAULT_ROUNDS = 7 };
 
 static const uint8_t apex[] = "\5bench";
@@ -136,6 +141,17 @@ static void add_apex(struct zone_maker *z)
     add_nsec(z, apex, z->owner[0], false);
 }
 
+static struct version *version_of(struct snapshot *s)
+{
+    struct chain *chain = chain_new(0, 1);
+    const struct chain_input input = {.snapshot = s, .origin = "bench"};
+    struct candidate *c = chain_run(chain, NULL, &input, 1, NULL);
+    struct version *v = candidate_take(c);
+    candidate_free(&c);
+    chain_unref(chain);
+    return v;
+}
+
 static struct version *version_make(size_t n)
 {
     struct zone_maker z = {.n = n, .random = random_open()};
@@ -150,17 +166,11 @@ static struct version *version_make(size_t n)
     if (edit_seal(&z.edit, &s, NULL, &why))
         fail(why.text);
     mem_free(&z.owner);
-    struct chain *chain = chain_new(0, 1);
-    const struct chain_input input = {.snapshot = s, .origin = "bench"};
-    struct candidate *c = chain_run(chain, NULL, &input, 1, NULL);
-    struct version *v = candidate_take(c);
-    candidate_free(&c);
-    chain_unref(chain);
-    snapshot_unref(s);
     family_unref(family);
+    struct version *v = version_of(s);
+    snapshot_unref(s);
     return v;
 }
-
 static struct xfrout_stats stream(const struct version *v, struct msg_writer *w, uint8_t *buf,
                                   size_t fill)
 {
@@ -195,6 +205,89 @@ static void measure(const struct version *v, size_t fill, unsigned rounds)
            stats.messages, (double)stats.records / best, best / (double)stats.records * 1e9, best);
 }
 
+/* A version later: a record more at every so many names, from one chosen at random on. */
+static struct version *version_next(const struct version *v, struct random *r)
+{
+    static const struct history_limits limits = {.steps = STEPS, .bytes = UINT64_MAX};
+    struct edit *e = edit_open(v->served->family, v->served, v->served);
+    struct snapshot_iter it;
+    struct snapshot *s;
+    struct changeset *changes;
+    struct why why;
+    uint8_t octets[8];
+    size_t every = v->served->names / CHANGES_A_STEP + 1, i = random_below(r, every);
+    for (const struct node *n = snapshot_first(&it, v->served); n; n = snapshot_next(&it), i++) {
+        random_octets(r, octets, sizeof octets);
+        if (n == snapshot_apex(v->served) || i % every)
+            continue;
+        if (edit_add(e, node_name(n), 65400, TTL, octets, sizeof octets, &why))
+            fail(why.text);
+    }
+    struct rrset soa;
+    struct rdata old = {0};
+    uint8_t rdata[200];
+    node_rrset(snapshot_apex(v->served), RR_SOA, 0, &soa);
+    rrset_first(&soa, &old);
+    memcpy(rdata, old.data, old.len);
+    put_u32(rdata + old.len - 20, v->soa.serial + 1);
+    if (edit_del(e, apex, RR_SOA, old.data, old.len, &why) ||
+        edit_add(e, apex, RR_SOA, TTL, rdata, old.len, &why) || edit_seal(&e, &s, &changes, &why))
+        fail(why.text);
+    struct version *next = version_of(s);
+    next->history = history_append(v->history, changes, s, 1, &limits);
+    changeset_unref(changes);
+    snapshot_unref(s);
+    return next;
+}
+
+static void measure_ixfr(struct version *v, unsigned rounds)
+{
+    static struct msg_writer writer;
+    static uint8_t buf[MSG_MAX];
+    struct random r = random_open();
+    struct xfrout_stats stats = {0};
+    double best = 1e9, longest = 0, axfr = 1e9;
+    struct why why;
+    version_ref(v);
+    for (unsigned i = 0; i < STEPS; i++) {
+        struct version *next = version_next(v, &r);
+        version_unref(v);
+        v = next;
+    }
+    const struct history *h = v->history;
+    size_t changes = 0;
+    for (unsigned i = 0; h && i < h->n; i++)
+        changes += h->step[i].changes->n;
+    if (!h)
+        fail("no history");
+    msg_writer_init(&writer);
+    for (unsigned i = 0; i < rounds; i++) {
+        double began = cpu_s();
+        stream(v, &writer, buf, XFROUT_FILL);
+        axfr = cpu_s() - began < axfr ? cpu_s() - began : axfr;
+        struct xfrout *x = xfrout_new(v, 1, apex, RR_IXFR, false);
+        if (!xfrout_since(x, h->step[0].changes->from))
+            fail("no difference");
+        double all = 0;
+        while (!xfrout_done(x)) {
+            began = cpu_s();
+            if (xfrout_next(x, &writer, buf, MSG_MAX, &why) < 0)
+                fail(why.text);
+            double took = cpu_s() - began;
+            all += took;
+            longest = took > longest ? took : longest;
+        }
+        best = all < best ? all : best;
+        xfrout_stats(x, &stats);
+        xfrout_free(&x);
+    }
+    printf("ixfr over %u steps, %zu changes: %zu records, %zu octets, %.3f s, %.2f of an AXFR, "
+           "%.0f ns a change, longest message %.2f ms\n",
+           h->n, changes, stats.records, stats.bytes, best, best / axfr,
+           best / (double)changes * 1e9, longest * 1e3);
+    version_unref(v);
+}
+
 int main(int argc, char **argv)
 {
     size_t n = argc > 1 ? strtoul(argv[1], NULL, 10) : DEFAULT_DELEGATIONS;
@@ -209,6 +302,7 @@ int main(int argc, char **argv)
     else
         for (size_t i = 0; i < sizeof fills / sizeof *fills; i++)
             measure(v, fills[i], rounds);
+    measure_ixfr(v, rounds);
     version_unref(v);
     rcu_barrier_all();
     rcu_thread_stop();

@@ -82,17 +82,19 @@ static void model_step(struct model *m, const struct changeset *c, time_t at)
 static bool model_may(const struct model *m, unsigned i, const struct history_limits *l,
                       const struct snapshot *served, time_t now)
 {
-    uint64_t wire = 0, kept = 0;
+    uint64_t wire = 0, kept = 0, changes = 0;
     uint32_t newest = m->changes[m->n - 1]->to;
     for (unsigned k = i; k < m->n; k++) {
         wire += m->wire[k];
         kept += m->kept[k];
+        changes += m->changes[k]->n;
         if (l->age_s && now - m->at[k] > l->age_s)
             return false;
         if (!serial_newer(newest, m->changes[k]->from))
             return false;
     }
-    return m->n - i <= l->steps && wire <= served->bytes && kept <= l->bytes;
+    return m->n - i <= l->steps && wire <= served->bytes && kept <= l->bytes &&
+           changes <= history_changes_max(served);
 }
 
 static void expect_history(const struct model *m, const struct history *h,
@@ -217,9 +219,70 @@ START_TEST(random_histories)
 }
 END_TEST
 
+/* Names that come and go cost little on the wire and nothing but the looking at; a history has no more of them than make
+ * that cheaper than to send the zone. And what one step has too many of is no step. */
+START_TEST(work_is_bounded)
+{
+    static const struct history_limits limits = {.steps = 1000, .bytes = UINT64_MAX};
+    static const uint8_t filler[60000];
+    uint8_t name[] = "\4n000\7example", soa[22] = {0};
+    struct why why;
+    rcu_thread_start();
+    struct family *family = family_new(name + 5);
+    struct edit *e = edit_open(family, NULL, NULL);
+    for (unsigned i = 0; i < 20; i++) {
+        put_u16(name + 1, (uint16_t)i);
+        ck_assert_int_eq(edit_add(e, name, 65400, 60, filler, sizeof filler, &why), 0);
+    }
+    ck_assert_int_eq(edit_add(e, name + 5, RR_SOA, 60, soa, sizeof soa, &why), 0);
+    struct snapshot *was, *now;
+    struct changeset *c;
+    ck_assert_int_eq(edit_seal(&e, &was, NULL, &why), 0);
+    size_t most = history_changes_max(was);
+    ck_assert_uint_gt(most, 2500);
+    ck_assert_uint_lt(most, 5000);
+    struct history *h = NULL;
+    unsigned longest = 0;
+    for (unsigned step = 1; step <= 80; step++) {
+        unsigned names = step == 60 ? 2 * (unsigned)most : 100,
+                 from = step == 60 ? 20000 : 100 * step;
+        e = edit_open(family, was, was);
+        ck_assert_int_eq(edit_del(e, name + 5, RR_SOA, soa, sizeof soa, &why), 0);
+        put_u32(soa + 2, step);
+        ck_assert_int_eq(edit_add(e, name + 5, RR_SOA, 60, soa, sizeof soa, &why), 0);
+        for (unsigned i = 0; i < names; i++) {
+            put_u16(name + 1, (uint16_t)(from + i));
+            ck_assert_int_eq(edit_add(e, name, RR_A, 60, filler, 4, &why), 0);
+        }
+        ck_assert_int_eq(edit_seal(&e, &now, &c, &why), 0);
+        struct history *next = history_append(h, c, now, 1, &limits);
+        if (step == 60)
+            ck_assert_ptr_null(next);
+        else
+            ck_assert(next && next->changes <= history_changes_max(now) &&
+                      (next->n == step % 60 || next->changes + 101 > history_changes_max(now)));
+        history_unref(h);
+        h = next;
+        longest = h && h->n > longest ? h->n : longest;
+        changeset_unref(c);
+        snapshot_unref(was);
+        was = now;
+    }
+    ck_assert_uint_ge(longest, most / 101);
+    ck_assert_uint_lt(longest, 59);
+    ck_assert_uint_eq(h->n, 20);
+    history_unref(h);
+    snapshot_unref(was);
+    family_unref(family);
+    rcu_barrier_all();
+    rcu_thread_stop();
+}
+END_TEST
+
 int main(void)
 {
     struct suite s = suite_open("history");
     suite_add(s, random_histories);
+    suite_add(s, work_is_bounded);
     return suite_run(s);
 }
