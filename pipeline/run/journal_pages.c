@@ -29,6 +29,7 @@ enum {
     KEY_MAX = 511,
     TREE_OCTETS = 48,
     INTEGER_KEYS = 0x08,
+    UNWRITTEN_MAX = 1 << 20, /* free pages behind the end of the file that are believed */
 };
 static const uint32_t MAGIC = 0xBEEFC0DE;
 static const uint64_t NO_PAGE = UINT64_MAX;
@@ -42,6 +43,7 @@ struct walk {
     const uint8_t *file;
     size_t page_size;
     uint64_t pages;         /* in use at all: last page + 1 */
+    uint64_t there;         /* of them, in the file */
     uint8_t *used;          /* a bit a page */
     struct tree tree, seen; /* as it says, and as it is */
     bool free_pages;        /* it is LMDB's own tree */
@@ -72,10 +74,10 @@ static int wrong(const struct walk *w, uint64_t page, const char *rule)
     return why_set(w->why, -E_FORMAT, "page %" PRIu64 " of %" PRIu64 ": %s", page, w->pages, rule);
 }
 
-/* Takes n pages from `page` on for one use. */
-static int take(struct walk *w, uint64_t page, uint64_t n)
+/* Takes n pages from `page` on for one use; end: of those that can be. */
+static int take(struct walk *w, uint64_t page, uint64_t n, uint64_t end)
 {
-    if (page < 2 || page >= w->pages || n > w->pages - page)
+    if (page < 2 || page >= end || n > end - page)
         return wrong(w, page, "is named, and lies outside the file");
     for (uint64_t i = page; i < page + n; i++) {
         if (w->used[i / 8] & 1u << i % 8)
@@ -90,7 +92,8 @@ static const uint8_t *page_at(const struct walk *w, uint64_t page)
     return w->file + page * w->page_size;
 }
 
-/* A list of free pages: how many, then their numbers, the largest first. */
+/* A list of free pages: how many, then their numbers, the largest first. A page that was taken and given back in one transaction
+ * was never written, so it may lie behind the end of the file. */
 static int free_list(struct walk *w, uint64_t page, const uint8_t *value, size_t len)
 {
     uint64_t n = len >= 8 ? at64(value) : 0;
@@ -100,22 +103,26 @@ static int free_list(struct walk *w, uint64_t page, const uint8_t *value, size_t
         uint64_t number = at64(value + 8 * i);
         if (i > 1 && number >= at64(value + 8 * (i - 1)))
             return wrong(w, page, "a list of free pages is not in order");
-        int err = take(w, number, 1);
+        int err = take(w, number, 1, w->pages);
         if (err)
             return err;
     }
     return 0;
 }
 
+/* A value that was put again in its transaction, and was smaller then, has more pages than it needs. */
 static int large_value(struct walk *w, uint64_t page, uint64_t first, size_t len)
 {
-    uint64_t n = (PAGE_HEAD - 1 + len) / w->page_size + 1;
-    int err = take(w, first, n);
+    if (first < 2 || first >= w->there)
+        return wrong(w, first, "is named, and lies outside the file");
+    const uint8_t *p = page_at(w, first);
+    uint64_t n = at32(p + 12);
+    if (at64(p) != first || at16(p + 10) != FLAG_LARGE ||
+        n < (PAGE_HEAD - 1 + len) / w->page_size + 1)
+        return wrong(w, first, "should begin a large value");
+    int err = take(w, first, n, w->there);
     if (err)
         return err;
-    const uint8_t *p = page_at(w, first);
-    if (at64(p) != first || at16(p + 10) != FLAG_LARGE || at32(p + 12) != n)
-        return wrong(w, first, "should begin a large value");
     w->seen.large += n;
     return w->free_pages ? free_list(w, page, p + PAGE_HEAD, len) : 0;
 }
@@ -191,7 +198,7 @@ static bool nodes_fit(const struct walk *w, const uint8_t *p, unsigned n, bool b
 
 static int page_walk(struct walk *w, uint64_t page, unsigned depth)
 {
-    int err = take(w, page, 1);
+    int err = take(w, page, 1, w->there);
     if (err)
         return err;
     const uint8_t *p = page_at(w, page);
@@ -269,11 +276,14 @@ int pages_check(const uint8_t *file, size_t size, size_t page_size, uint64_t txn
                        "neither of its two first pages is that of transaction %" PRIu64, txn);
     struct walk w = {.file = file, .page_size = page_size, .why = why};
     w.pages = at64(meta + 24 + 2 * TREE_OCTETS);
-    if (w.pages >= size / page_size)
+    w.there = size / page_size;
+    if (w.pages >= 2 * w.there + UNWRITTEN_MAX)
         return why_set(why, -E_FORMAT,
                        "the file was cut: it has %zu octets, and its last page is %" PRIu64, size,
                        w.pages);
     w.pages++;
+    if (w.there > w.pages)
+        w.there = w.pages;
     w.used = mem_zalloc((size_t)(w.pages / 8 + 1));
     w.free_pages = true;
     int err = tree_check(&w, meta + 24);
