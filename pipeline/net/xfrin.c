@@ -643,6 +643,7 @@ struct xfrin *xfrin_new(struct server *server)
         .checks_max = XFRIN_CHECKS,
         .checks_stale_max = XFRIN_CHECKS / 4 * 3,
         .notify_gap_ms = 1000,
+        .file_wait_ms = 2000,
         .keep_ms = 10000,
         .keep_max = XFRIN_KEPT,
     };
@@ -652,8 +653,7 @@ struct xfrin *xfrin_new(struct server *server)
     link_init(&x->conns);
     for (int i = 0; i < PRIORITIES; i++)
         link_init(&x->check_waiting[i]);
-    pthread_mutex_init(&x->lock, NULL);
-    pthread_cond_init(&x->quiet, NULL);
+    x->files = files_new();
     return x;
 }
 
@@ -666,8 +666,6 @@ void xfrin_free(struct xfrin **xp)
     while (!link_alone(&x->zones))
         zone_forget((struct xfrin_zone *)(void *)x->zones.next);
     conn_close_all(x);
-    file_wait_all(x);
-    pthread_mutex_destroy(&x->lock);
-    pthread_cond_destroy(&x->quiet);
+    files_free(x);
     mem_free(xp);
 }

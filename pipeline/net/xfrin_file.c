@@ -1,10 +1,16 @@
-/* Zones from files: read by a job on a worker, since a big one takes seconds.
+/* Zones from files: read on threads of their own, since a big one takes seconds, and some take for ever.
  *
- *   control loop: file_start ─▶ worker: text_read into an edit, seal ─▶ control loop: submit, or complain
+ *   control loop: file_start ─▶ reader: text_read into an edit, seal ─▶ control loop: submit, or complain
  *
  * The job holds all it needs (zone, configuration, version) and finds its way back by the zone, whose
  * `net` is NULL when it was dropped meanwhile. `generation` tells a job whose source has been changed
  * under it. While a job is out, it is the family's writer, and `reading` keeps the next one waiting.
+ *
+ * A FIFO that nobody writes to, or a server that does not answer (NFS), holds its reader in the kernel, where nothing but the
+ * end of the process helps. So readers are not the pool's workers, which chains need and which are joined at the
+ * end; they are made as they are wanted, READERS_MAX of them, detached, and leave when there is nothing to read. At the
+ * end there is a short wait; a reader that is not back then is left behind with what it holds, and
+ * should it come back after all, it touches nothing that may have gone, and sleeps until the process ends.
  *
  * What the file says is taken, whatever its serial: the operator put it there. A changed zone with a
  * serial that did not rise is warned about, since secondaries will not fetch it. */
@@ -18,13 +24,25 @@
 #include "pipeline/zone/text.h"
 #include "pipeline/zone/transfer.h"
 
+#include <pthread.h>
+#include <signal.h>
 #include <time.h>
+#include <unistd.h>
+
+enum { READERS_MAX = 8 };
+
+struct xfrin_files { /* left behind with the readers that do not come back */
+    pthread_mutex_t lock;
+    pthread_cond_t quiet;
+    struct file_job *first, **last; /* that wait for a reader */
+    unsigned readers;               /* that have not left */
+    bool closed;
+};
 
 struct file_job {
-    struct job job;   /* first: the pool hands it back */
+    struct file_job *next;
     struct task task; /* the way home */
     struct server *server;
-    struct xfrin *x; /* outlives the job, not the task */
     struct zone *zone;
     struct config *config;
     const struct zone_conf *conf;
@@ -52,7 +70,7 @@ static void job_free(struct file_job *j)
     mem_free(&j);
 }
 
-/* ---- worker */
+/* ---- reader */
 
 static int file_read(struct file_job *j)
 {
@@ -70,17 +88,37 @@ static int file_read(struct file_job *j)
     return err;
 }
 
-static void job_run(struct job *job)
+static struct file_job *job_next(struct xfrin_files *files)
 {
-    struct file_job *j = (struct file_job *)(void *)job;
-    struct xfrin *x = j->x;
-    j->err = file_read(j);
-    /* Posted within the lock: once `reading` is 0, the loop has all that will come. */
-    pthread_mutex_lock(&x->lock);
-    loop_post(j->server->control_loop, &j->task);
-    if (--x->reading == 0)
-        pthread_cond_broadcast(&x->quiet);
-    pthread_mutex_unlock(&x->lock);
+    struct file_job *j = files->first;
+    if (j) {
+        files->first = j->next;
+        if (!files->first)
+            files->last = &files->first;
+    }
+    return j;
+}
+
+static void *reader_main(void *arg)
+{
+    struct xfrin_files *files = arg;
+    pthread_mutex_lock(&files->lock);
+    for (struct file_job *j; (j = job_next(files));) {
+        pthread_mutex_unlock(&files->lock);
+        j->err = file_read(j);
+        pthread_mutex_lock(&files->lock);
+        while (files->closed) { /* nobody waits any more */
+            pthread_mutex_unlock(&files->lock);
+            pause();
+            pthread_mutex_lock(&files->lock);
+        }
+        /* Within the lock: once no reader is left, the loop has all that will come. */
+        loop_post(j->server->control_loop, &j->task);
+    }
+    if (--files->readers == 0)
+        pthread_cond_broadcast(&files->quiet);
+    pthread_mutex_unlock(&files->lock);
+    return NULL;
 }
 
 /* ---- control loop */
@@ -135,15 +173,32 @@ static void job_home(struct task *task)
     job_free(j);
 }
 
+static void job_hand_out(struct xfrin_files *files, struct file_job *j)
+{
+    pthread_t thread;
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the control loop's */
+    pthread_mutex_lock(&files->lock);
+    *files->last = j;
+    files->last = &j->next;
+    /* Those that there are may be stuck; one too many finds nothing and leaves. */
+    if (files->readers < READERS_MAX && !pthread_create(&thread, NULL, reader_main, files)) {
+        pthread_detach(thread);
+        files->readers++;
+    }
+    ASSERT(files->readers > 0);
+    pthread_mutex_unlock(&files->lock);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
 void file_start(struct xfrin_zone *xz)
 {
     struct xfrin *x = xz->x;
     struct file_job *j = mem_zalloc(sizeof *j);
     struct version *v = zone_version(xz->zone);
-    j->job.run = job_run;
     j->task.run = job_home;
     j->server = x->server;
-    j->x = x;
     j->zone = zone_ref(xz->zone);
     j->config = config_ref(xz->config);
     j->conf = xz->conf;
@@ -153,16 +208,57 @@ void file_start(struct xfrin_zone *xz)
     version_unref(v);
     xz->state = XFRIN_FILE;
     xz->reading = true;
-    pthread_mutex_lock(&x->lock);
-    x->reading++;
-    pthread_mutex_unlock(&x->lock);
-    pool_submit(x->server->pool, &j->job);
+    if (pool_threads(x->server->pool) == 0) { /* everything runs in the caller */
+        j->err = file_read(j);
+        loop_post(x->server->control_loop, &j->task);
+        return;
+    }
+    job_hand_out(x->files, j);
 }
 
-void file_wait_all(struct xfrin *x)
+/* ---- begin, end */
+
+struct xfrin_files *files_new(void)
 {
-    pthread_mutex_lock(&x->lock);
-    while (x->reading)
-        pthread_cond_wait(&x->quiet, &x->lock);
-    pthread_mutex_unlock(&x->lock);
+    struct xfrin_files *files = mem_zalloc(sizeof *files);
+    pthread_mutex_init(&files->lock, NULL);
+    pthread_condattr_t clock;
+    pthread_condattr_init(&clock);
+    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+    pthread_cond_init(&files->quiet, &clock);
+    pthread_condattr_destroy(&clock);
+    files->last = &files->first;
+    return files;
+}
+
+void files_free(struct xfrin *x)
+{
+    struct xfrin_files *files = x->files;
+    struct timespec until;
+    struct file_job *j;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += x->tuning.file_wait_ms / 1000;
+    until.tv_nsec += x->tuning.file_wait_ms % 1000 * 1000000L;
+    if (until.tv_nsec >= 1000000000L) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000L;
+    }
+    pthread_mutex_lock(&files->lock);
+    while ((j = job_next(files)))
+        job_free(j);
+    while (files->readers && !pthread_cond_timedwait(&files->quiet, &files->lock, &until))
+        ;
+    unsigned left = files->readers;
+    files->closed = left > 0;
+    pthread_mutex_unlock(&files->lock);
+    x->files = NULL;
+    if (left) {
+        log_warn("zone files were still being read and are left behind: a pipe that nobody writes "
+                 "to, or a file server that does not answer?",
+                 LOG_KV("files", LOG_U(left)));
+        return;
+    }
+    pthread_mutex_destroy(&files->lock);
+    pthread_cond_destroy(&files->quiet);
+    mem_free(&files);
 }

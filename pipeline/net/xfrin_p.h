@@ -11,11 +11,11 @@
  *          xfrin_tsig.c      signing queries, and the signatures of what comes back
  *          xfrin_conn.c      connections kept for the next query
  *          xfrin_axfr.c      a transfer over such a stream, by IXFR where that may do, else by AXFR
- *          xfrin_file.c      zones from files, read on a worker
+ *          xfrin_file.c      zones from files, read on threads of their own
  *          xfrin_timers.c    refresh, retry, expire, wake-ups
  *          xfrin_report.c    the log, last_error, status
  *
- * WHO    The control loop, all of it, but for xfrin_notify and the worker's half of xfrin_file.c.
+ * WHO    The control loop, all of it, but for xfrin_notify and the reader's half of xfrin_file.c.
  */
 #ifndef WEIR_NET_XFRIN_P_H
 #define WEIR_NET_XFRIN_P_H
@@ -79,6 +79,7 @@ struct xfrin_tuning {                    /* not for operators; tests shrink them
     unsigned checks_max;                 /* at once: sockets */
     unsigned checks_stale_max;           /* of those, without a NOTIFY: the rest is kept free for NOTIFYed zones */
     unsigned notify_gap_ms;              /* after a NOTIFY that led to nothing new */
+    unsigned file_wait_ms;               /* at the end, for files that are being read */
     unsigned keep_ms;                    /* a connection without a query */
     unsigned keep_max;                   /* of those, in all */
 };
@@ -95,9 +96,7 @@ struct xfrin {
     bool scheduling;                     /* schedule_run is on the stack */
     struct msg_reader reader;            /* of checks; big, and used within one call only */
     struct msg_writer writer;            /* of all queries, likewise */
-    pthread_mutex_t lock;                /* for what follows */
-    pthread_cond_t quiet;
-    size_t reading;                      /* file jobs that have not posted their result yet */
+    struct xfrin_files *files;
 };
 
 /* One of a zone's primaries, as the zone sees it. */
@@ -272,8 +271,9 @@ void axfr_stop(struct xfrin_zone *xz);
 char *axfr_doing(struct xfrin_zone *xz);
 
 /* ---- xfrin_file.c */
+struct xfrin_files *files_new(void);
+void files_free(struct xfrin *x);                                /* waits for what is being read, but not for ever */
 void file_start(struct xfrin_zone *xz);
-void file_wait_all(struct xfrin *x);                             /* until no job is out on a worker */
 
 /* ---- xfrin_timers.c */
 void timers_init(struct xfrin_zone *xz);

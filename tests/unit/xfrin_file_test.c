@@ -5,7 +5,9 @@
 #include "tests/lib/suite.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define Z  "a.example."
@@ -181,6 +183,34 @@ START_TEST(ends_while_it_is_read)
 }
 END_TEST
 
+static void short_wait(struct xfrin_tuning *t)
+{
+    t->file_wait_ms = 50;
+}
+
+/* A pipe that nobody writes to holds its reader, and nothing else: other zones come in, and weir stops. */
+START_TEST(pipe_that_nobody_writes_to)
+{
+    char both[2048];
+    ck_assert_int_eq(mkfifo(path, 0600), 0);
+    p1 = primary_start(P1);
+    snprintf(both, sizeof both,
+             "server = { listen = (\"127.0.0.1@15499\"); };\n"
+             "remotes = ( { name = \"p1\"; address = \"" P1 "\"; } );\n"
+             "zones = ( { name = \"" Z "\"; file = \"%s\"; chain = (); },\n"
+             "          { name = \"b.example.\"; primaries = (\"p1\"); chain = (); } );",
+             path);
+    daemon_open(&d, 1, both, short_wait);
+    UNTIL(&d, daemon_serves(&d, "b.example.", 10));
+    char *doing = xfrin_doing(d.server.xfrin, daemon_zone(&d, Z));
+    ck_assert_ptr_eq(strstr(doing, "reading "), doing);
+    free(doing);
+    double began = daemon_now();
+    end();
+    ck_assert(daemon_now() - began < 20);
+}
+END_TEST
+
 int main(void)
 {
     struct suite s = suite_open("xfrin_file");
@@ -188,6 +218,7 @@ int main(void)
     tcase_add_loop_test(s.tcase, load_and_reload, 0, 3);
     suite_add(s, serial_did_not_rise);
     tcase_add_loop_test(s.tcase, bad_files, 0, 3);
+    suite_add(s, pipe_that_nobody_writes_to);
     suite_add(s, refused_file_is_read_again_on_reload);
     suite_add(s, file_becomes_a_primary_while_it_is_read);
     tcase_add_loop_test(s.tcase, ends_while_it_is_read, 0, 2);
