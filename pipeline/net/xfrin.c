@@ -217,11 +217,27 @@ void round_due(struct xfrin_zone *xz)
     round_begin(xz);
 }
 
+/* Something newer came in, but not as new as the NOTIFY had promised, perhaps from a process that the primary has replaced: one more
+ * round, over fresh connections. */
+static void hint_follow(struct xfrin_zone *xz)
+{
+    if (xz->conf->file || xz->again || !hint_is_newer(xz))
+        return;
+    if (xz->hint_lied || xz->round.orphan || !xz->round.notified) {
+        xz->has_hint = false; /* it is old, or not to be trusted */
+        return;
+    }
+    xz->again = true;
+    xz->again_first = xz->round.first;
+    conn_forget(xz->x, &round_primary(xz)->address);
+}
+
 /* The timers are set. */
 static void round_over(struct xfrin_zone *xz)
 {
     xz->state = XFRIN_IDLE;
     if (xz->round.brought) {
+        hint_follow(xz);
         xz->fruitless_at = 0;
         xz->hint_lied = false;
     } else if (xz->round.notified && !xz->round.force) {
@@ -275,7 +291,7 @@ static void round_exhausted(struct xfrin_zone *xz)
 static void round_step(struct xfrin_zone *xz)
 {
     xz->state = XFRIN_IDLE;
-    xz->round.full = xz->round.hinted = false;
+    xz->round.full = xz->round.hinted = xz->round.doubted = false;
     if (++xz->round.step < xz->nprimaries)
         schedule_check(xz);
     else

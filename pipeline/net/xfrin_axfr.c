@@ -40,6 +40,7 @@ struct xfrin_axfr {
     bool serial_checked, complete, current;
     bool unproved;  /* a signature is wrong or missing */
     bool known_bad; /* it is of a serial that our chain refused */
+    bool old;       /* its serial is not newer than ours, though a newer one was told of */
     int dropped;    /* < 0: what was said is not taken, for this kind of reason */
     double began;
 };
@@ -85,6 +86,7 @@ static int serial_check(struct xfrin_axfr *a, struct why *why)
     if (a->current || xz->round.force || !xfrin_our_serial(xz, &ours) ||
         serial_newer(stats.serial, ours))
         return 0;
+    a->old = true;
     return why_set(why, -E_MISMATCH,
                    "message 1: serial %u is not newer than ours, %u, though the primary had told a "
                    "newer one",
@@ -163,6 +165,21 @@ static bool ixfr_failed(struct xfrin_axfr *a, int err, const struct why *why)
     return true;
 }
 
+/* What a kept connection says is older than what was told of: a process from before the primary's reload, perhaps. True: it is asked
+ * again over a fresh one. */
+static bool asked_afresh(struct xfrin_axfr *a)
+{
+    struct xfrin_zone *xz = a->xz;
+    bool ixfr = a->ixfr;
+    if (!stream_was_kept(a->stream) || xz->round.doubted)
+        return false;
+    xz->round.doubted = true;
+    axfr_drop(a, false);
+    conn_forget(xz->x, &round_primary(xz)->address);
+    transfer_begin(xz, ixfr);
+    return true;
+}
+
 static void axfr_failed(struct xfrin_axfr *a, int err, const struct why *why)
 {
     struct xfrin_zone *xz = a->xz;
@@ -175,6 +192,8 @@ static void axfr_failed(struct xfrin_axfr *a, int err, const struct why *why)
         round_known_bad(xz);
         return;
     }
+    if (a->old && asked_afresh(a))
+        return;
     if (a->ixfr && !a->unproved && ixfr_failed(a, err, why))
         return;
     if (!a->unproved && (stats.rcode == RCODE_FORMERR || stats.rcode == RCODE_NOTIMP) &&
@@ -197,6 +216,8 @@ static void axfr_current(struct xfrin_axfr *a)
     struct transfer_stats stats;
     char who[ADDRESS_TEXT_MAX];
     transfer_stats(a->transfer, &stats);
+    if (asked_afresh(a))
+        return;
     if (xz->round.hinted) {
         axfr_drop(a, true);
         round_check(xz);

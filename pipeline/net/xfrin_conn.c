@@ -7,7 +7,9 @@
  * another zone asks the same primary. Several at once use several connections, as many as transfers may go on at once.
  * A kept connection is only a guess that the primary still listens: it may close it at any time (RFC 7766 6.2.3), perhaps
  * while a query is on its way. So the stream asks again over a fresh one when a kept one breaks before the first
- * octet of an answer (xfrin_stream.c). */
+ * octet of an answer (xfrin_stream.c). It may also lead to a process that the primary has replaced since, and that has an older
+ * zone: NSD leaves a child to the connections that it has, when it reloads. So an answer that is older than it should be is
+ * asked for again over a fresh one (xfrin_axfr.c). */
 #include "pipeline/net/xfrin_p.h"
 
 #include "pipeline/base/alloc.h"
@@ -102,6 +104,17 @@ void conn_keep(struct xfrin *x, const struct address *to, const struct address *
     ev_now_update(x->ev);
     ev_timer_set(&c->due, x->tuning.keep_ms / 1e3, 0);
     ev_timer_start(x->ev, &c->due);
+}
+
+void conn_forget(struct xfrin *x, const struct address *to)
+{
+    struct xfrin_link *next;
+    for (struct xfrin_link *l = x->conns.next; l != &x->conns; l = next) {
+        struct xfrin_conn *c = (struct xfrin_conn *)(void *)l;
+        next = l->next;
+        if (address_equal(&c->to, to))
+            conn_drop(c, true);
+    }
 }
 
 void conn_close_all(struct xfrin *x)

@@ -125,6 +125,7 @@ struct xfrin_round {
     unsigned step;                       /* primaries done with */
     bool notified, force;
     bool full;                           /* the primary that it is at failed to answer IXFR */
+    bool doubted;                        /* what it said over a kept connection was asked again over a fresh one */
     bool hinted;                         /* a NOTIFY named a newer serial: the IXFR goes out without a check before it */
     bool retry_refused;                  /* the back-off of refused content is over: fetch it again */
     bool good;                           /* a primary answered, and had nothing for us */
@@ -244,6 +245,7 @@ struct xfrin_stream_config {
 /* Always ends by a call of end, never from within stream_open. */
 struct xfrin_stream *stream_open(const struct xfrin_stream_config *config);
 bool stream_heard(const struct xfrin_stream *stream);   /* has an octet come? */
+bool stream_was_kept(const struct xfrin_stream *stream); /* did it come over a kept connection? */
 void stream_close(struct xfrin_stream **stream);
 /* The same, but the connection is kept for another query if the stream ended with a whole message and nothing behind it. For
  * who knows that the primary has nothing more to say. */
@@ -262,6 +264,7 @@ int xfrin_verify_end(struct xfrin_zone *xz, const struct tsig_chain *chain, stru
 /* ---- xfrin_conn.c */
 int conn_take(struct xfrin *x, const struct address *to, const struct address *source);   /* -1: none is kept */
 void conn_keep(struct xfrin *x, const struct address *to, const struct address *source, int fd);
+void conn_forget(struct xfrin *x, const struct address *to);                              /* all that are kept to there */
 void conn_close_all(struct xfrin *x);
 
 /* ---- xfrin_axfr.c */

@@ -40,6 +40,7 @@ struct xfrin_stream {
     int fd;
     bool connected;
     bool reused; /* a kept connection, from which nothing has come yet */
+    bool kept;   /* it began as one */
     bool heard;  /* an octet at least has come */
     bool clean;  /* ended with a whole message, and nothing behind it */
     ev_io io;
@@ -188,7 +189,7 @@ static bool stream_again(struct xfrin_stream *s)
     if (!s->reused)
         return false;
     stream_disconnect(s);
-    s->reused = false;
+    s->reused = s->kept = false;
     s->sent = s->len = 0;
     stream_connect(s);
     return true;
@@ -407,7 +408,7 @@ struct xfrin_stream *stream_open(const struct xfrin_stream_config *config)
         stream_connect(s);
         return s;
     }
-    s->reused =
+    s->reused = s->kept =
         true; /* it may be dead and nobody told us: then it must not take as long as a silent primary may */
     stream_connected(s, config->x->tuning.connect_ms);
     io_set(s, EV_WRITE);
@@ -417,6 +418,11 @@ struct xfrin_stream *stream_open(const struct xfrin_stream_config *config)
 bool stream_heard(const struct xfrin_stream *s)
 {
     return s->heard;
+}
+
+bool stream_was_kept(const struct xfrin_stream *s)
+{
+    return s->kept;
 }
 
 void stream_close(struct xfrin_stream **sp)

@@ -35,6 +35,7 @@ struct conn {
     int fd; /* -1: free */
     struct query query;
     bool asked, answered, transfer, hangs;
+    bool first; /* of all connections */
     uint8_t *out;
     size_t out_len, sent, stop_at;
     bool close_at_stop, drip;
@@ -245,7 +246,9 @@ static void rcode_answer(struct stream *s, uint16_t rcode)
 
 static void differences(struct stream *s)
 {
-    const struct primary_play *play = s->play;
+    struct primary_play behind = *s->play, *play = &behind;
+    if (play->ixfr == PRIMARY_IXFR_BEHIND && s->c->first)
+        behind.serial--;
     bool current = play->ixfr == PRIMARY_IXFR_CURRENT || !serial_newer(play->serial, s->a->serial);
     message_begin(s);
     put_soa(s->w, s->a, play, current ? s->a->serial : play->serial);
@@ -360,7 +363,8 @@ static void conn_accept(struct primary *p)
         atomic_fetch_add(&p->connections, 1);
     for (int i = 0; fd >= 0 && i < CONNS; i++)
         if (x->conn[i].fd < 0) {
-            x->conn[i] = (struct conn){.fd = fd, .out = mem_alloc(OUT_MAX)};
+            x->conn[i] = (struct conn){
+                .fd = fd, .out = mem_alloc(OUT_MAX), .first = atomic_load(&p->connections) == 1};
             return;
         }
     ASSERT(fd < 0);
