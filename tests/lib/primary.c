@@ -392,9 +392,7 @@ static void conn_answer(struct primary *p, struct conn *c)
         if (a.type == RR_IXFR)
             atomic_store(&p->ixfr_serial, a.serial);
     }
-    bool says_no = a.type == RR_IXFR &&
-                   (play.ixfr == PRIMARY_IXFR_NOTIMP || play.ixfr == PRIMARY_IXFR_FORMERR);
-    if (c->transfer ? play.gate_axfr && !says_no : play.gate_soa)
+    if (a.type == RR_AXFR ? play.gate_axfr : a.type == RR_SOA && play.gate_soa)
         return;
     c->answered = true;
     c->close_at_stop = play.closes;

@@ -64,7 +64,7 @@ struct primary_play {
     uint32_t expire_in_s;
     bool closes;            /* each connection after one answer */
     bool tcp_formerr;       /* to a query with OPT, over TCP */
-    bool gate_soa, gate_axfr; /* the answer waits until a play without it */
+    bool gate_soa, gate_axfr; /* the answer (to AXFR, not to IXFR) waits until a play without it */
 };
 extern const struct primary_play primary_good; /* serial 10, a handful of records */
 

@@ -26,6 +26,8 @@
 #define PINNED                                                                                     \
     BOTH_REMOTES "zones = ( { name = \"" Z                                                         \
                  "\"; primaries = (\"p1\", \"p2\"); primary_pin = true; chain = (); } );"
+#define ONE_AT_P2                                                                                  \
+    BOTH_REMOTES "zones = ( { name = \"" Z "\"; primaries = (\"p2\"); chain = (); } );"
 #define NO_IXFR                                                                                    \
     SERVER "remotes = ( { name = \"p1\"; address = \"" P1 "\"; ixfr = false; } );\n"               \
            "zones = ( { name = \"" Z "\"; primaries = (\"p1\"); chain = (); } );"
@@ -395,6 +397,58 @@ START_TEST(zones_share_connections)
 }
 END_TEST
 
+/* Ten thousand zones of the same primary want to come in, and its transfers stand still: the one that has news is served at once, since a
+ * part of the slots is kept for it. And so when they only want to be checked and the primary does not answer: P2's news comes. */
+static void ten_thousand(struct xfrin_tuning *t)
+{
+    quick(t);
+    t->soa_timeout_ms = 20000; /* none is given up meanwhile */
+}
+
+START_TEST(ten_thousand_zones_delay_nobody)
+{
+    enum { ZONES = 10000 };
+    bool checks = _i;
+    char *conf = malloc(ZONES * 90 + 400), *p = conf;
+    p1 = primary_start(P1);
+    p2 = primary_start(P2);
+    play(p1, by(10, PRIMARY_IXFR_SENDS));
+    play(p2, by(10, PRIMARY_IXFR_SENDS));
+    daemon_open(&d, 1, checks ? ONE_AT_P2 : ONE, ten_thousand);
+    arrived(10);
+    struct primary_play stands = by(10, PRIMARY_IXFR_SENDS);
+    stands.gate_axfr = !checks;
+    stands.gate_soa = checks;
+    play(p1, stands);
+    p +=
+        sprintf(p, BOTH_REMOTES "zones = ( { name = \"" Z "\"; primaries = (\"%s\"); chain = (); }",
+                checks ? "p2" : "p1");
+    for (int i = 0; i < ZONES; i++)
+        p += sprintf(p, ", { name = \"z%d.example.\"; primaries = (\"p1\"); chain = (); }", i);
+    sprintf(p, ");");
+    daemon_reload(&d, conf);
+    unsigned stale = checks ? d.server.xfrin->tuning.checks_stale_max : 6;
+    UNTIL(&d, checks ? d.server.xfrin->checks == stale : d.server.xfrin->transfers == stale);
+    if (!checks)
+        UNTIL(&d, d.server.xfrin->checks == 0); /* all the others have been checked, and wait */
+    struct primary_play news_ = stands;
+    news_.serial = 11;
+    news_.gate_soa = false;
+    struct primary *from = checks ? p2 : p1;
+    play(from, news_);
+    double began = daemon_now();
+    daemon_notify(&d, Z, checks ? P2 : P1, &news_.serial);
+    UNTIL(&d, daemon_serves(&d, Z, 11));
+    double took = daemon_now() - began;
+    ck_assert_uint_eq(checks ? d.server.xfrin->checks : d.server.xfrin->transfers, stale);
+    ck_assert_msg(took < 5, "%.3f s",
+                  took); /* milliseconds; a sanitizer on a busy machine is slow */
+    printf("served %.1f ms after the NOTIFY\n", took * 1e3);
+    free(conf);
+    end();
+}
+END_TEST
+
 /* ---- a primary from before EDNS, over TCP: FORMERR without OPT, then the same without */
 
 START_TEST(no_edns_over_tcp)
@@ -516,6 +570,7 @@ int main(void)
     suite_add(s, kept_connections_end);
     suite_add(s, a_message_too_many);
     suite_add(s, zones_share_connections);
+    tcase_add_loop_test(s.tcase, ten_thousand_zones_delay_nobody, 0, 2);
     suite_add(s, no_edns_over_tcp);
     suite_add(s, no_edns_in_axfr);
     suite_add(s, expire_of_a_transfer);
