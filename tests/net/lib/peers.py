@@ -246,10 +246,11 @@ def remote_row(name, where):
 def configuration(net, listen, rows, remotes, server="", what="weir", control=None, keys=()):
     peers = ",\n  ".join(remote_row(n, where) for n, where in remotes.items())
     tsig = ",\n  ".join(k if isinstance(k, str) else key_row(k) for k in keys)
+    tsig = f"tsig = (\n  {tsig}\n);\n" if tsig else ""
     rows = ",\n  ".join([rows] if isinstance(rows, str) else rows)
     return (f'server = {{ listen = {words(listen)}; threads = 2; workers = 2; state = "{net.path(what + ".state")}"; '
             f'control = "{control or net.path(what + ".sock")}"; {server} }};\n'
-            f'tsig = (\n  {tsig}\n);\nremotes = (\n  {peers}\n);\nzones = (\n  {rows}\n);\n')
+            f'{tsig}remotes = (\n  {peers}\n);\nzones = (\n  {rows}\n);\n')
 
 
 class Net:
