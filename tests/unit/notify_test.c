@@ -151,6 +151,7 @@ static bool json_has(const char *zone, const char *text)
 
 /* ---- tests */
 
+/* RFC 1996 4.2: only what is published is told; 3.7: with the new SOA. */
 START_TEST(told_and_acknowledged)
 {
     struct heard h;
@@ -174,6 +175,7 @@ START_TEST(told_and_acknowledged)
 }
 END_TEST
 
+/* RFC 1996 3.6: again until answered; its defaults are in config_test. */
 START_TEST(sent_again_until_answered)
 {
     struct heard h, again;
@@ -196,6 +198,7 @@ START_TEST(sent_again_until_answered)
 }
 END_TEST
 
+/* RFC 1996 3.6: a number of tries. */
 START_TEST(given_up)
 {
     struct heard h;
@@ -375,7 +378,7 @@ START_TEST(told_within_a_millisecond)
 }
 END_TEST
 
-/* One is outstanding at a time: who does not answer is told of the newest ten times a second, who answers at once. */
+/* RFC 1996 4.4: one is outstanding at a time: who does not answer is told of the newest ten times a second, who answers at once. */
 START_TEST(versions_in_a_row)
 {
     struct heard h;
@@ -414,7 +417,7 @@ START_TEST(versions_in_a_row)
 }
 END_TEST
 
-/* The first hundred at once, the others over the next moments, none is lost. */
+/* RFC 1996 4.3: the first hundred at once, the others over the next moments, none is lost. */
 START_TEST(mass_is_spread)
 {
     enum { ZONES = 150 };

@@ -394,6 +394,7 @@ START_TEST(asks_all_then_reads)
 }
 END_TEST
 
+/* RFC 5936 4.1.1: the connection serves on after a transfer, and another one. */
 START_TEST(transfer)
 {
     struct house h;
@@ -473,6 +474,7 @@ START_TEST(queries_go_on_during_a_transfer)
 }
 END_TEST
 
+/* RFC 5936 4.1.1, RFC 7766 6.2.1.1: several transfers at once on a connection, told apart by their IDs. */
 START_TEST(transfers_share_a_connection)
 {
     struct house h;

@@ -252,6 +252,8 @@ static void tear_down(void)
     rcu_thread_stop();
 }
 
+/* RFC 5936 2.2: the SOA, every record of the version once (3.1; delegations and occluded names as they are held: 3.2, 3.3,
+ * 3.5), that SOA; 2.2.1: one ID, AA, no TC; 2.2.2: the question in the first message alone; 2.1.5: OPT back. */
 START_TEST(random_zones)
 {
     struct random r = random_open();
@@ -318,7 +320,7 @@ START_TEST(messages_are_full)
 }
 END_TEST
 
-/* Owners and names in rdata are pointers where they were written before. */
+/* RFC 5936 3.4: owners and names in rdata are pointers where they were written before; case kept, see random_zones. */
 START_TEST(names_are_compressed)
 {
     enum { HOSTS = 100 };
@@ -378,7 +380,7 @@ START_TEST(largest_record)
 }
 END_TEST
 
-/* The version lives as long as the transfer, whoever lets go of it first. */
+/* RFC 5936 3.1, 6: of one version to its end, which lives as long as the transfer, whoever lets go of it first. */
 START_TEST(holds_the_version)
 {
     set_up();
