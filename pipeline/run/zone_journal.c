@@ -79,15 +79,20 @@ void zone_journal_accept(struct zone *z, const struct version *before, const str
         changeset_unref(made[i]);
 }
 
-void zone_journal_hold(struct zone *z, const struct candidate *held)
+struct changeset *zone_journal_held(struct zone *z, const struct candidate *held)
 {
     struct version *v = z->journal ? zone_version(z) : NULL;
     if (!v)
-        return; /* without a version there is nothing to tell it by; it will be fetched again */
+        return NULL; /* without a version there is nothing to tell it by; it will be fetched again */
     struct changeset *input = changeset_between(v->input, held->version->input);
-    journal_hold(z->journal, input, held->origin);
-    changeset_unref(input);
     version_unref(v);
+    return input;
+}
+
+void zone_journal_hold(struct zone *z, const struct changeset *input, const char *origin)
+{
+    if (input)
+        journal_hold(z->journal, input, origin);
 }
 
 void zone_journal_unhold(struct zone *z)

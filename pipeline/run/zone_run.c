@@ -522,15 +522,17 @@ static void zone_hold(struct zone *z, struct candidate **cp)
         LOG_KV("findings", LOG_U(c->findings->by_verdict[STAGE_HOLD])));
     log_findings(z, c, LOG_WARN, STAGE_HOLD);
     atomic_fetch_add(&z->counters.held, 1);
+    struct changeset *input = zone_journal_held(z, c);
     pthread_mutex_lock(&z->lock);
     struct candidate *before = z->held;
     bool approved = z->run->approve;
     z->held = c;
     z->run->approve = false; /* what the operator has seen is the one before, not this one */
-    pthread_mutex_unlock(&z->lock);
+    zone_journal_hold(z, input, c->origin);
+    pthread_mutex_unlock(&z->lock); /* from here on zone_discard may free it */
+    changeset_unref(input);
     if (approved)
         log_approval_void(z);
-    zone_journal_hold(z, c);
     *cp = NULL;
     candidate_free(&before);
 }
@@ -729,7 +731,10 @@ static void zone_job(struct job *job)
 {
     struct zone_run *run = (struct zone_run *)(void *)job;
     struct zone *z = run->zone;
+    struct zone_shared *shared = run->shared;
 
+    shared_enter(
+        shared); /* the journal's thread may end the run before this function has let go of all */
     pthread_mutex_lock(&z->lock);
     bool approve = run->approve && !run->retired, input = !approve && run->has_pending;
     run->approve = false;
@@ -755,6 +760,7 @@ static void zone_job(struct job *job)
     chain_unref(chain);
     if (done) /* else the run is the journal's now, or over */
         run_end(run);
+    shared_leave(shared);
 }
 
 /* ---- the operator's word
@@ -794,10 +800,9 @@ int zone_discard(struct zone *z, const uint32_t *serial, struct why *why)
         c = z->held;
         z->held = NULL;
         z->run->approve = false;
+        zone_journal_unhold(z); /* under the lock: the journal must not hear of a newer one first */
     }
     pthread_mutex_unlock(&z->lock);
-    if (c)
-        zone_journal_unhold(z);
     candidate_free(&c);
     return err;
 }
