@@ -217,8 +217,8 @@ static void images_drop_first(struct journal *j)
     image_free(&im);
 }
 
-/* The first image that this version still lacks is begun; when it has all, it is ready. */
-static void write_prepare(struct journal *j, struct journal_write *w)
+/* The first image that this write still lacks is begun. False: it lacks none. */
+static bool image_begin(struct journal *j, struct journal_write *w)
 {
     for (unsigned i = 0; i < w->nlayers; i++) {
         struct write_layer *l = &w->layer[i];
@@ -229,9 +229,38 @@ static void write_prepare(struct journal *j, struct journal_write *w)
         im->layer = i;
         *j->images_end = im;
         j->images_end = &im->next;
-        return;
+        w->zone->imaging = w;
+        return true;
     }
+    return false;
+}
+
+/* A zone's writes are done in the order in which they came: while one waits for an image, the later ones wait behind it. */
+static void write_prepare(struct journal *j, struct journal_write *w)
+{
+    struct journal_zone *jz = w->zone;
+    w->next = NULL;
+    if (jz->imaging) {
+        *jz->behind_end = w;
+        jz->behind_end = &w->next;
+    } else if (!image_begin(j, w)) {
+        ready_add(j, w);
+    }
+}
+
+/* It has all its images, or will get none. */
+static void write_imaged(struct journal *j, struct journal_write *w)
+{
+    struct journal_zone *jz = w->zone;
+    struct journal_write *behind = jz->behind, *next;
+    jz->imaging = NULL;
+    jz->behind = NULL;
+    jz->behind_end = &jz->behind;
     ready_add(j, w);
+    for (; behind; behind = next) {
+        next = behind->next;
+        write_prepare(j, behind);
+    }
 }
 
 static int slice_apply(struct journal *j, struct db_txn *txn, void *arg, struct why *why)
@@ -277,7 +306,8 @@ static void image_end(struct journal *j)
         struct write_layer *l = &im->write->layer[im->layer];
         image_layer(im, im->write->step, &l->made);
         l->imaged = true;
-        write_prepare(j, im->write);
+        if (!image_begin(j, im->write))
+            write_imaged(j, im->write);
     } else {
         im->zone->compacting = false;
     }
@@ -418,20 +448,29 @@ struct pace {
     unsigned failures;             /* in a row */
     uint64_t timers_at;            /* now_us at which timers are due */
     char said[sizeof(struct why)]; /* the failure that the log has */
+    int given_up; /* the end is near, and nothing is written any more, for this error */
+    struct why why;
 };
 
-/* Nothing can be written any more, and the end is near. */
+/* Nothing can be written any more, and the end is near. Nor is it tried again: what comes now is made of what was given up. */
 static void give_up(struct journal *j, int err, const struct why *why)
 {
+    size_t lost = 0;
     while (j->images) {
         if (j->images->write)
-            ready_add(j, j->images->write);
+            write_imaged(j, j->images->write);
         else
             j->images->zone->compacting = false;
         images_drop_first(j);
     }
-    while (j->ready)
-        write_end(j, ready_take(j), err, why);
+    while (j->ready) {
+        struct journal_write *w = ready_take(j);
+        lost += w->kind == WRITE_ACCEPT && !w->done;
+        write_end(j, w, err, why);
+    }
+    if (lost)
+        log_error("journal is given up: versions that were served are not in it",
+                  LOG_KV("versions", LOG_U(lost)), LOG_KV("why", LOG_S(why->text)));
     j->ngarbage = 0;
     pthread_mutex_lock(&j->lock);
     struct journal_zone *dirty = j->dirty;
@@ -524,14 +563,16 @@ static void *journal_thread(void *arg)
             next = came->next;
             write_prepare(j, came);
         }
-        struct why why;
-        int err = thread_work(j, &pace, stop, &why);
-        if (!err)
-            pace_went_well(&pace);
-        else
-            pace_failed(j, &pace, &why);
-        if (err && closing) {
-            give_up(j, err, &why);
+        if (!pace.given_up) {
+            int err = thread_work(j, &pace, stop, &pace.why);
+            if (!err)
+                pace_went_well(&pace);
+            else
+                pace_failed(j, &pace, &pace.why);
+            pace.given_up = closing ? err : 0;
+        }
+        if (pace.given_up) {
+            give_up(j, pace.given_up, &pace.why);
             pace.failures = 0;
         }
         while (stop && j->images && !j->images->write)

@@ -155,8 +155,9 @@ static int layer_read(struct layer_reading *r, struct journal_change *change, st
         struct rbuf in;
         struct changeset *c;
         err = step_read(r->txn, row, n, &step, &in, why);
+        /* What is served is the last layer, also of a chain that had more or fewer. */
         if (!err)
-            err = delta_read(&step, &in, r->apex, r->layer, &c, why);
+            err = delta_read(&step, &in, r->apex, change ? step.nlayers - 1 : r->layer, &c, why);
         if (err)
             return err;
         if (n > image)
@@ -345,7 +346,9 @@ int journal_load(struct journal_zone *jz, struct family *family, const struct ch
                              : why_set(why, -E_NOENT, "the journal has nothing of it");
     if (!err) {
         jz->nlayers = jz->row.nlayers;
-        jz->unbroken = jz->row.history;
+        for (size_t i = 0; i < (*out)->nchanges; i++)
+            if ((*out)->change[i].changes->n)
+                served_step_add(jz, jz->row.newest + 1 - (*out)->nchanges + i);
     } else if (err != -E_NOENT) {
         journal_damaged(jz->journal, jz->name, why);
     }
@@ -362,6 +365,7 @@ struct journal_zone *journal_zone_new(struct journal *j, const uint8_t *name)
     struct journal_zone *jz = mem_zalloc(sizeof *jz);
     jz->refs = 1;
     jz->journal = j;
+    jz->behind_end = &jz->behind;
     name_copy(jz->name, name);
     struct db_txn *txn;
     struct rbuf about;
@@ -381,8 +385,10 @@ struct journal_zone *journal_zone_new(struct journal *j, const uint8_t *name)
 
 void journal_zone_unref(struct journal_zone *jz)
 {
-    if (jz && atomic_fetch_sub_explicit(&jz->refs, 1, memory_order_acq_rel) == 1)
-        mem_free(&jz);
+    if (!jz || atomic_fetch_sub_explicit(&jz->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    mem_free(&jz->served_step);
+    mem_free(&jz);
 }
 
 /* ---- for people ---- */

@@ -14,7 +14,9 @@ enum {
     BATCH_OCTETS = 1 << 23,            /* of versions, a transaction */
     GARBAGE_SLICE = 256,               /* values deleted in one transaction */
     TIMERS_S = 5,
+    EMPTY_MAX = 1000,                  /* steps among those of a history that change nothing of what is served */
 };
+static const uint64_t STEP_OCTETS_MAX = 1 << 30; /* a change that is larger is an image instead: a value ends at 4 GiB */
 
 /* A version on its way to the disk. */
 struct journal_write {
@@ -57,9 +59,13 @@ struct journal_zone {
     /* the journal's thread, after journal_zone_new */
     struct journal_row row;
     bool compacting;
+    struct journal_write *imaging;     /* waits for an image; what came after it waits behind it: */
+    struct journal_write *behind, **behind_end;
     /* the zone's run */
     uint64_t last_step;
-    unsigned nlayers, unbroken;        /* of the last version handed in; steps in a row that have a delta of what is served */
+    unsigned nlayers;                  /* of the last version handed in */
+    uint64_t *served_step;             /* the steps that lead to what is served, without a gap, oldest first; those that change it */
+    unsigned nserved, served_cap;
     /* the journal's lock */
     unsigned waiting;
     bool timers_dirty;
@@ -117,6 +123,7 @@ int journal_file_open(struct journal *j, const char *folder, struct why *why) MU
 int journal_put_aside(const char *folder, struct why *why) MUST_CHECK;
 
 /* ---- journal_write.c */
+void served_step_add(struct journal_zone *jz, uint64_t step);
 void write_free(struct journal_write **w);
 bool write_needs_image(const struct journal_write *w);   /* one that does not go with its own transaction */
 int write_apply(struct journal *j, struct db_txn *txn, struct journal_write *w, struct why *why) MUST_CHECK;

@@ -52,6 +52,15 @@ unsigned journal_waiting(struct journal_zone *jz)
     return n;
 }
 
+void served_step_add(struct journal_zone *jz, uint64_t step)
+{
+    if (jz->nserved == jz->served_cap) {
+        jz->served_cap = jz->served_cap ? 2 * jz->served_cap : 16;
+        jz->served_step = mem_resize(jz->served_step, jz->served_cap * sizeof step);
+    }
+    jz->served_step[jz->nserved++] = step;
+}
+
 /* The step: who, when, and the change of every layer that is told as one. */
 static void step_encode(struct journal_write *w, const struct journal_accept *what)
 {
@@ -75,7 +84,8 @@ static void step_encode(struct journal_write *w, const struct journal_accept *wh
     for (unsigned i = 0; i < what->nlayers; i++) {
         const struct journal_layer_change *l = &what->layer[i];
         uint64_t octets = l->delta ? changeset_octets(l->delta) : 0;
-        step.has_delta[i] = l->delta && octets <= l->snapshot->bytes + CHUNK_OCTETS;
+        step.has_delta[i] = l->delta && octets <= l->snapshot->bytes + CHUNK_OCTETS &&
+                            step.octets + octets <= STEP_OCTETS_MAX;
         w->layer[i].image = !step.has_delta[i] || w->zone->nlayers != what->nlayers;
         w->layer[i].octets = step.has_delta[i] ? octets : 0;
         step.octets += w->layer[i].octets;
@@ -84,8 +94,25 @@ static void step_encode(struct journal_write *w, const struct journal_accept *wh
     for (unsigned i = 0; i < what->nlayers; i++)
         if (step.has_delta[i])
             changeset_save(what->layer[i].delta, &w->value);
-    struct journal_zone *jz = w->zone;
-    jz->unbroken = step.has_delta[what->nlayers - 1] ? jz->unbroken + 1 : 0;
+    if (!step.has_delta[what->nlayers - 1])
+        w->zone->nserved = 0;
+    else if (served->n)
+        served_step_add(w->zone, w->step);
+}
+
+/* The version's history is `steps` long; so many of the journal's newest steps hold it. Some of those may change nothing of what is
+ * served: the input alone, or another layer. A history with too many of them is shortened, for they would only be kept for it. */
+static unsigned history_steps(struct journal_zone *jz, unsigned steps)
+{
+    unsigned gone = jz->nserved > steps ? jz->nserved - steps : 0;
+    while (gone < jz->nserved &&
+           jz->last_step - jz->served_step[gone] >= jz->nserved - gone + EMPTY_MAX)
+        gone++;
+    jz->nserved -= gone;
+    if (jz->nserved == 0)
+        return 0;
+    memmove(jz->served_step, jz->served_step + gone, jz->nserved * sizeof jz->served_step[0]);
+    return (unsigned)(jz->last_step + 1 - jz->served_step[0]);
 }
 
 void journal_accept(struct journal_zone *jz, const struct journal_accept *what)
@@ -104,12 +131,16 @@ void journal_accept(struct journal_zone *jz, const struct journal_accept *what)
         step_encode(w, what);
         jz->nlayers = what->nlayers;
     }
-    w->history = what->history < jz->unbroken ? what->history : jz->unbroken;
+    w->history = history_steps(jz, what->history);
     write_queue(w);
 }
 
 void journal_hold(struct journal_zone *jz, const struct changeset *input, const char *origin)
 {
+    if (changeset_octets(input) > STEP_OCTETS_MAX) { /* it will be fetched again */
+        journal_unhold(jz);
+        return;
+    }
     struct journal_write *w = write_new(jz, WRITE_HOLD);
     growbuf_u64(&w->value, jz->last_step);
     growbuf_u8(&w->value, (uint8_t)strlen(origin));

@@ -3,7 +3,7 @@
  *   input = layer 0 ─▶ check ─▶ check ─▶ changing = layer 1 ─▶ check ─▶ changing = layer 2, served
  *
  * A layer's change is found by comparing it with the same layer of the version before, which costs what is not shared. If that version
- * had other layers (another chain), the journal makes images. */
+ * had other layers (another chain), the journal makes images; the change of what is served is told all the same, for the history. */
 #include "pipeline/run/zone_journal.h"
 
 #include "pipeline/base/log.h"
@@ -56,13 +56,11 @@ void zone_journal_accept(struct zone *z, const struct version *before, const str
     bool changed = !same;
     for (unsigned i = 0; i < now.n; i++) {
         change[i] = (struct journal_layer_change){now.snapshot[i], NULL};
-        if (!same)
-            continue;
-        if (i + 1 == now.n)
-            change[i].delta = served;
-        else
+        if (i + 1 == now.n && before)
+            change[i].delta = served; /* for the history, whatever the layers are */
+        else if (same)
             change[i].delta = made[i] = changeset_between(was.snapshot[i], now.snapshot[i]);
-        changed |= change[i].delta->n > 0;
+        changed |= same && change[i].delta->n > 0;
     }
     struct journal_accept what = {
         .version = v,
@@ -131,10 +129,14 @@ static struct history *history_restore(const struct journal_loaded *l,
 {
     struct history *h = NULL;
     for (size_t i = 0; i < l->nchanges; i++) {
-        if (!l->change[i].changes->has_from)
+        const struct changeset *c = l->change[i].changes;
+        if (!c->has_from || c->n == 0)
             continue;
-        struct history *next =
-            history_append(h, l->change[i].changes, l->served, l->change[i].at, limits);
+        if (h && h->step[h->n - 1].changes->to != c->from) {
+            history_unref(h);
+            h = NULL;
+        }
+        struct history *next = history_append(h, c, l->served, l->change[i].at, limits);
         history_unref(h);
         h = next;
     }

@@ -11,7 +11,9 @@
 #include "tests/lib/zonegen.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -80,6 +82,21 @@ static void mark_run(struct stage_run *r)
     node_builder_free(&builder);
 }
 static const struct stage_type mark = {.name = "mark", .summary = "-", .run = mark_run};
+
+/* Passes changes on when the serial is even; else what is served stays. */
+static void even_run(struct stage_run *r)
+{
+    struct soa soa;
+    EXPECT(snapshot_soa(r->next, &soa));
+    for (size_t i = 0; i < r->delta->n && (!r->prev || soa.serial % 2 == 0); i++) {
+        const struct change *c = &r->delta->change[i];
+        if (c->now)
+            edit_put(r->out, node_ref(c->now));
+        else
+            edit_remove(r->out, change_name(c));
+    }
+}
+static const struct stage_type even = {.name = "even", .summary = "-", .run = even_run};
 
 /* ---- a world that can be left and entered again ---- */
 
@@ -428,6 +445,153 @@ START_TEST(test_another_chain)
 }
 END_TEST
 
+/* What changes the input and not what is served is a step in the journal, and none of the history. */
+START_TEST(test_steps_that_are_not_served)
+{
+    struct random random = random_open();
+    struct world w;
+    struct source s;
+    struct expected want = {0};
+    static const struct stage_type *const types[3] = {&even};
+    one_zone(&w, &s, &random, 50);
+    world_leave(&w);
+    w.other = chain_make(types);
+    world_enter(&w);
+    zone_table_drain(w.table);
+    for (int i = 0; i < 60; i++) {
+        source_step(&s, 2);
+        hand_in(zone_at(&w, 1), &s);
+        zone_table_drain(w.table);
+        expect(&w, 1, &want);
+        if (i % 3)
+            continue;
+        world_leave(&w);
+        world_enter(&w);
+        found_as(&w, 1, &want);
+    }
+    EXPECT(want.steps > 10);
+    chain_unref(w.other);
+    expected_free(&want);
+    world_leave(&w);
+    source_free(&s);
+    world_end(&w);
+}
+END_TEST
+
+/* With more or fewer layers than before there is a new image of each; the history of what is served goes on. */
+START_TEST(test_history_goes_on_with_other_layers)
+{
+    struct random random = random_open();
+    struct world w;
+    struct source s;
+    struct expected want = {0};
+    static const struct stage_type *const types[][3] = {
+        {&even, &even}, {&count}, {&even}, {&even, &even, &even}};
+    one_zone(&w, &s, &random, 50);
+    for (unsigned i = 0; i < 4; i++) {
+        world_leave(&w);
+        chain_unref(w.other);
+        w.other = chain_make(types[i]);
+        world_enter(&w);
+        zone_table_drain(w.table);
+        for (int k = 0; k < 4; k++) {
+            source_step(&s, 2);
+            hand_in(zone_at(&w, 1), &s);
+            zone_table_drain(w.table);
+            expect(&w, 1, &want);
+            world_leave(&w);
+            world_enter(&w);
+            found_as(&w, 1, &want);
+        }
+        EXPECT(want.steps > 2 * i);
+    }
+    chain_unref(w.other);
+    expected_free(&want);
+    world_leave(&w);
+    source_free(&s);
+    world_end(&w);
+}
+END_TEST
+
+static void disk_full(bool full)
+{
+    struct rlimit limit;
+    signal(SIGXFSZ, SIG_IGN);
+    ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = full ? 0 : limit.rlim_max;
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+/* A change that is larger than the zone is written as an image, over many transactions; what comes after it waits for it. */
+START_TEST(test_no_write_overtakes_another)
+{
+    struct random random = random_open();
+    struct world w;
+    struct expected want = {0};
+    struct journal_stats stats;
+    w = world_make();
+    w.async = true;
+    world_enter(&w);
+    struct source s = source_make(&random, 1, 10000);
+    hand_in(zone_at(&w, 1), &s);
+    zone_table_drain(w.table);
+    journal_wait(w.journal);
+    struct source small = source_make(&random, 1, 3000);
+    small.gen.serial = s.gen.serial;
+    disk_full(true);
+    for (int k = 0; k < 3; k++) {
+        source_step(&small, 2);
+        hand_in(zone_at(&w, 1), &small);
+        zone_table_drain(w.table);
+    }
+    disk_full(false);
+    journal_wait(w.journal);
+    journal_stats(w.journal, &stats);
+    EXPECT(stats.images >= 2);
+    expect(&w, 1, &want);
+    world_leave(&w);
+    world_enter(&w);
+    found_as(&w, 1, &want);
+    expected_free(&want);
+    world_leave(&w);
+    source_free(&s);
+    source_free(&small);
+    world_end(&w);
+}
+END_TEST
+
+/* At the end, what cannot be written is given up; and what would build on it is, too. */
+START_TEST(test_nothing_builds_on_what_was_given_up)
+{
+    struct random random = random_open();
+    struct world w;
+    struct source s;
+    struct expected want = {0};
+    struct journal_stats stats;
+    one_zone(&w, &s, &random, 50);
+    expect(&w, 1, &want);
+    disk_full(true);
+    source_step(&s, 3);
+    hand_in(zone_at(&w, 1), &s);
+    journal_closing(w.journal);
+    zone_table_drain(w.table);
+    disk_full(false);
+    source_step(&s, 3);
+    hand_in(zone_at(&w, 1), &s);
+    zone_table_drain(w.table);
+    found_as(&w, 1, &want);
+    world_leave(&w);
+    world_enter(&w);
+    found_as(&w, 1, &want);
+    journal_stats(w.journal, &stats);
+    EXPECT_EQ(stats.damaged, 0);
+    expected_free(&want);
+    world_leave(&w);
+    source_free(&s);
+    world_end(&w);
+}
+END_TEST
+
 /* A version that goes back in serials has no history, and is there. */
 START_TEST(test_serial_backwards)
 {
@@ -615,6 +779,10 @@ int main(void)
     suite_add(s, test_large_zones_async);
     suite_add(s, test_the_file_stays_bounded);
     suite_add(s, test_another_chain);
+    suite_add(s, test_steps_that_are_not_served);
+    suite_add(s, test_history_goes_on_with_other_layers);
+    suite_add(s, test_no_write_overtakes_another);
+    suite_add(s, test_nothing_builds_on_what_was_given_up);
     suite_add(s, test_serial_backwards);
     suite_add(s, test_timers);
     suite_add(s, test_damaged_pages);
