@@ -223,6 +223,8 @@ static void hint_follow(struct xfrin_zone *xz)
 {
     if (xz->conf->file || xz->again || !hint_is_newer(xz))
         return;
+    if (!xz->round.orphan && xz->round.step == xz->nprimaries)
+        return; /* it came and was not taken: the back-off says when to ask again */
     if (xz->hint_lied || xz->round.orphan || !xz->round.notified) {
         xz->has_hint = false; /* it is old, or not to be trusted */
         return;

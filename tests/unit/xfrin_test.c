@@ -548,6 +548,26 @@ START_TEST(refused_content_is_not_fetched_again)
 }
 END_TEST
 
+/* A NOTIFY that told its serial was not wrong: it came, and is not asked for once more because of that word. */
+START_TEST(refused_content_that_a_notify_told_of)
+{
+    p1 = primary_start(P1);
+    daemon_open(&d, 1, ONE, no_gap);
+    UNTIL(&d, daemon_serves(&d, Z, 10) && daemon_idle(&d, Z));
+    play(p1, good(19));
+    for (unsigned i = 0; i < 2; i++) {
+        daemon_notify(&d, Z, P1, &(uint32_t){19});
+        UNTIL(&d, d.events[ZONE_REFUSED] == 1 && daemon_idle(&d, Z));
+        for (int turn = 0; turn < 20; turn++)
+            daemon_turn(&d);
+    }
+    UNTIL(&d, daemon_idle(&d, Z));
+    ck_assert_uint_eq(d.events[ZONE_REFUSED], 1);
+    ck_assert_uint_eq(p1->axfr, 2);
+    end();
+}
+END_TEST
+
 /* … until the back-off is over, again and again, less and less often. */
 START_TEST(refused_content_is_fetched_after_the_back_off)
 {
@@ -757,6 +777,7 @@ int main(void)
     suite_add(s, notifies_that_lie_are_answered_once_a_second);
     suite_add(s, primary_that_notifies_is_asked_first);
     suite_add(s, refused_content_is_not_fetched_again);
+    suite_add(s, refused_content_that_a_notify_told_of);
     suite_add(s, refused_content_is_fetched_after_the_back_off);
     suite_add(s, refused_content_is_not_fetched_again_while_another_primary_is_current);
     suite_add(s, refused_content_is_fetched_on_order_and_on_reload);
