@@ -165,7 +165,16 @@ static void stream_connected(struct xfrin_stream *s, unsigned idle_ms)
         double window = s->conf.x->tuning.rate_window_ms / 1e3;
         timer_start(s, &s->window, window, window);
     }
+    if (!s->reused)
+        capture_open_stream(s);
+}
+
+/* A query over a kept connection enters the capture when it is answered: one that finds the connection dead is asked again, and is not
+ * a transfer that failed. */
+static void capture_reused(struct xfrin_stream *s)
+{
     capture_open_stream(s);
+    capture_octets(s, false, s->query, s->sent);
 }
 
 static void stream_disconnect(struct xfrin_stream *s)
@@ -232,6 +241,8 @@ static ssize_t octets_read(struct xfrin_stream *s)
     size_t room = s->cap - s->len;
     ssize_t n = recv(s->fd, s->buf + s->len, room < READ_MAX ? room : READ_MAX, 0);
     if (n > 0) {
+        if (s->reused)
+            capture_reused(s);
         capture_octets(s, true, s->buf + s->len, (size_t)n);
         s->len += (size_t)n;
         s->in_window += (uint64_t)n;
