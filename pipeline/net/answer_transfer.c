@@ -117,14 +117,20 @@ static bool signed_as_wanted(const struct remote_conf *remote, const struct tsig
     return !remote->key || (key && name_equal(tsig_key_name(remote->key), tsig_key_name(key)));
 }
 
+/* *unproved: it is not, and would be if it were signed. */
 static bool notify_allowed(const struct zone_conf *conf, const struct address *peer,
-                           const struct tsig_key *key)
+                           const struct tsig_key *key, bool *unproved)
 {
+    bool primary = false;
     for (size_t i = 0; i < conf->nprimaries; i++)
-        if (address_same_host(&conf->primaries[i]->address, peer) &&
-            signed_as_wanted(conf->primaries[i], key))
-            return true;
-    return acl_allows(&conf->allow_notify, peer, key);
+        if (address_same_host(&conf->primaries[i]->address, peer)) {
+            if (signed_as_wanted(conf->primaries[i], key))
+                return true;
+            primary = true;
+        }
+    bool allowed = acl_allows(&conf->allow_notify, peer, key);
+    *unproved = primary && !allowed;
+    return allowed;
 }
 
 void answer_notify(struct answer_state *s)
@@ -136,7 +142,7 @@ void answer_notify(struct answer_state *s)
         answer_fail(s, RCODE_NOTAUTH);
         return;
     }
-    if (!notify_allowed(zone_conf_of(zone), s->query->peer, s->key)) {
+    if (!notify_allowed(zone_conf_of(zone), s->query->peer, s->key, &result->notify_unproved)) {
         count_up(&zone->counters.notify_in_refused);
         result->kind = ANSWER_DROP;
         return;
