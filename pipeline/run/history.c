@@ -18,6 +18,7 @@
 enum { RECORD_OCTETS = 12 };
 /* A change is as much work as so many octets of the zone; and that many changes take no time worth a word. */
 enum { OCTETS_A_CHANGE = 768, FEW_CHANGES = 2048 };
+enum { KEPT_FLOOR = 4096, KEPT_TIMES = 4 };
 
 struct history *history_ref(const struct history *h)
 {
@@ -60,6 +61,11 @@ static uint64_t gone_bytes(const struct node *a, const struct node *b)
     return bytes ? bytes + a->name_len : 0;
 }
 
+uint64_t history_kept_max(const struct snapshot *served)
+{
+    return KEPT_FLOOR + KEPT_TIMES * (uint64_t)served->bytes;
+}
+
 size_t history_changes_max(const struct snapshot *served)
 {
     return FEW_CHANGES + history_zone_bytes(served) / OCTETS_A_CHANGE;
@@ -76,6 +82,7 @@ static bool within(const struct history *h, const struct history_limits *limits,
 {
     const struct history_step *oldest = &h->step[h->n - 1];
     return h->n <= limits->steps && h->kept_bytes <= limits->bytes &&
+           h->kept_bytes <= history_kept_max(served) &&
            h->wire_bytes <= history_zone_bytes(served) &&
            h->changes <= history_changes_max(served) &&
            (!limits->age_s || now - oldest->at <= limits->age_s);

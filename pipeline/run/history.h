@@ -81,6 +81,9 @@ bool history_walk_next(struct history_walk *w, struct change *out);
 
 /* A version's octets on the wire, counted as wire_bytes are. O(1), near enough to tell what is larger. */
 uint64_t history_zone_bytes(const struct snapshot *served);
+/* Octets that a history of it may keep, whatever is configured: ten thousand small zones that change all day would keep
+ * fifty times what they are. */
+uint64_t history_kept_max(const struct snapshot *served);
 /* Changes that a history of it may have in all. To send one takes 0.7 to 0.8 us, to send the zone about 1 ns an octet
  * (xfrout_bench); and a few are always allowed. */
 size_t history_changes_max(const struct snapshot *served);

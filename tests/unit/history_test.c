@@ -94,7 +94,7 @@ static bool model_may(const struct model *m, unsigned i, const struct history_li
             return false;
     }
     return m->n - i <= l->steps && wire <= served->bytes && kept <= l->bytes &&
-           changes <= history_changes_max(served);
+           kept <= history_kept_max(served) && changes <= history_changes_max(served);
 }
 
 static void expect_history(const struct model *m, const struct history *h,
@@ -279,10 +279,52 @@ START_TEST(work_is_bounded)
 }
 END_TEST
 
+/* A small zone whose serial moves all day, and nothing else: nothing to send, and a node that is kept each time. */
+START_TEST(memory_is_bounded)
+{
+    static const struct history_limits limits = {.steps = 10000, .bytes = UINT64_MAX};
+    static const uint8_t apex[] = "\7example";
+    struct history *h = NULL;
+    struct snapshot *was = NULL;
+    struct why why;
+    rcu_thread_start();
+    struct family *family = family_new(apex);
+    for (uint32_t serial = 1; serial <= 1000; serial++) {
+        uint8_t soa[22] = {0};
+        struct edit *e = edit_open(family, NULL, was);
+        struct snapshot *now;
+        struct changeset *c;
+        put_u32(soa + 2, serial);
+        ck_assert_int_eq(edit_add(e, apex, RR_SOA, 60, soa, sizeof soa, &why), 0);
+        ck_assert_int_eq(edit_seal(&e, &now, &c, &why), 0);
+        if (was) {
+            struct history *next = history_append(h, c, now, 1, &limits);
+            ck_assert(next && next->wire_bytes == 0);
+            uint64_t most = history_kept_max(now), one = next->step[0].kept_bytes;
+            ck_assert_uint_le(next->kept_bytes, most);
+            ck_assert(next->n == serial - 1 || next->kept_bytes + one > most);
+            history_unref(h);
+            h = next;
+        }
+        changeset_unref(c);
+        snapshot_unref(was);
+        was = now;
+    }
+    ck_assert_uint_lt(h->n, 100);
+    ck_assert_uint_gt(h->n, 10);
+    history_unref(h);
+    snapshot_unref(was);
+    family_unref(family);
+    rcu_barrier_all();
+    rcu_thread_stop();
+}
+END_TEST
+
 int main(void)
 {
     struct suite s = suite_open("history");
     suite_add(s, random_histories);
     suite_add(s, work_is_bounded);
+    suite_add(s, memory_is_bounded);
     return suite_run(s);
 }
