@@ -30,7 +30,7 @@ struct db {
     MDB_dbi table;
     char *folder;
     bool read_only;
-    bool panic;            /* only the writer looks at it */
+    _Atomic bool panic;    /* the next write opens the environment anew */
     pthread_rwlock_t lock; /* held for reading by every transaction */
 };
 struct db_txn {
@@ -73,10 +73,11 @@ static int env_open(const char *folder, bool read_only, MDB_env **out, struct wh
     rc = mdb_env_open(env, folder, MDB_NOTLS | MDB_NORDAHEAD | (read_only ? MDB_RDONLY : 0u), 0640);
     if (rc) {
         mdb_env_close(env);
-        return db_fail(why, "cannot open the journal", rc);
+        char *doing = mem_printf("cannot open the journal in %s", folder);
+        int err = db_fail(why, doing, rc);
+        mem_free(&doing);
+        return err;
     }
-    int dead;
-    mdb_reader_check(env, &dead);
     *out = env;
     return 0;
 }
@@ -160,6 +161,7 @@ void db_close(struct db **dbp)
     mem_free(dbp);
 }
 
+/* A map that cannot be made larger is gone, and the environment with it; the next write opens another. */
 int db_grow(struct db *db, struct why *why)
 {
     MDB_envinfo info;
@@ -167,6 +169,11 @@ int db_grow(struct db *db, struct why *why)
     int rc = db->env ? mdb_env_info(db->env, &info) : EBADF;
     if (!rc)
         rc = mdb_env_set_mapsize(db->env, info.me_mapsize * 2);
+    if (rc && db->env) {
+        mdb_env_close(db->env);
+        db->env = NULL;
+        db->panic = true;
+    }
     pthread_rwlock_unlock(&db->lock);
     return rc ? db_fail(why, "cannot make the journal's map larger", rc) : 0;
 }
@@ -227,10 +234,15 @@ int db_begin(struct db *db, bool write, struct db_txn **out, struct why *why)
     if (err)
         return err;
     pthread_rwlock_rdlock(&db->lock);
-    int rc = db->env ? txn_begin(db, write, &txn) : EBADF;
+    int dead, rc = db->env ? 0 : EBADF;
+    if (!rc && write) /* a reader that was killed would keep all pages from being used again */
+        rc = mdb_reader_check(db->env, &dead);
+    if (!rc)
+        rc = txn_begin(db, write, &txn);
     if (rc) {
         pthread_rwlock_unlock(&db->lock);
-        db->panic |= write;
+        if (write)
+            db->panic = true;
         return db_fail(why, "cannot begin", rc);
     }
     struct db_txn *made = mem_zalloc(sizeof *made);

@@ -8,10 +8,13 @@
 #include "tests/lib/suite.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { PAGE = 4096, KEYS = 400, KEY_LEN_MAX = 256 };
@@ -221,11 +224,95 @@ START_TEST(test_put_again_smaller)
 }
 END_TEST
 
+/* A reader that was killed does not keep the file growing. */
+START_TEST(test_killed_reader)
+{
+    struct place p = place_make();
+    struct db *db;
+    struct db_txn *txn;
+    struct why why = {""};
+    struct model *m = mem_zalloc(sizeof *m);
+    int ready[2];
+    uint8_t octet = 0;
+    ck_assert_msg(db_open(p.folder, false, &db, &why) == 0, "%s", why.text);
+    db_close(&db);
+    ck_assert_int_eq(pipe(ready), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        if (db_open(p.folder, true, &db, &why) || db_begin(db, false, &txn, &why) ||
+            write(ready[1], &octet, 1) != 1)
+            _exit(1);
+        for (;;)
+            pause();
+    }
+    ck_assert_int_eq(read(ready[0], &octet, 1), 1);
+    ck_assert_msg(db_open(p.folder, false, &db, &why) == 0, "%s", why.text);
+    ck_assert_int_eq(kill(child, SIGKILL), 0);
+    ck_assert_int_eq(waitpid(child, NULL, 0), child);
+    for (int i = 0; i < 100; i++) {
+        ck_assert_int_eq(db_begin(db, true, &txn, &why), 0);
+        put(txn, m, 1, 70000, (uint8_t)i);
+        ck_assert_int_eq(db_commit(&txn, &why), 0);
+    }
+    ck_assert_msg(db_size(db) < 10 * 70000, "%zu octets", db_size(db));
+    db_close(&db);
+    close(ready[0]);
+    close(ready[1]);
+    mem_free(&m);
+    place_end(&p);
+}
+END_TEST
+
+/* A map that cannot grow is an error of that write; the next one finds all that was there. */
+START_TEST(test_map_that_cannot_grow)
+{
+    struct place p = place_make();
+    struct db *db;
+    struct db_txn *txn;
+    struct why why = {""};
+    struct model *m = mem_zalloc(sizeof *m);
+    struct rlimit limit;
+    static uint8_t value[1 << 20];
+    ck_assert_msg(db_open(p.folder, false, &db, &why) == 0, "%s", why.text);
+    ck_assert_int_eq(db_begin(db, true, &txn, &why), 0);
+    put(txn, m, 1, 1000, 'x');
+    ck_assert_int_eq(db_commit(&txn, &why), 0);
+    ck_assert_int_eq(db_begin(db, true, &txn, &why), 0);
+    int err = 0;
+    for (uint8_t i = 0; !err && i < 100; i++)
+        err = db_put(txn, &i, 1, value, sizeof value, &why);
+    ck_assert_int_eq(err, -E_SPACE);
+    db_abort(&txn);
+    ck_assert_int_eq(getrlimit(RLIMIT_AS, &limit), 0);
+    struct rlimit less = limit;
+    less.rlim_cur = 1 << 20; /* less than there is: nothing can be mapped */
+    ck_assert_int_eq(setrlimit(RLIMIT_AS, &less), 0);
+    ck_assert_int_eq(db_grow(db, &why), -E_IO);
+    ck_assert_int_eq(db_begin(db, true, &txn, &why), -E_IO);
+    ck_assert_int_eq(db_begin(db, false, &txn, &why), -E_IO);
+    ck_assert_int_eq(setrlimit(RLIMIT_AS, &limit), 0);
+    ck_assert_msg(db_begin(db, true, &txn, &why) == 0, "%s", why.text);
+    put(txn, m, 2, 1000, 'y');
+    ck_assert_int_eq(db_commit(&txn, &why), 0);
+    check_model(db, m);
+    db_close(&db);
+    mem_free(&m);
+    place_end(&p);
+}
+END_TEST
+
 int main(void)
 {
     struct suite s = suite_open("journal_db");
     suite_add(s, test_small_values);
     suite_add(s, test_values_of_all_sizes);
     suite_add(s, test_put_again_smaller);
+    suite_add(s, test_killed_reader);
+#if !defined(__SANITIZE_ADDRESS__) &&                                                              \
+    !defined(__SANITIZE_THREAD__) /* they need address space themselves */
+    suite_add(s, test_map_that_cannot_grow);
+#else
+    (void)test_map_that_cannot_grow;
+#endif
     return suite_run(s);
 }
