@@ -97,6 +97,15 @@ int value_put(struct journal *j, struct db_txn *txn, const struct journal_key *k
 
 /* ---- one transaction ---- */
 
+static void transacting(struct journal *j, bool now)
+{
+    pthread_mutex_lock(&j->lock);
+    j->transacting = now;
+    j->transactions += now;
+    pthread_cond_broadcast(&j->transacted);
+    pthread_mutex_unlock(&j->lock);
+}
+
 static int transact_once(struct journal *j, transaction_fn *fn, void *arg, struct why *why)
 {
     struct db_txn *txn;
@@ -124,7 +133,9 @@ int journal_transact(struct journal *j, transaction_fn *fn, void *arg, struct wh
     uint64_t began = now_us();
     int err = -E_SPACE;
     for (int i = 0; err == -E_SPACE && i < GROW_TRIES; i++) {
+        transacting(j, true);
         err = transact_once(j, fn, arg, why);
+        transacting(j, false);
         if (err == -E_SPACE && db_grow(j->db, why))
             break;
     }
@@ -277,7 +288,8 @@ static int compact_apply(struct journal *j, struct db_txn *txn, void *arg, struc
     struct journal_zone *jz = im->zone;
     struct journal_row stored;
     struct rbuf about;
-    if (im->layer >= jz->row.nlayers || jz->row.layer[im->layer].image != im->replaces) {
+    if (atomic_load(&jz->retired) || im->layer >= jz->row.nlayers ||
+        jz->row.layer[im->layer].image != im->replaces) {
         garbage_add(j, JOURNAL_CHUNK, im->id, 0, UINT64_MAX);
         return 0;
     }
@@ -399,7 +411,7 @@ void journal_timers(struct journal_zone *jz, time_t checked_at, time_t expires_a
 static int timers_apply(struct journal *j, struct db_txn *txn, void *arg, struct why *why)
 {
     for (struct journal_zone *jz = arg; jz; jz = jz->next_dirty) {
-        if (!jz->row.newest)
+        if (!jz->row.newest || atomic_load(&jz->retired))
             continue;
         struct journal_key key = journal_key_id(JOURNAL_TIMERS, jz->row.zone);
         j->scratch.len = 0;
@@ -596,6 +608,7 @@ static struct journal *journal_empty(void)
     pthread_mutex_init(&j->lock, NULL);
     pthread_cond_init(&j->work, &attr);
     pthread_cond_init(&j->quiet, NULL);
+    pthread_cond_init(&j->transacted, NULL);
     pthread_condattr_destroy(&attr);
     j->owner = -1;
     j->queue_end = &j->queue;
@@ -664,6 +677,7 @@ void journal_close(struct journal **jp)
     pthread_mutex_destroy(&j->lock);
     pthread_cond_destroy(&j->work);
     pthread_cond_destroy(&j->quiet);
+    pthread_cond_destroy(&j->transacted);
     mem_free(&j->garbage);
     mem_free(&j->undo);
     mem_free(&j->scratch.p);

@@ -34,6 +34,8 @@ void journal_wait(struct journal *j);                    /* until nothing waits,
 
 struct journal_zone *journal_zone_new(struct journal *j, const uint8_t *name);
 void journal_zone_unref(struct journal_zone *jz);        /* NULL allowed */
+/* What of it is not written yet will not be, so that another one of the same name can begin with what is. */
+void journal_zone_retire(struct journal_zone *jz);
 
 struct journal_layer_change {
     const struct snapshot *snapshot;

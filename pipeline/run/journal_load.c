@@ -360,8 +360,27 @@ void journal_loaded_all(struct journal *j)
     db_forget(j->db);
 }
 
+/* A transaction that began before may still write. */
+void journal_zone_retire(struct journal_zone *jz)
+{
+    struct journal *j = jz->journal;
+    pthread_mutex_lock(&j->lock);
+    atomic_store(&jz->retired, true);
+    j->retired_in = j->transactions;
+    pthread_mutex_unlock(&j->lock);
+}
+
+static void retired_wait(struct journal *j)
+{
+    pthread_mutex_lock(&j->lock);
+    while (j->transacting && j->transactions <= j->retired_in)
+        pthread_cond_wait(&j->transacted, &j->lock);
+    pthread_mutex_unlock(&j->lock);
+}
+
 struct journal_zone *journal_zone_new(struct journal *j, const uint8_t *name)
 {
+    retired_wait(j);
     struct journal_zone *jz = mem_zalloc(sizeof *jz);
     jz->refs = 1;
     jz->journal = j;

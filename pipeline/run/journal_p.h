@@ -68,6 +68,7 @@ struct journal_zone {
     unsigned nserved, served_cap;
     /* the journal's lock */
     unsigned waiting;
+    _Atomic bool retired;              /* the zone is gone: nothing of it is written any more */
     bool timers_dirty;
     int64_t checked_at, expires_at;
     struct journal_zone *next_dirty;
@@ -90,6 +91,10 @@ struct journal {
     struct journal_write *queue, **queue_end;
     struct journal_zone *dirty;        /* timers that changed; a reference each */
     bool closing, stop, busy;
+    bool transacting;                  /* a transaction is going on … */
+    uint64_t transactions;             /* … the number of which is this; */
+    uint64_t retired_in;               /* the one that was going on when a zone was last retired */
+    pthread_cond_t transacted;
     struct journal_stats stats;
 
     /* the journal's thread */

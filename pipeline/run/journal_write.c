@@ -251,6 +251,12 @@ int write_apply(struct journal *j, struct db_txn *txn, struct journal_write *w, 
     struct journal_key key = journal_key_id(JOURNAL_HELD, w->zone->row.zone);
     size_t len = w->value.len;
     int err;
+    if (atomic_load(&w->zone->retired)) {
+        for (unsigned i = 0; i < w->nlayers; i++)
+            if (w->layer[i].imaged)
+                garbage_add(j, JOURNAL_CHUNK, w->layer[i].made.image, 0, UINT64_MAX);
+        return 0;
+    }
     switch (w->kind) {
     case WRITE_ACCEPT:
         return accept_apply(j, txn, w, why);
@@ -267,7 +273,8 @@ int write_apply(struct journal *j, struct db_txn *txn, struct journal_write *w, 
 void write_compact(struct journal *j, const struct journal_write *w)
 {
     struct journal_zone *jz = w->zone;
-    if (w->kind != WRITE_ACCEPT || !w->step || jz->compacting || w->step != jz->row.newest)
+    if (w->kind != WRITE_ACCEPT || !w->step || atomic_load(&jz->retired) || jz->compacting ||
+        w->step != jz->row.newest)
         return;
     for (unsigned i = 0; i < w->nlayers; i++) {
         const struct journal_layer *l = &jz->row.layer[i];

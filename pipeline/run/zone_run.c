@@ -341,6 +341,8 @@ void zone_retire(struct zone *z)
     z->run->has_pending = false;
     z->run->approve = false;
     z->run->retired = true;
+    if (z->journal)
+        journal_zone_retire(z->journal);
     pthread_mutex_unlock(&z->lock);
     pending_clear(&p);
 }

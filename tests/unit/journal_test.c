@@ -112,6 +112,7 @@ struct world {
     struct zone_table *table;
     struct config *config;
     struct chain *other; /* for zone 1, instead of its own */
+    bool without;        /* zone 1 */
     bool async;
 };
 
@@ -131,10 +132,11 @@ static struct config *config_make(const struct world *w)
     struct config *c = mem_zalloc(sizeof *c);
     c->refs = 1;
     c->path = mem_strdup("test");
-    c->nzones = ZONES;
     c->zones = mem_array(ZONES, sizeof c->zones[0]);
     for (size_t i = 0; i < ZONES; i++) {
-        struct zone_conf *z = &c->zones[i];
+        if (i == 1 && w->without)
+            continue;
+        struct zone_conf *z = &c->zones[c->nzones++];
         ck_assert_int_gt(name_parse(names[i], z->name, NULL), 0);
         name_print(z->name, z->text);
         z->chain = i == 1 && w->other ? chain_ref(w->other) : chain_make(chains[i]);
@@ -560,6 +562,64 @@ START_TEST(test_no_write_overtakes_another)
 }
 END_TEST
 
+static void world_configure(struct world *w)
+{
+    struct config *old = w->config;
+    w->config = config_make(w);
+    zone_table_apply(w->table, w->config, NULL);
+    config_unref(old);
+}
+
+/* A zone is dropped while the journal still has to write of it, and comes back: the two do not get in each other's way. */
+START_TEST(test_dropped_and_back)
+{
+    struct random random = random_open();
+    struct world w;
+    struct expected first = {0}, want = {0};
+    struct journal_stats stats;
+    w = world_make();
+    w.async = true;
+    world_enter(&w);
+    struct source s = source_make(&random, 1, 3000);
+    hand_in(zone_at(&w, 1), &s);
+    zone_table_drain(w.table);
+    journal_wait(w.journal);
+    expect(&w, 1, &first);
+    struct source back = {s.gen, family_ref(s.family), snapshot_ref(s.now)};
+    disk_full(true);
+    for (int i = 0; i < 40; i++) { /* enough for a new image */
+        source_step(&s, 300);
+        hand_in(zone_at(&w, 1), &s);
+        zone_table_drain(w.table);
+    }
+    w.without = true;
+    world_configure(&w);
+    w.without = false;
+    world_configure(&w);
+    found_as(&w, 1, &first);
+    source_step(&back, 3);
+    hand_in(zone_at(&w, 1), &back);
+    zone_table_drain(w.table);
+    disk_full(false);
+    journal_wait(w.journal);
+    source_step(&back, 3);
+    hand_in(zone_at(&w, 1), &back);
+    zone_table_drain(w.table);
+    expect(&w, 1, &want);
+    world_leave(&w);
+    world_enter(&w);
+    journal_stats(w.journal, &stats);
+    EXPECT_EQ(stats.damaged, 0);
+    found_as(&w, 1, &want);
+    expected_free(&first);
+    expected_free(&want);
+    world_leave(&w);
+    source_free(&s);
+    source_free(&back);
+    world_end(&w);
+}
+END_TEST
+
 /* At the end, what cannot be written is given up; and what would build on it is, too. */
 START_TEST(test_nothing_builds_on_what_was_given_up)
 {
@@ -782,6 +842,7 @@ int main(void)
     suite_add(s, test_steps_that_are_not_served);
     suite_add(s, test_history_goes_on_with_other_layers);
     suite_add(s, test_no_write_overtakes_another);
+    suite_add(s, test_dropped_and_back);
     suite_add(s, test_nothing_builds_on_what_was_given_up);
     suite_add(s, test_serial_backwards);
     suite_add(s, test_timers);
