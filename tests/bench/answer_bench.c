@@ -23,7 +23,7 @@ struct query {
     uint8_t len, msg[QUERY_MAX];
 };
 struct bench {
-    struct held held;
+    struct held held = {0};
     struct random random;
     size_t n;
     char (*label)[LABEL_MAX];

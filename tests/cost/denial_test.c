@@ -93,7 +93,7 @@ static void ask(const struct held *held, const char *text)
 static unsigned most_at(enum forge_denial denial, unsigned n)
 {
     struct random random = {.state = n};
-    struct held held;
+    struct held held = {0};
     char *text = zone_text(n), name[64];
     struct held_zone zone = {.name = "cost.", .text = text, .signed_ = true, .denial = denial};
     unsigned most = 0;
@@ -172,7 +172,7 @@ START_TEST(test_slow_zone)
     const struct slow *slow = &slows[_i];
     char *text = slow_text(slow->iterations, slow->salt_len), deep[2 * DEEP + 32];
     struct held_zone zone = {.name = "cost.", .text = text};
-    struct held held;
+    struct held held = {0};
     held_open(&held, NULL, NULL, &zone, 1);
     answer_work_init(&work);
     ask(&held, "nosuch.cost.");
@@ -237,7 +237,7 @@ START_TEST(test_two_chains)
     enum { OURS = 2000, NAMES = 200 };
     static uint8_t want[NAMES][512];
     static size_t want_len[NAMES];
-    struct held held;
+    struct held held = {0};
     char name[32];
     unsigned most = 0;
     answer_work_init(&work);
