@@ -30,7 +30,7 @@ struct branch {
 };
 
 enum { BRANCH_MIN = 2, BRANCH_MAX = TRIE_DIGITS };
-enum { POOL_PAGE_BYTES = 4096 };
+enum { POOL_PAGE_BYTES = 512 };
 
 struct slot;
 struct page;

@@ -1,7 +1,7 @@
 /* trie_pool: where branches live.
  *
  * Millions of blocks of 32 to 416 octets, most of them of two to four twigs: malloc's 8 to 16
- * octets a block would be a third of the trie. So a pool takes pages of 4 KiB and cuts blocks of
+ * octets a block would be a third of the trie. So a pool takes pages of 512 octets and cuts blocks of
  * exactly the size that is asked for off the front one. A freed block goes to the list of its size;
  * a request looks there first, then splits a larger free block, then cuts fresh ground.
  *

@@ -97,7 +97,7 @@ static void zone_line(FILE *f, struct zone *z, int width)
                 ago(z->refused->at, a), z->refused->findings->total);
     if (z->held)
         fprintf(f, "; serial %u held since %s", z->held->serial, ago(z->held->at, a));
-    if (z->last_error[0])
+    if (z->last_error)
         fprintf(f, "; %s ago: %s", ago(z->last_error_at, a), z->last_error);
     pthread_mutex_unlock(&z->lock);
     fputc('\n', f);
@@ -260,7 +260,7 @@ static void zone_json(struct server *s, struct zone *z, bool findings, struct js
         json_int(j, "good_until", v->good_until);
     if (v && v->serve_until)
         json_int(j, "serve_until", v->serve_until);
-    if (z->last_error[0]) {
+    if (z->last_error) {
         json_string(j, "last_error", z->last_error);
         json_int(j, "last_error_at", z->last_error_at);
     }
@@ -415,7 +415,7 @@ static void timers_text(FILE *f, const struct zone *z)
     if (z->expires_at)
         fprintf(f, "expires: %s%s\n", z->expires_at > now ? "in " : "has expired ",
                 span_print(labs(z->expires_at - now), a));
-    if (z->last_error[0])
+    if (z->last_error)
         fprintf(f, "last error: %s ago: %s\n", ago(z->last_error_at, a), z->last_error);
 }
 

@@ -74,7 +74,7 @@ static void primaries_set(struct xfrin_zone *xz)
     struct xfrin_primary *old = xz->primary;
     size_t nold = xz->nprimaries;
     xz->nprimaries = xz->conf->nprimaries;
-    xz->primary = mem_array(xz->nprimaries + 1, sizeof xz->primary[0]);
+    xz->primary = mem_array(xz->nprimaries ? xz->nprimaries : 1, sizeof xz->primary[0]);
     for (size_t i = 0; i < xz->nprimaries; i++) {
         const struct remote_conf *r = xz->conf->primaries[i];
         struct xfrin_primary *p = &xz->primary[i];

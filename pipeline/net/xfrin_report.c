@@ -11,8 +11,6 @@
 #include <string.h>
 #include <time.h>
 
-_Static_assert(sizeof(struct why) == sizeof((struct zone *)0)->last_error, "copied whole");
-
 /* Numbers are left out: "12 records" and "13 records" of a stream that dies every time are the same
  * complaint. */
 static uint32_t text_hash(const char *sentence, const char *why)
@@ -38,7 +36,8 @@ void report_failure(struct xfrin_zone *xz, struct xfrin_primary *p, const char *
     mem_free(&p->error);
     p->error = mem_printf("%s: %s", sentence, why->text);
     pthread_mutex_lock(&z->lock);
-    memcpy(z->last_error, whole.text, sizeof z->last_error);
+    mem_free(&z->last_error);
+    z->last_error = mem_strdup(whole.text);
     z->last_error_at = time(NULL);
     pthread_mutex_unlock(&z->lock);
 
@@ -74,7 +73,7 @@ void report_success(struct xfrin_zone *xz, struct xfrin_primary *p)
 void report_clear(struct xfrin_zone *xz)
 {
     pthread_mutex_lock(&xz->zone->lock);
-    xz->zone->last_error[0] = 0;
+    mem_free(&xz->zone->last_error);
     pthread_mutex_unlock(&xz->zone->lock);
 }
 

@@ -54,7 +54,7 @@ struct remote_conf {
 
 struct zone_conf {
     uint8_t name[NAME_MAX_OCTETS];
-    char text[NAME_TEXT_MAX];
+    char *text;                          /* the name, printed */
     size_t nprimaries;
     const struct remote_conf **primaries;/* ordered */
     char *file;                          /* instead of primaries; NULL otherwise; resolved against the config's folder */

@@ -152,7 +152,8 @@ static int read_name(const struct reader *r, const setting *own, struct zone_con
         return setting_unexpected(r->src, s, r->why, "expected a domain name");
     if (name_parse(text, z->name, &reason) < 0)
         return setting_unexpected(r->src, s, r->why, "expected a domain name: %s", reason.text);
-    name_print(z->name, z->text);
+    char printed[NAME_TEXT_MAX];
+    z->text = mem_strdup(name_print(z->name, printed));
     return 0;
 }
 
@@ -344,6 +345,7 @@ static int check_whole(const struct reader *r, const setting *own, const struct 
 
 static void zone_clear(struct zone_conf *z)
 {
+    mem_free(&z->text);
     option_clear(zone_options, z);
     mem_free(&z->primaries);
     mem_free(&z->notify);

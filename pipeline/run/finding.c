@@ -28,7 +28,6 @@ struct findings_private {
     pthread_mutex_t lock;
     size_t keep, cap;
     struct entry *heap;
-    bool closed;
     /* the stage that is open */
     const struct stage_type *stage;
     const enum verdict *verdicts;
@@ -64,13 +63,11 @@ void findings_unref(struct findings *f)
 {
     if (!f || atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel) != 1)
         return;
-    struct findings_private *p = f->private;
+    if (f->private)
+        findings_close(f);
     for (size_t i = 0; i < f->n; i++)
-        finding_clear(p->closed ? &f->list[i] : &p->heap[i].finding);
+        finding_clear(&f->list[i]);
     mem_free(&f->list);
-    mem_free(&p->heap);
-    pthread_mutex_destroy(&p->lock);
-    mem_free(&f->private);
     mem_free(&f);
 }
 
@@ -78,7 +75,7 @@ void findings_stage(struct findings *f, const struct stage_type *stage,
                     const enum verdict *verdicts, bool observe)
 {
     struct findings_private *p = f->private;
-    ASSERT(!p->closed);
+    ASSERT(p);
     p->place++;
     p->stage = stage;
     p->verdicts = verdicts;
@@ -193,7 +190,7 @@ void finding_add(struct findings *f, unsigned code, const uint8_t *owner, uint16
                  int64_t n1, const char *text)
 {
     struct findings_private *p = f->private;
-    ASSERT(p->stage && !p->closed && code < p->ncodes);
+    ASSERT(p && p->stage && code < p->ncodes);
     enum verdict would = p->verdicts ? p->verdicts[code] : p->stage->findings[code].verdict;
     enum verdict verdict = p->observe ? STAGE_PASS : would;
     /* Borrowed until it is known whether it is kept. */
@@ -240,7 +237,7 @@ static int entry_cmp(const void *a, const void *b)
 void findings_close(struct findings *f)
 {
     struct findings_private *p = f->private;
-    ASSERT(!p->closed);
+    ASSERT(p);
     if (f->n) {
         qsort(p->heap, f->n, sizeof *p->heap, entry_cmp);
         f->list = mem_array(f->n, sizeof *f->list);
@@ -248,8 +245,8 @@ void findings_close(struct findings *f)
             f->list[i] = p->heap[i].finding;
     }
     mem_free(&p->heap);
-    p->stage = NULL;
-    p->closed = true;
+    pthread_mutex_destroy(&p->lock);
+    mem_free(&f->private);
 }
 
 /* A growing line of text. Control characters in what a zone brought along are escaped as in master

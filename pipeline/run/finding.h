@@ -32,7 +32,7 @@ struct findings {
     size_t total;                        /* reported, kept or not */
     size_t by_verdict[4];                /* of all, after policy */
     enum verdict verdict;                /* the largest */
-    struct findings_private *private;
+    struct findings_private *private;    /* until findings_close */
 };
 
 struct findings *findings_new(size_t keep);

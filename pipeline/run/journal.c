@@ -140,6 +140,7 @@ int journal_transact(struct journal *j, transaction_fn *fn, void *arg, struct wh
             break;
     }
     uint64_t took = now_us() - began;
+    j->mapped += err ? 0 : j->octets;
     pthread_mutex_lock(&j->lock);
     if (err) {
         j->stats.failures++;
@@ -551,6 +552,10 @@ static int thread_work(struct journal *j, struct pace *pace, bool stop, struct w
         err = garbage_commit(j, why);
     if (!err && (stop || now_us() >= pace->timers_at)) {
         err = timers_commit(j, why);
+        if (!err && j->mapped > FORGET_OCTETS && !j->ready && !j->images && !j->ngarbage) {
+            db_forget(j->db);
+            j->mapped = 0;
+        }
         pace->timers_at = now_us() + (uint64_t)TIMERS_S * 1000000;
     }
     return err;

@@ -23,7 +23,7 @@
 
 struct journal;
 struct journal_zone;
-enum { JOURNAL_LAYERS_MAX = 16, JOURNAL_STAGES_MAX = 64, JOURNAL_ASYNC_MAX = 1000 /* versions of a zone that may be ahead of the disk */ };
+enum { JOURNAL_LAYERS_MAX = 8, JOURNAL_STAGES_MAX = 64, JOURNAL_ASYNC_MAX = 1000 /* versions of a zone that may be ahead of the disk */ };
 
 /* Opens, or makes, the journal in `folder`. What cannot be read is put aside (FOLDER.damaged) and a new one is begun. */
 int journal_open(const char *folder, struct journal **out, struct why *why) MUST_CHECK;

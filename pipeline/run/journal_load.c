@@ -381,7 +381,7 @@ static void retired_wait(struct journal *j)
 struct journal_zone *journal_zone_new(struct journal *j, const uint8_t *name)
 {
     retired_wait(j);
-    struct journal_zone *jz = mem_zalloc(sizeof *jz);
+    struct journal_zone *jz = mem_zalloc(sizeof *jz + name_len(name));
     jz->refs = 1;
     jz->journal = j;
     jz->behind_end = &jz->behind;

@@ -13,8 +13,9 @@ enum {
     SMALL_OCTETS = 1 << 18,            /* an image of up to so much goes with its version's own transaction */
     BATCH_OCTETS = 1 << 23,            /* of versions, a transaction */
     GARBAGE_SLICE = 256,               /* values deleted in one transaction */
-    TIMERS_S = 5,
+    TIMERS_S = 1,
     EMPTY_MAX = 1000,                  /* steps among those of a history that change nothing of what is served */
+    FORGET_OCTETS = 1 << 20,           /* so much was written: its pages are let go of when there is nothing to do */
 };
 static const uint64_t STEP_OCTETS_MAX = 1 << 30; /* a change that is larger is an image instead: a value ends at 4 GiB */
 
@@ -55,7 +56,6 @@ struct journal_image {
 struct journal_zone {
     _Atomic uint32_t refs;
     struct journal *journal;
-    uint8_t name[NAME_MAX_OCTETS];
     /* the journal's thread, after journal_zone_new */
     struct journal_row row;
     bool compacting;
@@ -72,6 +72,7 @@ struct journal_zone {
     bool timers_dirty;
     int64_t checked_at, expires_at;
     struct journal_zone *next_dirty;
+    uint8_t name[];
 };
 
 struct journal_garbage {               /* values to be deleted: of one id, from `from` up to, not including, `to` */
@@ -108,7 +109,8 @@ struct journal {
     } *undo;                           /* rows as they were before the transaction */
     size_t nundo, undo_cap;
     struct growbuf scratch;
-    uint64_t octets;                   /* written in this transaction */
+    uint64_t octets;                   /* written in this transaction … */
+    uint64_t mapped;                   /* … and since the pages were let go of */
 };
 
 /* ---- journal.c */

@@ -161,8 +161,8 @@ struct zone *zone_new(struct zone_shared *shared, struct config *config,
 {
     struct zone *z = mem_zalloc(sizeof *z);
     z->refs = 1;
-    name_copy(z->name, conf->name);
-    snprintf(z->text, sizeof z->text, "%s", conf->text);
+    z->name = mem_dup(conf->name, name_len(conf->name));
+    z->text = mem_strdup(conf->text);
     z->family = family_new(z->name);
     pthread_mutex_init(&z->lock, NULL);
     fetches_init(&z->fetches);
@@ -196,6 +196,9 @@ void zone_unref(struct zone *z)
     family_unref(z->family);
     journal_zone_unref(z->journal);
     pthread_mutex_destroy(&z->lock);
+    mem_free(&z->last_error);
+    mem_free(&z->text);
+    mem_free(&z->name);
     fetches_fini(&z->fetches);
     mem_free(&z->run);
     mem_free(&z);

@@ -41,8 +41,8 @@ struct zone_config;
 struct zone {
     _Atomic uint32_t refs;
     struct family *family;              /* of inputs */
-    uint8_t name[NAME_MAX_OCTETS];
-    char text[NAME_TEXT_MAX];
+    uint8_t *name;
+    char *text;                         /* the name, printed */
     struct version *_Atomic version;    /* RCU; NULL: none yet */
     struct zone_config *_Atomic config; /* RCU; see zone_conf_of */
     _Atomic bool expired;               /* set and cleared by net: answer SERVFAIL */
@@ -56,7 +56,7 @@ struct zone {
     time_t checked_at;                  /* last good SOA check or transfer */
     time_t check_at;                    /* next one is due */
     _Atomic time_t expires_at;          /* 0: never (file zones); query threads read it without the lock */
-    char last_error[480];               /* of checks and transfers; empty: the last one went well */
+    char *last_error;                   /* of checks and transfers; NULL: the last one went well */
     time_t last_error_at;
     struct zone_run *run;               /* private */
     struct journal_zone *journal;       /* NULL: there is no journal */

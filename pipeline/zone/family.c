@@ -31,12 +31,12 @@ struct family {
     bool handed_over;      /* somebody was asked to reap and has not begun */
     void (*hand_over)(void *ctx, struct family *family);
     void *hand_over_ctx;
-    uint8_t apex[NAME_MAX_OCTETS];
+    uint8_t apex[];
 };
 
 struct family *family_new(const uint8_t *apex)
 {
-    struct family *f = mem_zalloc(sizeof *f);
+    struct family *f = mem_zalloc(sizeof *f + name_len(apex));
     atomic_init(&f->refs, 1);
     f->pool = trie_pool_new(&node_leaf_ops);
     pthread_mutex_init(&f->mutex, NULL);

@@ -138,7 +138,7 @@ static struct config *config_make(const struct world *w)
             continue;
         struct zone_conf *z = &c->zones[c->nzones++];
         ck_assert_int_gt(name_parse(names[i], z->name, NULL), 0);
-        name_print(z->name, z->text);
+        z->text = mem_strdup(names[i]);
         z->chain = i == 1 && w->other ? chain_ref(w->other) : chain_make(chains[i]);
         z->ixfr_history = 20;
         z->ixfr_history_bytes = 1 << 24;

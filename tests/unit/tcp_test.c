@@ -24,7 +24,8 @@ enum { QUERY_LEN = 20, FRAME_LEN = 2 + QUERY_LEN };
 
 /* ---- what tcp leans on, made of wood ---- */
 
-static struct zone zone = {.text = "example."};
+static char zone_text[] = "example.";
+static struct zone zone = {.text = zone_text};
 static struct snapshot served;
 static struct version version = {.served = &served};
 static _Atomic int zone_refs, version_refs;

@@ -99,7 +99,7 @@ START_TEST(first_load)
     ck_assert_int_ge(z->check_at, before + 3240 - 1); /* refresh 3600 ± 10 % */
     ck_assert_int_le(z->check_at, time(NULL) + 3960 + 1);
     ck_assert_int_eq(z->expires_at, z->checked_at + 86400);
-    ck_assert_str_eq(z->last_error, "");
+    ck_assert_ptr_null(z->last_error);
     struct version *v = zone_version(z);
     ck_assert_str_eq(v->origin, home(P1));
     ck_assert_uint_eq(v->served->records, 7);
@@ -339,7 +339,7 @@ START_TEST(last_good_version_stays)
     play(p1, good(11));
     daemon_notify(&d, Z, P1, NULL);
     UNTIL(&d, daemon_serves(&d, Z, 11) && daemon_idle(&d, Z));
-    ck_assert_str_eq(z->last_error, "");
+    ck_assert_ptr_null(z->last_error);
     ck_assert_uint_eq(daemon_said(&d, "primary answers again"), 1);
     end();
 }
@@ -375,7 +375,7 @@ START_TEST(older_serial_is_followed_only_on_order)
     ck_assert_uint_eq(
         daemon_said(&d, "warn serial of the primary is older than ours zone=a.example."), 1);
     ck_assert_uint_eq(daemon_said(&d, "it has serial 15 and we hold 20"), 1);
-    ck_assert_str_ne(daemon_zone(&d, Z)->last_error, "");
+    ck_assert_ptr_nonnull(daemon_zone(&d, Z)->last_error);
     xfrin_retransfer(d.server.xfrin, daemon_zone(&d, Z));
     UNTIL(&d, daemon_serves(&d, Z, 15));
     end();

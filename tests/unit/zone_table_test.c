@@ -71,7 +71,7 @@ static struct config *config_make(const char *const *names, size_t n, bool obser
     for (size_t i = 0; i < n; i++) {
         struct zone_conf *z = &c->zones[i];
         ck_assert_int_gt(name_parse(names[i], z->name, &why), 0);
-        name_print(z->name, z->text);
+        z->text = mem_strdup(names[i]);
         z->chain = chain_new(1, 10);
         z->chain->stage[0].type = &gate;
         z->chain->stage[0].observe = observe;
