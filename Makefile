@@ -85,9 +85,22 @@ $(B)/tests/unit/tcp_test $(B)/tests/unit/udp_test: LDFLAGS += -Wl,-z,muldefs
 $(B)/tests/cost/denial_test: LDFLAGS += -Wl,--wrap=node_rrset -Wl,--wrap=dnssec_nsec3_hash
 $(B)/tests/cost/ixfr_test: LDFLAGS += -Wl,--wrap=rdata_cmp -Wl,--wrap=snapshot_get
 
+# The journal with small sizes, and a disk that fails where it is told to (tests/faults/faults.h): for a unit test, and as a weir for
+# scenarios. The objects come before the library's own.
+SMALL_OBJ  := $(patsubst %.c,$(B)/small/%.o,$(wildcard pipeline/run/journal*.c)) $(B)/tests/faults/faults.o
+FAULTS_BIN := $(B)/tests/faults/weir
+$(B)/small/%.o: %.c | $(B)/gen/extra_stages.def
+	@echo "  CC    $< (small)"
+	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS) -DJOURNAL_SHRINK=8 $(PKG_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+$(FAULTS_BIN): $(MAIN_OBJ) $(SMALL_OBJ) $(B)/libweir.a
+	@echo "  LD    $@"
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(EXTRA_OBJ) $(PKG_LIBS)
+$(B)/tests/unit/journal_crash_test: TESTLIB_OBJ += $(SMALL_OBJ)
+$(B)/tests/unit/journal_crash_test: $(SMALL_OBJ)
+
 # ---- tests -------------------------------------------------------------------------------------------------
 .PHONY: check unit cost corpora net prove
-check: all $(UNIT_BIN) $(COST_BIN) $(REPLAY_BIN) ## all tests: unit, laws, golden, cost, fuzz corpora, scenarios with real peers
+check: all $(UNIT_BIN) $(COST_BIN) $(REPLAY_BIN) $(FAULTS_BIN) ## all tests: unit, laws, golden, cost, fuzz corpora, scenarios with real peers
 	$(Q)B=$(B) tests/lib/run-all --corpora "$(REPLAY_BIN)" --net $(UNIT_BIN) $(COST_BIN)
 
 unit: $(UNIT_BIN) ## unit, law and golden tests only
@@ -99,13 +112,14 @@ cost: $(COST_BIN) ## cost counts only
 corpora: $(REPLAY_BIN)
 	$(Q)B=$(B) tests/lib/run-all --corpora "$(REPLAY_BIN)"
 
-net: all ## scenarios with real peers only
+net: all $(FAULTS_BIN) ## scenarios with real peers only
 	$(Q)B=$(B) tests/lib/run-all --net
 
 # Campaigns that are too long for check: the same scenarios with more rounds.
 SOAK_NET := 29-tsig 31-ixfr-out
 .PHONY: soak
-soak: all ## long campaigns: hundreds of random updates through real secondaries
+soak: all $(B)/tests/unit/journal_crash_test ## long campaigns: hundreds of random updates through real secondaries
+	$(Q)WEIR_CRASHES=all $(B)/tests/unit/journal_crash_test
 	$(Q)for t in $(SOAK_NET); do WEIR=$(abspath $(B)/weir) WEIR_UPDATES=200 tests/net/$$t/run || exit 1; done
 
 .PHONY: asan tsan
@@ -114,7 +128,7 @@ asan: ## unit, law, golden and scenario tests under AddressSanitizer and UBSan
 tsan: ## the same under ThreadSanitizer
 	$(Q)$(MAKE) SAN=thread all sanitized
 .PHONY: sanitized
-sanitized: $(UNIT_BIN) $(REPLAY_BIN)
+sanitized: $(UNIT_BIN) $(REPLAY_BIN) $(FAULTS_BIN)
 	$(Q)B=$(B) NET_TIMEOUT=900 tests/lib/run-all --corpora "$(REPLAY_BIN)" --net $(UNIT_BIN)
 
 # Fuzzers: clang's libFuzzer; FUZZ_S seconds each. Their corpora are replayed by `make check` without clang.
@@ -188,4 +202,4 @@ clean: ## remove what was built
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
--include $(LIB_OBJ:.o=.d) $(MAIN_OBJ:.o=.d) $(TESTLIB_OBJ:.o=.d) $(UNIT_BIN:=.d) $(COST_BIN:=.d) $(BENCH_BIN:=.d)
+-include $(LIB_OBJ:.o=.d) $(SMALL_OBJ:.o=.d) $(MAIN_OBJ:.o=.d) $(TESTLIB_OBJ:.o=.d) $(UNIT_BIN:=.d) $(COST_BIN:=.d) $(BENCH_BIN:=.d)

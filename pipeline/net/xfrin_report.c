@@ -102,7 +102,9 @@ char *xfrin_doing(struct xfrin *x, struct zone *zone)
     case XFRIN_FILE:
         return mem_printf("reading %s", xz->conf->file);
     case XFRIN_CHAIN:
-        return mem_printf("serial %u is in the chain", xz->submitted);
+        return zone->journal && journal_waiting(zone->journal)
+                   ? mem_printf("serial %u waits for the journal to have it on disk", xz->submitted)
+                   : mem_printf("serial %u is in the chain", xz->submitted);
     }
     UNREACHABLE();
 }

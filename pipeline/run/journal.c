@@ -47,7 +47,8 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BACKOFF_MAX_S = 30, GROW_TRIES = 40 };
+/* A retry costs one transaction that fails, and who waits for it is a zone: so the last pause is short, too. */
+enum { BACKOFF_FIRST_US = 1000000 >> JOURNAL_SHRINK, BACKOFF_DOUBLINGS = 2, GROW_TRIES = 40 };
 
 /* ---- small things ---- */
 
@@ -144,8 +145,9 @@ int journal_transact(struct journal *j, transaction_fn *fn, void *arg, struct wh
     pthread_mutex_lock(&j->lock);
     if (err) {
         j->stats.failures++;
+        if (!j->stats.error[0])
+            j->stats.error_at = time(NULL);
         snprintf(j->stats.error, sizeof j->stats.error, "%s", why->text);
-        j->stats.error_at = time(NULL);
     } else {
         j->stats.commits++;
         j->stats.octets += j->octets;
@@ -523,8 +525,9 @@ static void thread_wait(struct journal *j, const struct pace *pace)
     bool idle = !j->ready && !j->images && !j->ngarbage;
     uint64_t until = 0;
     if (pace->failures) {
-        unsigned s = pace->failures < 5 ? 1u << (pace->failures - 1) : BACKOFF_MAX_S;
-        until = now_us() + (uint64_t)s * 1000000;
+        unsigned n = pace->failures - 1;
+        until = now_us() +
+                ((uint64_t)BACKOFF_FIRST_US << (n < BACKOFF_DOUBLINGS ? n : BACKOFF_DOUBLINGS));
     } else if (!idle) {
         return;
     } else {

@@ -88,7 +88,7 @@ struct journal_stats {
     uint64_t slowest_us;                                 /* the longest that one transaction took */
     size_t waiting, size;                                /* versions that wait; octets of the file */
     char error[sizeof(struct why)];                      /* of the last write; empty: it went well */
-    time_t error_at;
+    time_t error_at;                                     /* when it began */
 };
 void journal_stats(struct journal *j, struct journal_stats *out);
 

@@ -23,7 +23,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-enum { MAP_FIRST = 1 << 26, READERS_MAX = 510 };
+enum { MAP_FIRST = (1 << 26) >> JOURNAL_SHRINK, READERS_MAX = 510 };
 
 struct db {
     MDB_env *env;
@@ -31,6 +31,7 @@ struct db {
     char *folder;
     bool read_only;
     _Atomic bool panic;    /* the next write opens the environment anew */
+    size_t map;            /* its map, at least: what had to grow is not opened smaller again */
     pthread_rwlock_t lock; /* held for reading by every transaction */
 };
 struct db_txn {
@@ -55,7 +56,7 @@ static int db_fail(struct why *why, const char *doing, int rc)
 
 /* ---- open ---- */
 
-static int env_open(const char *folder, bool read_only, MDB_env **out, struct why *why)
+static int env_open(const char *folder, bool read_only, size_t map, MDB_env **out, struct why *why)
 {
     MDB_env *env;
     int rc = mdb_env_create(&env);
@@ -64,7 +65,6 @@ static int env_open(const char *folder, bool read_only, MDB_env **out, struct wh
     mdb_env_set_maxreaders(env, READERS_MAX);
     struct stat st;
     char *file = mem_printf("%s/data.mdb", folder);
-    size_t map = MAP_FIRST;
     if (stat(file, &st) == 0)
         while (map < (size_t)st.st_size)
             map *= 2;
@@ -131,7 +131,8 @@ static int env_check(MDB_env *env, struct why *why)
 int db_open(const char *folder, bool read_only, struct db **out, struct why *why)
 {
     struct db *db = mem_zalloc(sizeof *db);
-    int err = env_open(folder, read_only, &db->env, why);
+    db->map = MAP_FIRST;
+    int err = env_open(folder, read_only, db->map, &db->env, why);
     if (!err)
         err = env_check(db->env, why);
     if (!err)
@@ -165,10 +166,15 @@ void db_close(struct db **dbp)
 int db_grow(struct db *db, struct why *why)
 {
     MDB_envinfo info;
+    int dead = 0;
     pthread_rwlock_wrlock(&db->lock);
     int rc = db->env ? mdb_env_info(db->env, &info) : EBADF;
     if (!rc)
+        mdb_reader_check(db->env, &dead); /* one that was killed keeps pages from being used */
+    if (!rc && !dead)
         rc = mdb_env_set_mapsize(db->env, info.me_mapsize * 2);
+    if (!rc && !dead)
+        db->map = info.me_mapsize * 2;
     if (rc && db->env) {
         mdb_env_close(db->env);
         db->env = NULL;
@@ -192,6 +198,18 @@ size_t db_size(struct db *db)
 
 /* ---- transactions ---- */
 
+static int env_and_table(struct db *db, bool read_only, struct why *why)
+{
+    int err = env_open(db->folder, read_only, db->map, &db->env, why);
+    if (!err)
+        err = table_open(db->env, read_only, &db->table, why);
+    if (err && db->env) {
+        mdb_env_close(db->env);
+        db->env = NULL;
+    }
+    return err;
+}
+
 /* An environment must not be open twice in one process (its locks are the process's), so the old one goes first. */
 static int db_reopen(struct db *db, struct why *why)
 {
@@ -199,13 +217,9 @@ static int db_reopen(struct db *db, struct why *why)
     if (db->env)
         mdb_env_close(db->env);
     db->env = NULL;
-    int err = env_open(db->folder, db->read_only, &db->env, why);
-    if (!err)
-        err = table_open(db->env, db->read_only, &db->table, why);
-    if (err && db->env) {
-        mdb_env_close(db->env);
-        db->env = NULL;
-    }
+    int err = env_and_table(db, db->read_only, why);
+    if (err && !db->read_only)
+        (void)!env_and_table(db, true, NULL); /* zones can be read meanwhile */
     db->panic = err != 0;
     pthread_rwlock_unlock(&db->lock);
     return err;
@@ -217,8 +231,8 @@ static int txn_begin(struct db *db, bool write, MDB_txn **out)
     int rc = mdb_txn_begin(db->env, NULL, write ? 0 : MDB_RDONLY, out);
     if (rc != MDB_MAP_RESIZED)
         return rc;
-    mdb_env_set_mapsize(db->env, 0);
-    return mdb_txn_begin(db->env, NULL, write ? 0 : MDB_RDONLY, out);
+    rc = mdb_env_set_mapsize(db->env, 0);
+    return rc ? rc : mdb_txn_begin(db->env, NULL, write ? 0 : MDB_RDONLY, out);
 }
 
 void db_forget(struct db *db)
@@ -261,7 +275,7 @@ int db_commit(struct db_txn **txnp, struct why *why)
 {
     struct db_txn *txn = *txnp;
     int rc = mdb_txn_commit(txn->txn);
-    if (rc && txn->write)
+    if (rc && rc != MDB_MAP_FULL && txn->write)
         txn->db->panic = true; /* it may be; opening it anew costs little */
     txn_end(txnp);
     return rc ? db_fail(why, "cannot commit", rc) : 0;

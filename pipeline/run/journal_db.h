@@ -17,6 +17,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Sizes of the journal are divided by 2^this: tests build it with more, so that slices, compaction and growth happen all the time. */
+#ifndef JOURNAL_SHRINK
+#define JOURNAL_SHRINK 0
+#endif
+
 struct db;
 struct db_txn;
 struct db_cursor;

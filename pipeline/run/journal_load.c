@@ -7,6 +7,8 @@
  * one that was read, so that history and version share memory as they did before the restart. */
 #include "pipeline/run/journal_p.h"
 
+#include "pipeline/base/log.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -304,6 +306,7 @@ static int zone_read(struct zone_reading *z, const uint8_t *name, struct family 
                      const struct chain *chain, struct journal_loaded *l, struct why *why)
 {
     struct rbuf about;
+    char text[NAME_TEXT_MAX];
     int err = row_read(z->txn, name, &z->row, &about, why);
     if (!err)
         err = journal_about_load(&about, &z->about, why);
@@ -316,7 +319,11 @@ static int zone_read(struct zone_reading *z, const uint8_t *name, struct family 
     if (chain)
         l->version = version_read(z, chain, l);
     timers_read(z, l);
-    return held_read(z, l, why);
+    struct why odd;
+    if (held_read(z, l, &odd)) /* it is fetched again; what was accepted is good */
+        log_error("journal: the held candidate cannot be read, and is dropped",
+                  LOG_KV("zone", LOG_S(name_print(name, text))), LOG_KV("why", LOG_S(odd.text)));
+    return 0;
 }
 
 static int db_zone_read(struct db *db, const uint8_t *name, struct family *family,
@@ -388,12 +395,17 @@ struct journal_zone *journal_zone_new(struct journal *j, const uint8_t *name)
     name_copy(jz->name, name);
     struct db_txn *txn;
     struct rbuf about;
-    if (db_begin(j->db, false, &txn, NULL) == 0) {
+    struct why why;
+    int err = db_begin(j->db, false, &txn, &why);
+    if (!err) {
         struct journal_row row;
-        if (row_read(txn, name, &row, &about, NULL) == 0)
+        err = row_read(txn, name, &row, &about, &why);
+        if (!err)
             jz->row = row;
         db_abort(&txn);
     }
+    if (err && err != -E_NOENT)
+        journal_damaged(j, name, &why);
     if (!jz->row.newest) {
         jz->row.zone = atomic_fetch_add(&j->next_zone, 1);
         jz->row.oldest = 1;

@@ -8,11 +8,11 @@
 #include <pthread.h>
 
 enum {
-    CHUNK_OCTETS = 1 << 16,            /* of an image, a value */
-    SLICE_OCTETS = 1 << 22,            /* of an image, a transaction */
-    SMALL_OCTETS = 1 << 18,            /* an image of up to so much goes with its version's own transaction */
-    BATCH_OCTETS = 1 << 23,            /* of versions, a transaction */
-    GARBAGE_SLICE = 256,               /* values deleted in one transaction */
+    CHUNK_OCTETS = (1 << 16) >> JOURNAL_SHRINK, /* of an image, a value */
+    SLICE_OCTETS = (1 << 22) >> JOURNAL_SHRINK, /* of an image, a transaction */
+    SMALL_OCTETS = (1 << 18) >> JOURNAL_SHRINK, /* an image of up to so much goes with its version's own transaction */
+    BATCH_OCTETS = (1 << 23) >> JOURNAL_SHRINK, /* of versions, a transaction */
+    GARBAGE_SLICE = 256 >> JOURNAL_SHRINK / 2, /* values deleted in one transaction */
     TIMERS_S = 1,
     EMPTY_MAX = 1000,                  /* steps among those of a history that change nothing of what is served */
     FORGET_OCTETS = 1 << 20,           /* so much was written: its pages are let go of when there is nothing to do */

@@ -1,0 +1,636 @@
+/* journal, with a disk that fails: a fixed script of changes runs in a child that dies at its n-th call on the journal's file, for every n; or
+ * whose calls fail. What is there afterwards is, record by record, what was accepted, never older than what had been seen; its
+ * history leads back to versions that were; it goes on; and nothing is left over for good.
+ *
+ * The journal is built with small sizes here (JOURNAL_SHRINK): images go in slices, layers are compacted, the map grows.
+ * The child is this program again: journal_crash_test child FOLDER SEED ASYNC ORDERS… */
+#include "tests/faults/faults.h"
+#include "tests/lib/expect.h"
+#include "tests/lib/journal_world.h"
+#include "tests/lib/suite.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { ROUNDS = 11, VERSIONS_MAX = 40, CALLS_MAX = 4000 };
+
+/* ---- the script ---- */
+
+struct play {
+    struct world w;
+    struct source source[ALL_ZONES];
+};
+
+static struct play play_open(uint64_t seed)
+{
+    static const unsigned slots[ALL_ZONES] = {12, 25, 12, 120, 12};
+    struct random random = {seed};
+    struct play p = {0};
+    for (unsigned i = 0; i < ALL_ZONES; i++)
+        p.source[i] = source_make(&random, i, slots[i]);
+    return p;
+}
+
+static void play_close(struct play *p)
+{
+    for (unsigned i = 0; i < ALL_ZONES; i++)
+        source_free(&p->source[i]);
+}
+
+/* The held one is approved, thrown away, or left to be superseded. */
+static void operator_decides(struct play *p, unsigned round)
+{
+    struct zone *z = world_zone(&p->w, ZONE_HOLDS);
+    struct why why;
+    if (round % 3 == 0)
+        (void)!zone_approve(z, NULL, &why);
+    if (round % 3 == 1)
+        (void)!zone_discard(z, NULL, &why);
+    zone_table_drain(p->w.table);
+}
+
+static void timers_move(struct zone *z, unsigned round)
+{
+    pthread_mutex_lock(&z->lock);
+    z->checked_at = time(NULL) - (time_t)round;
+    pthread_mutex_unlock(&z->lock);
+    atomic_store(&z->expires_at, time(NULL) + 100000 + (time_t)round);
+    zone_timers_keep(z);
+}
+
+static void round_play(struct play *p, unsigned round)
+{
+    static const unsigned changes[ALL_ZONES] = {1, 2, 3, 40, 2};
+    for (unsigned i = 0; i < ALL_ZONES; i++) {
+        if (round)
+            source_step(&p->source[i], round == 6 && i == 1 ? 200 : changes[i]);
+        struct zone *z = world_zone(&p->w, i);
+        if (!z)
+            continue;
+        hand_in(z, &p->source[i]);
+        if (round % 2)
+            timers_move(z, round);
+        if (round == 8)
+            zone_table_drain(p->w.table); /* a transaction each; else they may share one */
+    }
+    zone_table_drain(p->w.table);
+    operator_decides(p, round);
+    if (round == 4 || round == 7) {
+        world_configure(&p->w, round == 4 ? 1u << 3 | 1u << 0 : 0);
+        zone_table_drain(p->w.table);
+    }
+}
+
+static void script_play(struct play *p)
+{
+    for (unsigned round = 0; round < ROUNDS; round++)
+        round_play(p, round);
+    journal_wait(p->w.journal);
+}
+
+/* ---- what should be: as accepted in a run without faults ---- */
+
+static struct truth {
+    size_t n[ALL_ZONES];
+    struct expected version[ALL_ZONES][VERSIONS_MAX];
+    size_t file_octets;
+    unsigned calls;
+} truth;
+static pthread_mutex_t truth_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static unsigned zone_number(const struct zone *z)
+{
+    for (unsigned i = 0; i < ALL_ZONES; i++)
+        if (strcmp(z->text, world_names[i]) == 0)
+            return i;
+    ck_abort_msg("%s", z->text);
+}
+
+static void on_truth(void *ctx, const struct zone_event *e)
+{
+    (void)ctx;
+    if (e->outcome != ZONE_ACCEPTED)
+        return;
+    unsigned i = zone_number(e->zone);
+    struct version *v = zone_version(e->zone);
+    pthread_mutex_lock(&truth_lock);
+    ck_assert_uint_lt(truth.n[i], VERSIONS_MAX);
+    struct expected *want = &truth.version[i][truth.n[i]++];
+    want->serial = v->soa.serial;
+    snapshot_octets(v->served, &want->served);
+    snapshot_octets(v->input, &want->input);
+    pthread_mutex_unlock(&truth_lock);
+    version_unref(v);
+}
+
+static const struct expected *truth_of(unsigned i, uint32_t serial)
+{
+    for (size_t k = 0; k < truth.n[i]; k++)
+        if (truth.version[i][k].serial == serial)
+            return &truth.version[i][k];
+    ck_abort_msg("%s: serial %u was never accepted", world_names[i], serial);
+}
+
+static size_t file_octets(const struct world *w)
+{
+    char path[96];
+    struct stat st;
+    snprintf(path, sizeof path, "%s/data.mdb", w->folder);
+    return stat(path, &st) ? 0 : (size_t)st.st_size;
+}
+
+static void truth_make(uint64_t seed, bool async)
+{
+    struct play p = play_open(seed);
+    p.w = world_make();
+    p.w.async = async;
+    p.w.listen = on_truth;
+    faults_set("");
+    world_enter(&p.w);
+    script_play(&p);
+    world_leave(&p.w);
+    truth.calls = faults_calls();
+    truth.file_octets = file_octets(&p.w);
+    world_end(&p.w);
+    play_close(&p);
+    for (unsigned i = 0; i < ALL_ZONES; i++)
+        ck_assert_uint_gt(truth.n[i], 4);
+}
+
+static void truth_free(void)
+{
+    for (unsigned i = 0; i < ALL_ZONES; i++)
+        for (size_t k = 0; k < truth.n[i]; k++)
+            expected_free(&truth.version[i][k]);
+    truth = (struct truth){0};
+}
+
+/* ---- the child ---- */
+
+enum { REPORT_FD = 3 };
+struct report {
+    uint32_t zone, serial;
+};
+
+static void on_report(void *ctx, const struct zone_event *e)
+{
+    (void)ctx;
+    struct report r = {zone_number(e->zone), 0};
+    if (e->outcome != ZONE_ACCEPTED)
+        return;
+    struct version *v = zone_version(e->zone);
+    r.serial = v->soa.serial;
+    version_unref(v);
+    if (write(REPORT_FD, &r, sizeof r) != sizeof r)
+        abort();
+}
+
+static char **child_words;
+
+START_TEST(test_child)
+{
+    char **argv = child_words;
+    struct play p = play_open(strtoull(argv[1], NULL, 10));
+    p.w = world_make();
+    rmdir(p.w.folder);
+    snprintf(p.w.folder, sizeof p.w.folder, "%s", argv[0]);
+    p.w.async = argv[2][0] == '1';
+    p.w.listen = on_report;
+    faults_set(argv[3]);
+    world_enter(&p.w);
+    script_play(&p);
+    world_leave(&p.w);
+    play_close(&p);
+}
+END_TEST
+
+/* In this very process, so that kill -9 kills it. */
+static int child_main(char **argv)
+{
+    child_words = argv;
+    struct suite s = suite_open("child");
+    suite_add(s, test_child);
+    SRunner *runner = srunner_create(s.suite);
+    srunner_set_fork_status(runner, CK_NOFORK);
+    srunner_run_all(runner, CK_SILENT);
+    TestResult **failed = srunner_failures(runner);
+    for (int i = 0; i < srunner_ntests_failed(runner); i++)
+        fprintf(stderr, "child %s %s: line %d: %s\n", argv[1], argv[3], tr_lno(failed[i]),
+                tr_msg(failed[i]));
+    int code = srunner_ntests_failed(runner) ? EXIT_FAILURE : EXIT_SUCCESS;
+    free(failed);
+    srunner_free(runner);
+    return code;
+}
+
+struct seen {
+    bool any[ALL_ZONES];
+    uint32_t serial[ALL_ZONES];
+    bool crashed;
+};
+
+static struct seen child_run(const struct world *w, uint64_t seed, const char *orders)
+{
+    char number[24];
+    int pipe_fd[2], status;
+    struct seen seen = {0};
+    struct report r;
+    snprintf(number, sizeof number, "%llu", (unsigned long long)seed);
+    ck_assert_int_eq(pipe(pipe_fd), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        dup2(pipe_fd[1], REPORT_FD);
+        if (pipe_fd[0] != REPORT_FD)
+            close(pipe_fd[0]);
+        if (pipe_fd[1] != REPORT_FD)
+            close(pipe_fd[1]);
+        execl("/proc/self/exe", "journal_crash_test", "child", w->folder, number,
+              w->async ? "1" : "0", orders, NULL);
+        _exit(99);
+    }
+    close(pipe_fd[1]);
+    while (read(pipe_fd[0], &r, sizeof r) == sizeof r) {
+        ck_assert_uint_lt(r.zone, ALL_ZONES);
+        seen.any[r.zone] = true;
+        seen.serial[r.zone] = r.serial;
+    }
+    close(pipe_fd[0]);
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    seen.crashed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+    ck_assert_msg(seen.crashed || (WIFEXITED(status) && WEXITSTATUS(status) == 0),
+                  "orders %s: the child ended with status %x", orders, (unsigned)status);
+    return seen;
+}
+
+/* ---- afterwards ---- */
+
+/* Every step of the history, backwards from what is served: each gives a version that was. */
+static void history_leads_back(unsigned i, const struct version *v, const char *orders)
+{
+    struct snapshot *s = snapshot_ref(v->served);
+    struct growbuf octets = {0};
+    for (unsigned k = v->history ? v->history->n : 0; k; k--) {
+        const struct changeset *c = v->history->step[k - 1].changes;
+        struct snapshot *before;
+        struct edit *e = edit_open(s->family, s, s);
+        for (size_t n = 0; n < c->n; n++) {
+            const struct change *change = &c->change[n];
+            const struct node *there = edit_get(e, change_name(change));
+            ck_assert_msg(!there == !change->now && (!there || node_equal(there, change->now)),
+                          "%s: %s: step %u", orders, world_names[i], k);
+            if (change->was)
+                edit_put(e, node_ref(change->was));
+            else
+                edit_remove(e, change_name(change));
+        }
+        ck_assert_int_eq(edit_seal(&e, &before, NULL, NULL), 0);
+        snapshot_unref(s);
+        s = before;
+        snapshot_octets(s, &octets);
+        ck_assert_msg(octets_same(&octets, &truth_of(i, c->from)->served), "%s: %s: back to %u",
+                      orders, world_names[i], c->from);
+    }
+    snapshot_unref(s);
+    mem_free(&octets.p);
+}
+
+static void zone_is_one_of_those(struct play *p, unsigned i, const struct seen *seen,
+                                 const char *orders)
+{
+    struct zone *z = world_zone(&p->w, i);
+    struct version *v = zone_version(z);
+    struct growbuf octets = {0};
+    if (!v) {
+        ck_assert_msg(p->w.async || !seen->any[i], "%s: %s is not there, and serial %u was seen",
+                      orders, world_names[i], seen->serial[i]);
+        return;
+    }
+    const struct expected *want = truth_of(i, v->soa.serial);
+    ck_assert_msg(p->w.async || !seen->any[i] || v->soa.serial >= seen->serial[i],
+                  "%s: %s has serial %u, and %u was seen", orders, world_names[i], v->soa.serial,
+                  seen->serial[i]);
+    snapshot_octets(v->served, &octets);
+    ck_assert_msg(octets_same(&octets, &want->served), "%s: %s: served records of %u", orders,
+                  world_names[i], v->soa.serial);
+    snapshot_octets(v->input, &octets);
+    ck_assert_msg(octets_same(&octets, &want->input), "%s: %s: input of %u", orders, world_names[i],
+                  v->soa.serial);
+    if (!seen->crashed && !p->w.async)
+        ck_assert_uint_eq(v->soa.serial, truth.version[i][truth.n[i] - 1].serial);
+    history_leads_back(i, v, orders);
+    if (i == ZONE_HOLDS && z->held)
+        ck_assert(z->held->serial % 5 == 0 && z->held->serial > v->soa.serial);
+    version_unref(v);
+    mem_free(&octets.p);
+}
+
+/* One more version for every zone, and it is there after one more restart. */
+static void goes_on(struct play *p, const char *orders)
+{
+    uint32_t serial[ALL_ZONES];
+    for (unsigned i = 0; i < ALL_ZONES; i++) {
+        do
+            source_step(&p->source[i], 3);
+        while (p->source[i].gen.serial % 5 == 0);
+        serial[i] = p->source[i].gen.serial;
+        hand_in(world_zone(&p->w, i), &p->source[i]);
+    }
+    zone_table_drain(p->w.table);
+    world_leave(&p->w);
+    world_enter(&p->w);
+    zone_table_drain(p->w.table);
+    for (unsigned i = 0; i < ALL_ZONES; i++) {
+        struct version *v = zone_version(world_zone(&p->w, i));
+        ck_assert_msg(v && v->soa.serial == serial[i], "%s: %s does not go on", orders,
+                      world_names[i]);
+        version_unref(v);
+    }
+}
+
+static void restart_and_look(struct world *w, uint64_t seed, const struct seen *seen,
+                             const char *orders)
+{
+    struct play p = play_open(seed);
+    struct journal_stats stats;
+    for (unsigned round = 1; round < ROUNDS; round++) /* the primaries are where the script ends */
+        for (unsigned i = 0; i < ALL_ZONES; i++)
+            p.source[i].gen.serial++;
+    p.w = *w;
+    p.w.listen = NULL;
+    faults_set("");
+    world_enter(&p.w);
+    zone_table_drain(p.w.table);
+    journal_stats(p.w.journal, &stats);
+    bool begun = seen->crashed;
+    for (unsigned i = 0; i < ALL_ZONES; i++)
+        begun &= !seen->any[i];
+    ck_assert_msg(stats.damaged == 0 || begun, "%s: damage", orders);
+    for (unsigned i = 0; i < ALL_ZONES; i++)
+        zone_is_one_of_those(&p, i, seen, orders);
+    goes_on(&p, orders);
+    journal_wait(p.w.journal);
+    world_leave(&p.w);
+    play_close(&p);
+}
+
+/* ---- the tests ---- */
+
+static void crash(uint64_t seed, bool async, const char *verb, unsigned first, unsigned stride)
+{
+    unsigned crashes = 0;
+    char orders[64];
+    /* Which zones share a transaction differs from run to run, so its calls are counted to where no child dies any more. */
+    for (unsigned n = first, lived = 0; lived < 3 && n < CALLS_MAX; n += stride) {
+        struct world w = world_make();
+        w.async = async;
+        snprintf(orders, sizeof orders, "%s %u", verb, n);
+        struct seen seen = child_run(&w, seed, orders);
+        crashes += seen.crashed;
+        lived += !seen.crashed;
+        restart_and_look(&w, seed, &seen, orders);
+        ck_assert_msg(file_octets(&w) < 3 * truth.file_octets,
+                      "%s: %zu octets, %zu without crashes", orders, file_octets(&w),
+                      truth.file_octets);
+        world_end(&w);
+    }
+    ck_assert_msg(crashes >= truth.calls / stride / 2 && crashes > 5, "%u crashes at %u calls",
+                  crashes, truth.calls);
+    printf("%s, %s: %u crashes, a script of %u calls\n", verb, async ? "async" : "commit", crashes,
+           truth.calls);
+}
+
+/* About so many boundaries, evenly from a random one on; WEIR_CRASHES=all: every one. */
+static unsigned stride_for(unsigned crashes)
+{
+    const char *all = getenv("WEIR_CRASHES");
+    return all || truth.calls < crashes ? 1 : truth.calls / crashes;
+}
+
+static void crashes(bool async, const char *verb)
+{
+    struct random random = random_open();
+    uint64_t seed = random_u64(&random);
+    truth_make(seed, async);
+    unsigned stride = stride_for(25);
+    crash(seed, async, verb, 1 + (unsigned)random_below(&random, stride), stride);
+    truth_free();
+}
+
+START_TEST(test_killed_before_a_call)
+{
+    crashes(false, "kill");
+}
+END_TEST
+
+START_TEST(test_killed_within_a_call)
+{
+    crashes(false, "half");
+}
+END_TEST
+
+START_TEST(test_killed_before_a_call_async)
+{
+    crashes(true, "kill");
+}
+END_TEST
+
+START_TEST(test_killed_within_a_call_async)
+{
+    crashes(true, "half");
+}
+END_TEST
+
+/* Nobody dies: all that was accepted is there in the end, whatever failed on the way, for one call or for some. */
+static void failing(bool async)
+{
+    static const struct {
+        const char *verb, *of;
+    } faults[] = {{"ENOSPC", ""}, {"EIO", "fdatasync"}, {"EIO", "pwrite"},
+                  {"EDQUOT", ""}, {"EROFS", ""},        {"short", ""}};
+    struct random random = random_open();
+    uint64_t seed = random_u64(&random);
+    char orders[64];
+    truth_make(seed, async);
+    unsigned stride = stride_for(25);
+    for (unsigned n = 5 + (unsigned)random_below(&random, stride), k = 0; n < truth.calls;
+         n += stride, k++) {
+        struct world w = world_make();
+        w.async = async;
+        unsigned lasts = 1 + (unsigned)random_below(&random, 7);
+        snprintf(orders, sizeof orders, "%s %u %u %s", faults[k % 6].verb, n, n + lasts,
+                 faults[k % 6].of);
+        struct seen seen = child_run(&w, seed, orders);
+        ck_assert_msg(!seen.crashed, "%s", orders);
+        restart_and_look(&w, seed, &seen, orders);
+        world_end(&w);
+    }
+    truth_free();
+}
+
+START_TEST(test_failing_calls)
+{
+    failing(false);
+}
+END_TEST
+
+START_TEST(test_failing_calls_async)
+{
+    failing(true);
+}
+END_TEST
+
+/* One folder, crash upon crash: what each leaves behind is gone after the next. */
+START_TEST(test_nothing_is_left_for_good)
+{
+    struct random random = random_open();
+    uint64_t seed = random_u64(&random);
+    struct world w = world_make();
+    char orders[64];
+    truth_make(seed, false);
+    for (unsigned i = 0; i < 40; i++) {
+        snprintf(orders, sizeof orders, "%s %u", i % 2 ? "kill" : "half",
+                 1 + (unsigned)random_below(&random, truth.calls));
+        child_run(&w, seed, orders);
+    }
+    faults_set("");
+    world_enter(&w);
+    zone_table_drain(w.table);
+    journal_wait(w.journal);
+    struct journal_stats stats;
+    journal_stats(w.journal, &stats);
+    ck_assert_uint_eq(stats.damaged, 0);
+    ck_assert_msg(stats.size < 3 * truth.file_octets, "%zu octets, %zu without crashes", stats.size,
+                  truth.file_octets);
+    world_leave(&w);
+    world_end(&w);
+    truth_free();
+}
+END_TEST
+
+/* ---- while the journal cannot be written ---- */
+
+static void until_waiting(struct world *w, size_t n)
+{
+    struct journal_stats stats;
+    for (int i = 0; i < 10000; i++) {
+        journal_stats(w->journal, &stats);
+        if (stats.waiting == n && stats.failures)
+            return;
+        usleep(1000);
+    }
+    ck_abort_msg("%zu versions wait, want %zu", stats.waiting, n);
+}
+
+static struct play stuck_play(struct random *random, bool async)
+{
+    struct play p = play_open(random_u64(random));
+    p.w = world_make();
+    p.w.async = async;
+    faults_set("");
+    world_enter(&p.w);
+    hand_in(world_zone(&p.w, 3), &p.source[3]);
+    zone_table_drain(p.w.table);
+    journal_wait(p.w.journal);
+    faults_set("ENOSPC 1 1000000");
+    source_step(&p.source[3], 1000); /* nothing is left of it: it needs an image */
+    hand_in(world_zone(&p.w, 3), &p.source[3]);
+    return p;
+}
+
+static void restart_finds(struct play *p, const struct expected *want)
+{
+    struct journal_stats stats;
+    world_leave(&p->w);
+    world_enter(&p->w);
+    journal_stats(p->w.journal, &stats);
+    EXPECT_EQ(stats.damaged, 0);
+    world_found_as(&p->w, 3, want);
+    world_leave(&p->w);
+    world_end(&p->w);
+    play_close(p);
+}
+
+/* An image takes its time; changes that came after it stay behind it. */
+START_TEST(test_changes_behind_an_image)
+{
+    struct random random = random_open();
+    struct play p = stuck_play(&random, true);
+    struct expected want = {0};
+    zone_table_drain(p.w.table);
+    for (int i = 0; i < 3; i++) {
+        source_step(&p.source[3], 2);
+        hand_in(world_zone(&p.w, 3), &p.source[3]);
+        zone_table_drain(p.w.table);
+    }
+    until_waiting(&p.w, 4);
+    world_expect(&p.w, 3, &want);
+    faults_set("");
+    restart_finds(&p, &want);
+    expected_free(&want);
+}
+END_TEST
+
+/* The zone is dropped while its version waits, and comes again: what waits is not written over what the new one writes. */
+START_TEST(test_dropped_and_back_while_a_version_waits)
+{
+    struct random random = random_open();
+    struct play p = stuck_play(&random, false);
+    struct expected want = {0};
+    until_waiting(&p.w, 1);
+    struct version *v;
+    world_configure(&p.w, 1u << 3);
+    world_configure(&p.w, 0);
+    v = zone_version(world_zone(&p.w, 3));
+    ck_assert_ptr_nonnull(v); /* as the journal has it */
+    ck_assert_uint_eq(v->soa.serial, p.source[3].gen.serial - 1);
+    version_unref(v);
+    source_step(&p.source[3], 2);
+    hand_in(world_zone(&p.w, 3), &p.source[3]);
+    faults_set("");
+    zone_table_drain(p.w.table);
+    world_expect(&p.w, 3, &want);
+    EXPECT_EQ(want.serial, p.source[3].gen.serial);
+    restart_finds(&p, &want);
+    expected_free(&want);
+}
+END_TEST
+
+/* It is not waited for: weir ends, with what it had. */
+START_TEST(test_end_while_a_version_waits)
+{
+    struct random random = random_open();
+    struct play p = stuck_play(&random, false);
+    struct expected want = {0};
+    until_waiting(&p.w, 1);
+    world_expect(&p.w, 3, &want);
+    journal_closing(p.w.journal);
+    zone_table_drain(p.w.table);
+    world_found_as(&p.w, 3, &want);
+    restart_finds(&p, &want);
+    expected_free(&want);
+}
+END_TEST
+
+int main(int argc, char **argv)
+{
+    if (argc == 6 && strcmp(argv[1], "child") == 0)
+        return child_main(argv + 2);
+    struct suite s = suite_open("journal_crash");
+    if (getenv("WEIR_CRASHES"))
+        tcase_set_timeout(s.tcase, 7200);
+    suite_add(s, test_killed_before_a_call);
+    suite_add(s, test_killed_within_a_call);
+    suite_add(s, test_killed_before_a_call_async);
+    suite_add(s, test_killed_within_a_call_async);
+    suite_add(s, test_failing_calls);
+    suite_add(s, test_failing_calls_async);
+    suite_add(s, test_nothing_is_left_for_good);
+    suite_add(s, test_changes_behind_an_image);
+    suite_add(s, test_dropped_and_back_while_a_version_waits);
+    suite_add(s, test_end_while_a_version_waits);
+    return suite_run(s);
+}
