@@ -116,7 +116,7 @@ net: all $(FAULTS_BIN) ## scenarios with real peers only
 	$(Q)B=$(B) tests/lib/run-all --net
 
 # Campaigns that are too long for check: the same scenarios with more rounds.
-SOAK_NET := 29-tsig 31-ixfr-out
+SOAK_NET := 29-tsig 30-ixfr-in 31-ixfr-out
 .PHONY: soak
 soak: all $(B)/tests/unit/journal_crash_test ## long campaigns: hundreds of random updates through real secondaries
 	$(Q)WEIR_CRASHES=all $(B)/tests/unit/journal_crash_test

@@ -19,6 +19,8 @@
 #include "pipeline/run/finding.h"
 #include "pipeline/run/history.h"
 
+enum { CHAIN_STAGES_MAX = 64, CHAIN_CHANGING_MAX = 6 }; /* in one chain; of them, that change records */
+
 struct chain_stage {
     const struct stage_type *type;
     void *conf;                          /* parsed options, or NULL */

@@ -159,6 +159,9 @@ int chain_read(const struct source *src, const setting *list, const uint8_t *ape
     int err = setting_is_groups(src, list, "{ stage = \"NAME\"; ... }", why);
     if (err)
         return err;
+    if (setting_count(list) > CHAIN_STAGES_MAX)
+        return setting_unexpected(src, list, why, "expected at most %d stages", CHAIN_STAGES_MAX);
+    unsigned changing = 0;
     /* Counted up as rows are begun, so that what a refusal leaves behind can be released. */
     struct chain *chain = chain_new(setting_count(list), keep_findings);
     chain->n = 0;
@@ -174,6 +177,11 @@ int chain_read(const struct source *src, const setting *list, const uint8_t *ape
         err = stage_read(src, group, stage, true, why);
         if (!err)
             err = stage_finish(src, group, apex, stage, why);
+        changing += !(type->flags & STAGE_CHECK_ONLY);
+        if (!err && changing > CHAIN_CHANGING_MAX)
+            err = setting_unexpected(src, group, why,
+                                     "expected at most %d stages that change records",
+                                     CHAIN_CHANGING_MAX);
     }
     if (err) {
         chain_unref(chain);

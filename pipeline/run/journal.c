@@ -414,14 +414,16 @@ void journal_timers(struct journal_zone *jz, time_t checked_at, time_t expires_a
 static int timers_apply(struct journal *j, struct db_txn *txn, void *arg, struct why *why)
 {
     for (struct journal_zone *jz = arg; jz; jz = jz->next_dirty) {
-        if (!jz->row.newest || atomic_load(&jz->retired))
-            continue;
         struct journal_key key = journal_key_id(JOURNAL_TIMERS, jz->row.zone);
         j->scratch.len = 0;
         pthread_mutex_lock(&j->lock);
-        growbuf_u64(&j->scratch, (uint64_t)jz->checked_at);
-        growbuf_u64(&j->scratch, (uint64_t)jz->expires_at);
+        jz->kept_checked_at = jz->checked_at;
+        jz->kept_expires_at = jz->expires_at;
         pthread_mutex_unlock(&j->lock);
+        if (!jz->row.newest || atomic_load(&jz->retired))
+            continue;
+        growbuf_u64(&j->scratch, (uint64_t)jz->kept_checked_at);
+        growbuf_u64(&j->scratch, (uint64_t)jz->kept_expires_at);
         int err = value_put(j, txn, &key, &j->scratch, why);
         if (err)
             return err;
@@ -429,11 +431,11 @@ static int timers_apply(struct journal *j, struct db_txn *txn, void *arg, struct
     return 0;
 }
 
-/* Those that could not be written are dirty again, unless it is the end. */
+/* Those that could not be written, or have moved on since, are dirty again. */
 static int timers_commit(struct journal *j, struct why *why)
 {
     pthread_mutex_lock(&j->lock);
-    struct journal_zone *dirty = j->dirty;
+    struct journal_zone *dirty = j->dirty, *kept = NULL;
     j->dirty = NULL;
     pthread_mutex_unlock(&j->lock);
     if (!dirty)
@@ -442,17 +444,21 @@ static int timers_commit(struct journal *j, struct why *why)
     pthread_mutex_lock(&j->lock);
     for (struct journal_zone *jz = dirty, *next; jz; jz = next) {
         next = jz->next_dirty;
-        if (err) {
+        bool again =
+            err || jz->checked_at != jz->kept_checked_at || jz->expires_at != jz->kept_expires_at;
+        jz->timers_dirty = again;
+        if (again) {
             jz->next_dirty = j->dirty;
             j->dirty = jz;
         } else {
-            jz->timers_dirty = false;
+            jz->next_kept = kept; /* next_dirty may be wanted as soon as the lock is free */
+            kept = jz;
         }
     }
     pthread_mutex_unlock(&j->lock);
-    for (struct journal_zone *jz = err ? NULL : dirty, *next; jz; jz = next) {
-        next = jz->next_dirty;
-        journal_zone_unref(jz);
+    for (struct journal_zone *next; kept; kept = next) {
+        next = kept->next_kept;
+        journal_zone_unref(kept);
     }
     return err;
 }

@@ -23,7 +23,7 @@
 
 struct journal;
 struct journal_zone;
-enum { JOURNAL_LAYERS_MAX = 8, JOURNAL_STAGES_MAX = 64, JOURNAL_ASYNC_MAX = 1000 /* versions of a zone that may be ahead of the disk */ };
+enum { JOURNAL_LAYERS_MAX = CHAIN_CHANGING_MAX + 2, JOURNAL_STAGES_MAX = CHAIN_STAGES_MAX, JOURNAL_ASYNC_MAX = 1000 /* versions of a zone that may be ahead of the disk */ };
 
 /* Opens, or makes, the journal in `folder`. What cannot be read is put aside (FOLDER.damaged) and a new one is begun. */
 int journal_open(const char *folder, struct journal **out, struct why *why) MUST_CHECK;
@@ -70,6 +70,7 @@ struct journal_loaded {
     struct snapshot *input, *served;
     char origin[96];
     time_t accepted_at;
+    time_t good_until, serve_until;                      /* as in struct version */
     time_t checked_at, expires_at;                       /* 0: not known */
     size_t nchanges;                                     /* oldest first, without a gap */
     struct journal_change *change;

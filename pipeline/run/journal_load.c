@@ -272,25 +272,15 @@ static void timers_read(const struct zone_reading *z, struct journal_loaded *l)
     l->expires_at = (time_t)rbuf_u64(&in);
 }
 
-/* The candidate that was held, unless the accepted version has moved since. */
-static int held_read(const struct zone_reading *z, struct journal_loaded *l, struct why *why)
+static int held_parse(struct rbuf *in, struct journal_loaded *l, struct why *why)
 {
-    struct journal_key key = journal_key_id(JOURNAL_HELD, z->row.zone);
-    struct db_item item;
-    struct rbuf in;
     struct changeset *c;
-    if (db_get(z->txn, key.octets, key.len, &item, NULL))
-        return 0;
-    item.key = key.octets;
-    int err = journal_unseal(&item, &in, why);
-    if (err || rbuf_u64(&in) != z->row.newest)
-        return err;
-    size_t n = rbuf_u8(&in);
-    const uint8_t *origin = rbuf_take(&in, n);
+    size_t n = rbuf_u8(in);
+    const uint8_t *origin = rbuf_take(in, n);
     if (!origin || n >= sizeof l->held_origin)
-        return why_set(why, -E_FORMAT, "the held candidate is malformed");
+        return why_set(why, -E_FORMAT, "it is malformed");
     memcpy(l->held_origin, origin, n);
-    err = changeset_load(&in, snapshot_apex_name(l->input), &c, why);
+    int err = changeset_load(in, snapshot_apex_name(l->input), &c, why);
     if (err)
         return err;
     struct edit *e = edit_open(l->input->family, l->input, l->input);
@@ -302,11 +292,36 @@ static int held_read(const struct zone_reading *z, struct journal_loaded *l, str
     return err;
 }
 
+/* The candidate that was held, unless the accepted version has moved since. One that cannot be read is fetched, and held, again. */
+static void held_read(const struct zone_reading *z, struct journal_loaded *l)
+{
+    struct journal_key key = journal_key_id(JOURNAL_HELD, z->row.zone);
+    struct db_item item;
+    struct rbuf in;
+    struct why why;
+    char text[NAME_TEXT_MAX];
+    if (db_get(z->txn, key.octets, key.len, &item, NULL))
+        return;
+    item.key = key.octets;
+    int err = journal_unseal(&item, &in, &why);
+    if (!err && rbuf_u64(&in) == z->row.newest)
+        err = held_parse(&in, l, &why);
+    if (err)
+        log_warn("journal: the version that was held cannot be read; it is fetched again",
+                 LOG_KV("zone", LOG_S(name_print(snapshot_apex_name(l->input), text))),
+                 LOG_KV("why", LOG_S(why.text)));
+}
+
+/* Of two times, 0 being never. */
+static time_t earlier(time_t a, int64_t b)
+{
+    return b && (!a || b < a) ? (time_t)b : a;
+}
+
 static int zone_read(struct zone_reading *z, const uint8_t *name, struct family *family,
                      const struct chain *chain, struct journal_loaded *l, struct why *why)
 {
     struct rbuf about;
-    char text[NAME_TEXT_MAX];
     int err = row_read(z->txn, name, &z->row, &about, why);
     if (!err)
         err = journal_about_load(&about, &z->about, why);
@@ -316,13 +331,14 @@ static int zone_read(struct zone_reading *z, const uint8_t *name, struct family 
         return err;
     l->accepted_at = (time_t)z->about.accepted_at;
     memcpy(l->origin, z->about.origin, sizeof l->origin);
+    for (unsigned i = 0; i < z->about.nstages; i++) {
+        l->good_until = earlier(l->good_until, z->about.stage[i].good_until);
+        l->serve_until = earlier(l->serve_until, z->about.stage[i].serve_until);
+    }
     if (chain)
         l->version = version_read(z, chain, l);
     timers_read(z, l);
-    struct why odd;
-    if (held_read(z, l, &odd)) /* it is fetched again; what was accepted is good */
-        log_error("journal: the held candidate cannot be read, and is dropped",
-                  LOG_KV("zone", LOG_S(name_print(name, text))), LOG_KV("why", LOG_S(odd.text)));
+    held_read(z, l);
     return 0;
 }
 
@@ -395,10 +411,10 @@ struct journal_zone *journal_zone_new(struct journal *j, const uint8_t *name)
     name_copy(jz->name, name);
     struct db_txn *txn;
     struct rbuf about;
+    struct journal_row row;
     struct why why;
     int err = db_begin(j->db, false, &txn, &why);
     if (!err) {
-        struct journal_row row;
         err = row_read(txn, name, &row, &about, &why);
         if (!err)
             jz->row = row;

@@ -72,6 +72,9 @@ struct journal_zone {
     bool timers_dirty;
     int64_t checked_at, expires_at;
     struct journal_zone *next_dirty;
+    /* the journal's thread: what was written last, and a list of its own */
+    int64_t kept_checked_at, kept_expires_at;
+    struct journal_zone *next_kept;
     uint8_t name[];
 };
 

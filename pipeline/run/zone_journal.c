@@ -120,6 +120,8 @@ static struct version *version_of_another_chain(const struct journal_loaded *l)
     v->findings = findings_new(0);
     findings_close(v->findings);
     v->accepted_at = l->accepted_at;
+    v->good_until = l->good_until;
+    v->serve_until = l->serve_until;
     memcpy(v->origin, l->origin, sizeof v->origin);
     return v;
 }

@@ -47,7 +47,8 @@ struct zone_run {
     bool has_pending;
     struct pending pending;
     struct accepting accepting;
-    bool rejudge; /* restored, but made by another chain */
+    bool
+        rejudge; /* what is served may be another chain's: then it is judged when nothing newer waits */
 };
 
 void zone_shared_init(struct zone_shared *s, struct pool *pool)
@@ -225,6 +226,24 @@ static bool run_queue(struct zone_run *run)
     return true;
 }
 
+/* With the lock held. The version that is served, once more, if another chain made it. */
+static bool rejudge_next(struct zone_run *run)
+{
+    struct version *v = atomic_load(&run->zone->version);
+    if (!run->rejudge || run->retired)
+        return false;
+    run->rejudge = false;
+    if (!v || v->chain == run->chain)
+        return false;
+    run->pending = (struct pending){.input = snapshot_ref(v->input),
+                                    .since = snapshot_ref(v->input),
+                                    .woken = true,
+                                    .yields = true};
+    snprintf(run->pending.origin, sizeof run->pending.origin, "%s", v->origin);
+    run->has_pending = true;
+    return true;
+}
+
 static void run_submit(struct zone *z, struct pending *p)
 {
     pthread_mutex_lock(&z->lock);
@@ -278,7 +297,7 @@ void zone_open(struct zone *z)
         return;
     z->journal = journal_zone_new(run->shared->journal, z->name);
     struct zone_restored r = zone_journal_restore(z, run->chain, &run->history);
-    run->rejudge = r.version && r.version->chain != run->chain;
+    run->rejudge = true;
     atomic_store(&z->version, r.version);
     if (r.held) {
         held = (struct pending){.input = r.held, .yields = true};
@@ -296,13 +315,10 @@ bool zone_run_async(const struct zone *z)
 void zone_begin(struct zone *z)
 {
     pthread_mutex_lock(&z->lock);
-    bool submit = z->run->has_pending && run_queue(z->run), rejudge = z->run->rejudge;
-    z->run->rejudge = false;
+    bool submit = (z->run->has_pending || rejudge_next(z->run)) && run_queue(z->run);
     pthread_mutex_unlock(&z->lock);
     if (submit)
         pool_submit(z->run->shared->pool, &z->run->job);
-    else if (rejudge)
-        run_again(z);
 }
 
 void zone_wake(struct zone *z)
@@ -328,12 +344,13 @@ void zone_configure(struct zone *z, struct config *config, const struct zone_con
     if (!chain_same(z->run->chain, conf->chain)) {
         gone = z->run->chain;
         z->run->chain = chain_ref(conf->chain);
+        z->run->rejudge = true;
     }
+    bool submit = gone && (z->run->has_pending || rejudge_next(z->run)) && run_queue(z->run);
     pthread_mutex_unlock(&z->lock);
-    if (gone) {
-        chain_unref(gone);
-        run_again(z);
-    }
+    chain_unref(gone);
+    if (submit)
+        pool_submit(z->run->shared->pool, &z->run->job);
 }
 
 void zone_retire(struct zone *z)
@@ -721,7 +738,7 @@ static void run_end(struct zone_run *run)
     struct zone *z = run->zone;
     struct zone_shared *shared = run->shared;
     pthread_mutex_lock(&z->lock);
-    bool more = !run->retired && (run->has_pending || run->approve);
+    bool more = !run->retired && (run->has_pending || run->approve || rejudge_next(run));
     run->queued = more;
     pthread_mutex_unlock(&z->lock);
     if (more) {

@@ -111,7 +111,7 @@ static int node_measure(struct rbuf *r, const uint8_t *name, unsigned nrrsets, s
         last = key;
         *octets += set.len;
         *records += set.count;
-        if (*octets > NODE_BYTES_MAX / 2 || *records > NODE_RECORDS_MAX)
+        if (*octets > NODE_BYTES_MAX || *records > NODE_RECORDS_MAX)
             return node_bad(name, 0, "more than one name can hold", why);
     }
     return 0;

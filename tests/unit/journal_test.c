@@ -653,6 +653,86 @@ START_TEST(test_nothing_builds_on_what_was_given_up)
 }
 END_TEST
 
+static void by_another_chain(struct world *w, const struct stage_type *type)
+{
+    const struct stage_type *const types[3] = {type};
+    world_leave(w);
+    chain_unref(w->other);
+    w->other = chain_make(types);
+    world_enter(w);
+    zone_table_drain(w->table);
+}
+
+/* Judged by a chain that refuses it, at every start: it is served on, and no longer than the chain that took it allowed. */
+static void refuse_run(struct stage_run *r)
+{
+    finding_add(r->findings, 0, NULL, 0, 0, 0, NULL);
+}
+static const struct finding_type refuse_findings[] = {{"no", STAGE_REJECT, "no", "-"},
+                                                      {NULL, STAGE_PASS, NULL, NULL}};
+static const struct finding_type hold_findings[] = {{"wait", STAGE_HOLD, "wait", "-"},
+                                                    {NULL, STAGE_PASS, NULL, NULL}};
+static const struct stage_type refuse = {.name = "refuse",
+                                         .summary = "-",
+                                         .flags = STAGE_CHECK_ONLY,
+                                         .findings = refuse_findings,
+                                         .run = refuse_run};
+static const struct stage_type hold = {.name = "hold",
+                                       .summary = "-",
+                                       .flags = STAGE_CHECK_ONLY,
+                                       .findings = hold_findings,
+                                       .run = refuse_run};
+
+START_TEST(test_times_outlive_the_chain)
+{
+    struct random random = random_open();
+    struct world w;
+    struct source s;
+    one_zone(&w, &s, &random, 50);
+    for (int round = 0; round < 2; round++) {
+        by_another_chain(&w, &refuse);
+        struct version *v = zone_version(zone_at(&w, 1));
+        ck_assert_ptr_nonnull(v);
+        EXPECT_EQ(v->good_until, 4000000001);
+        EXPECT(zone_at(&w, 1)->refused);
+        version_unref(v);
+    }
+    chain_unref(w.other);
+    world_leave(&w);
+    source_free(&s);
+    world_end(&w);
+}
+END_TEST
+
+/* A candidate is held when the chain changes: both it and what is served are judged by the new one. */
+START_TEST(test_held_and_another_chain)
+{
+    struct random random = random_open();
+    struct world w;
+    struct source s;
+    one_zone(&w, &s, &random, 50);
+    by_another_chain(&w, &hold); /* the version is held, woken: it stays */
+    source_step(&s, 3);
+    hand_in(zone_at(&w, 1), &s);
+    zone_table_drain(w.table);
+    ck_assert_ptr_nonnull(zone_at(&w, 1)->held);
+    int before = atomic_load(&fresh_runs), all = atomic_load(&runs);
+    by_another_chain(&w, &forget);
+    struct version *v = zone_version(zone_at(&w, 1));
+    EXPECT_EQ(v->soa.serial, s.gen.serial);
+    EXPECT(v->chain == w.config->zones[1].chain);
+    EXPECT_EQ(atomic_load(&fresh_runs), before + 1);
+    EXPECT(atomic_load(&runs) > all);
+    version_unref(v);
+    by_another_chain(&w, &refuse);
+    EXPECT(zone_at(&w, 1)->refused);
+    chain_unref(w.other);
+    world_leave(&w);
+    source_free(&s);
+    world_end(&w);
+}
+END_TEST
+
 /* A version that goes back in serials has no history, and is there. */
 START_TEST(test_serial_backwards)
 {
@@ -845,6 +925,8 @@ int main(void)
     suite_add(s, test_no_write_overtakes_another);
     suite_add(s, test_dropped_and_back);
     suite_add(s, test_nothing_builds_on_what_was_given_up);
+    suite_add(s, test_times_outlive_the_chain);
+    suite_add(s, test_held_and_another_chain);
     suite_add(s, test_serial_backwards);
     suite_add(s, test_timers);
     suite_add(s, test_damaged_pages);
