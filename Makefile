@@ -120,6 +120,7 @@ SOAK_NET := 29-tsig 30-ixfr-in 31-ixfr-out
 .PHONY: soak
 soak: all $(B)/tests/unit/journal_crash_test ## long campaigns: hundreds of random updates through real secondaries
 	$(Q)WEIR_CRASHES=all $(B)/tests/unit/journal_crash_test
+	$(Q)WEIR=$(abspath $(B)/weir) WEIR_KILLS=150 tests/net/33-crash/run
 	$(Q)for t in $(SOAK_NET); do WEIR=$(abspath $(B)/weir) WEIR_UPDATES=200 tests/net/$$t/run || exit 1; done
 
 .PHONY: asan tsan

@@ -16,12 +16,14 @@
 #include "pipeline/run/journal_pages.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <lmdb.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { MAP_FIRST = (1 << 26) >> JOURNAL_SHRINK, READERS_MAX = 510 };
 
@@ -56,15 +58,31 @@ static int db_fail(struct why *why, const char *doing, int rc)
 
 /* ---- open ---- */
 
+/* Before LMDB sees the file. */
+static int head_check(const char *file, struct why *why)
+{
+    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;                    /* LMDB says why, or makes it */
+    uint8_t head[PAGES_HEAD_OCTETS]; /* on the stack: this is where memory may be short */
+    ssize_t n = pread(fd, head, PAGES_HEAD_OCTETS, 0);
+    close(fd);
+    return n < 0 ? 0 : pages_head_check(head, (size_t)n, why);
+}
+
 static int env_open(const char *folder, bool read_only, size_t map, MDB_env **out, struct why *why)
 {
     MDB_env *env;
-    int rc = mdb_env_create(&env);
-    if (rc)
-        return db_fail(why, "cannot open the journal", rc);
-    mdb_env_set_maxreaders(env, READERS_MAX);
     struct stat st;
     char *file = mem_printf("%s/data.mdb", folder);
+    int rc = 0, odd = head_check(file, why);
+    if (!odd)
+        rc = mdb_env_create(&env);
+    if (odd || rc) {
+        mem_free(&file);
+        return odd ? odd : db_fail(why, "cannot open the journal", rc);
+    }
+    mdb_env_set_maxreaders(env, READERS_MAX);
     if (stat(file, &st) == 0)
         while (map < (size_t)st.st_size)
             map *= 2;

@@ -268,6 +268,26 @@ static const uint8_t *meta_find(const uint8_t *file, size_t size, size_t page_si
     return NULL;
 }
 
+int pages_head_check(const uint8_t *file, size_t size, struct why *why)
+{
+    enum { META_OCTETS = 24 + 2 * TREE_OCTETS + 16, PAGE_MIN = 512, PAGE_MAX = 1 << 16 };
+    static const uint64_t FILE_MAX = (uint64_t)1 << 42;
+    uint64_t page_size = 0;
+    for (unsigned i = 0; i < 2 && size; i++) {
+        size_t at = (size_t)(i * page_size);
+        if (size < at + PAGE_HEAD + META_OCTETS)
+            return why_set(why, -E_FORMAT, "the file was cut: it has %zu octets", size);
+        const uint8_t *meta = file + at + PAGE_HEAD;
+        uint32_t own = at32(meta + 24);
+        if (own < PAGE_MIN || own > PAGE_MAX || (own & (own - 1)) || (i && own != page_size))
+            return why_set(why, -E_FORMAT, "page %u says that pages have %u octets", i, own);
+        page_size = own;
+        if (at64(meta + 24 + 2 * TREE_OCTETS) >= FILE_MAX / page_size)
+            return why_set(why, -E_FORMAT, "page %u has an impossible last page", i);
+    }
+    return 0;
+}
+
 int pages_check(const uint8_t *file, size_t size, size_t page_size, uint64_t txn, struct why *why)
 {
     const uint8_t *meta = page_size >= 512 ? meta_find(file, size, page_size, txn) : NULL;

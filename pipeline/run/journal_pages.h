@@ -16,6 +16,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What LMDB uses of its first two pages before anybody can look at the rest: a page size of 0 would end the process. `size` octets of the
+ * file's beginning; PAGES_HEAD_OCTETS are enough, and an empty file is a new one. */
+enum { PAGES_HEAD_OCTETS = (1 << 16) + 512 };
+int pages_head_check(const uint8_t *file, size_t size, struct why *why) MUST_CHECK;
 /* file: `size` octets; the state is the one of transaction `txn`. */
 int pages_check(const uint8_t *file, size_t size, size_t page_size, uint64_t txn, struct why *why) MUST_CHECK;
 

@@ -160,7 +160,7 @@ static void timers_restore(struct zone *z, const struct journal_loaded *l)
 struct zone_restored zone_journal_restore(struct zone *z, const struct chain *chain,
                                           const struct history_limits *limits)
 {
-    struct zone_restored r = {NULL};
+    struct zone_restored r = {.version = NULL};
     struct journal_loaded *l;
     struct why why;
     if (journal_load(z->journal, z->family, chain, &l, &why))
