@@ -119,13 +119,11 @@ static int table_open(MDB_env *env, bool read_only, MDB_dbi *table, struct why *
  * the state that is looked at from being written over, by another process, too. */
 static int env_check(MDB_env *env, struct why *why)
 {
-    MDB_envinfo info;
     MDB_stat stat_all;
     struct stat st;
     mdb_filehandle_t fd;
     MDB_txn *txn;
     mdb_env_stat(env, &stat_all);
-    mdb_env_info(env, &info);
     int rc = mdb_txn_begin(env, NULL, MDB_RDONLY, &txn);
     if (rc)
         return db_fail(why, "cannot check the journal", rc);
@@ -133,7 +131,7 @@ static int env_check(MDB_env *env, struct why *why)
     if (!rc && fstat(fd, &st))
         rc = errno;
     int err = rc ? db_fail(why, "cannot check the journal", rc) : 0;
-    if (!err && info.me_last_txnid) { /* a new one has no state yet */
+    if (!err) {
         void *file = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
         if (file == MAP_FAILED) {
             err = why_set(why, -E_IO, "cannot check the journal: %s", strerror(errno));
