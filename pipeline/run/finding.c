@@ -53,6 +53,13 @@ struct findings *findings_ref(const struct findings *f)
     return held;
 }
 
+/* Of one that has not been closed. */
+static struct findings_private *opened(const struct findings *f)
+{
+    ASSERT(f->private);
+    return f->private;
+}
+
 static void finding_clear(struct finding *finding)
 {
     mem_free(&finding->owner);
@@ -74,8 +81,7 @@ void findings_unref(struct findings *f)
 void findings_stage(struct findings *f, const struct stage_type *stage,
                     const enum verdict *verdicts, bool observe)
 {
-    struct findings_private *p = f->private;
-    ASSERT(p);
+    struct findings_private *p = opened(f);
     p->place++;
     p->stage = stage;
     p->verdicts = verdicts;
@@ -87,7 +93,7 @@ void findings_stage(struct findings *f, const struct stage_type *stage,
 
 enum verdict findings_stage_verdict(const struct findings *f)
 {
-    return f->private->verdict;
+    return opened(f)->verdict;
 }
 
 static int number_cmp(int64_t a, int64_t b)
@@ -189,8 +195,8 @@ static void keep(struct findings *f, const struct entry *borrowed)
 void finding_add(struct findings *f, unsigned code, const uint8_t *owner, uint16_t type, int64_t n0,
                  int64_t n1, const char *text)
 {
-    struct findings_private *p = f->private;
-    ASSERT(p && p->stage && code < p->ncodes);
+    struct findings_private *p = opened(f);
+    ASSERT(p->stage && code < p->ncodes);
     enum verdict would = p->verdicts ? p->verdicts[code] : p->stage->findings[code].verdict;
     enum verdict verdict = p->observe ? STAGE_PASS : would;
     /* Borrowed until it is known whether it is kept. */
@@ -236,8 +242,7 @@ static int entry_cmp(const void *a, const void *b)
 
 void findings_close(struct findings *f)
 {
-    struct findings_private *p = f->private;
-    ASSERT(p);
+    struct findings_private *p = opened(f);
     if (f->n) {
         qsort(p->heap, f->n, sizeof *p->heap, entry_cmp);
         f->list = mem_array(f->n, sizeof *f->list);

@@ -21,7 +21,7 @@ int row_read(struct db_txn *txn, const uint8_t *name, struct journal_row *row, s
 {
     struct journal_key key = journal_key_row(name);
     struct db_item item;
-    struct rbuf in;
+    struct rbuf in = {0};
     int err = db_get(txn, key.octets, key.len, &item, why);
     char text[NAME_TEXT_MAX];
     if (err == -E_NOENT)
@@ -60,7 +60,7 @@ static int chunk_read(const struct layer_reading *r, uint32_t number, struct why
 {
     const struct journal_layer *l = &r->row->layer[r->layer];
     struct journal_key key = journal_key_chunk(l->image, number);
-    struct rbuf in;
+    struct rbuf in = {0};
     int err = value_get(r->txn, &key, &in, why);
     if (err)
         return err;
@@ -154,7 +154,7 @@ static int layer_read(struct layer_reading *r, struct journal_change *change, st
     int err = image_read(r, why);
     for (uint64_t n = first <= image ? first : image + 1; !err && n <= row->newest; n++) {
         struct journal_step step;
-        struct rbuf in;
+        struct rbuf in = {0};
         struct changeset *c;
         err = step_read(r->txn, row, n, &step, &in, why);
         /* What is served is the last layer, also of a chain that had more or fewer. */
@@ -265,7 +265,7 @@ static struct version *version_read(const struct zone_reading *z, const struct c
 static void timers_read(const struct zone_reading *z, struct journal_loaded *l)
 {
     struct journal_key key = journal_key_id(JOURNAL_TIMERS, z->row.zone);
-    struct rbuf in;
+    struct rbuf in = {0};
     if (value_get(z->txn, &key, &in, NULL))
         return;
     l->checked_at = (time_t)rbuf_u64(&in);
@@ -297,7 +297,7 @@ static void held_read(const struct zone_reading *z, struct journal_loaded *l)
 {
     struct journal_key key = journal_key_id(JOURNAL_HELD, z->row.zone);
     struct db_item item;
-    struct rbuf in;
+    struct rbuf in = {0};
     struct why why;
     char text[NAME_TEXT_MAX];
     if (db_get(z->txn, key.octets, key.len, &item, NULL))
@@ -482,7 +482,7 @@ static int list_read(struct db_txn *txn, const uint8_t *name, struct journal_lis
                      struct why *why)
 {
     struct journal_row row;
-    struct rbuf in;
+    struct rbuf in = {0};
     int err = row_read(txn, name, &row, &in, why);
     if (err)
         return err;

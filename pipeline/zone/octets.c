@@ -101,7 +101,7 @@ static int node_measure(struct rbuf *r, const uint8_t *name, unsigned nrrsets, s
 {
     uint32_t last = 0;
     for (unsigned i = 0; i < nrrsets; i++) {
-        struct set_octets set;
+        struct set_octets set = {0};
         int err = set_read(r, name, &set, why);
         if (err)
             return err;
