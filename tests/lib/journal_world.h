@@ -17,8 +17,9 @@
 
 enum { ZONES = 4 /* those that hold nothing */, ZONE_HOLDS = ZONES, ALL_ZONES };
 extern const char *const world_names[ALL_ZONES];
-extern const struct stage_type stage_forget; /* a check whose state cannot be saved */
-extern _Atomic int world_fresh_runs;         /* of the counting checks: without a version before */
+extern const struct stage_type stage_count;  /* a check that counts its runs in its state */
+extern const struct stage_type stage_forget; /* … which it cannot save */
+extern _Atomic int world_runs, world_fresh_runs; /* of these two; fresh: without a version before */
 
 struct world {
     char folder[64];

@@ -7,6 +7,7 @@
 #include "pipeline/run/zone_table.h"
 #include "pipeline/zone/octets.h"
 #include "tests/lib/expect.h"
+#include "tests/lib/journal_world.h"
 #include "tests/lib/suite.h"
 #include "tests/lib/zonegen.h"
 
@@ -18,71 +19,6 @@
 #include <unistd.h>
 
 /* ---- stages: one counts its runs in its state, one adds a record to every name, one cannot save its state ---- */
-
-static _Atomic int runs, fresh_runs, states_alive;
-
-static void count_run(struct stage_run *r)
-{
-    const uint32_t *was = r->state;
-    atomic_fetch_add(&runs, 1);
-    atomic_fetch_add(&fresh_runs, r->prev == NULL);
-    EXPECT(!r->prev == !was);
-    uint32_t *next = mem_alloc(sizeof *next);
-    *next = (was ? *was : 0) + 1;
-    r->next_state = next;
-    r->good_until = 4000000000 + *next;
-    atomic_fetch_add(&states_alive, 1);
-}
-static void count_free(void *state)
-{
-    atomic_fetch_sub(&states_alive, 1);
-    mem_free_ptr(&state);
-}
-static uint8_t *count_save(const void *state, size_t *len)
-{
-    *len = sizeof(uint32_t);
-    return mem_dup(state, *len);
-}
-static void *count_load(const uint8_t *octets, size_t len)
-{
-    if (len != sizeof(uint32_t))
-        return NULL;
-    atomic_fetch_add(&states_alive, 1);
-    return mem_dup(octets, len);
-}
-static const struct stage_type count = {.name = "count",
-                                        .summary = "-",
-                                        .flags = STAGE_CHECK_ONLY,
-                                        .run = count_run,
-                                        .state_free = count_free,
-                                        .state_save = count_save,
-                                        .state_load = count_load};
-static const struct stage_type forget = {.name = "forget",
-                                         .summary = "-",
-                                         .flags = STAGE_CHECK_ONLY,
-                                         .run = count_run,
-                                         .state_free = count_free};
-
-static void mark_run(struct stage_run *r)
-{
-    static const uint8_t rdata[] = {4, 'm', 'a', 'r', 'k'};
-    struct node_builder *builder = node_builder_new();
-    for (size_t i = 0; i < r->delta->n; i++) {
-        const struct change *c = &r->delta->change[i];
-        if (!c->now) {
-            edit_remove(r->out, change_name(c));
-            continue;
-        }
-        node_builder_begin(builder, change_name(c));
-        node_builder_add_node(builder, c->now, NULL, NULL);
-        int err = node_builder_add(builder, RR_TXT, 60, rdata, sizeof rdata);
-        EXPECT(err == 0);
-        edit_put(r->out, node_builder_seal(builder));
-    }
-    node_builder_free(&builder);
-}
-static const struct stage_type mark = {.name = "mark", .summary = "-", .run = mark_run};
-
 /* Passes changes on when the serial is even; else what is served stays. */
 static void even_run(struct stage_run *r)
 {
@@ -98,202 +34,6 @@ static void even_run(struct stage_run *r)
 }
 static const struct stage_type even = {.name = "even", .summary = "-", .run = even_run};
 
-/* ---- a world that can be left and entered again ---- */
-
-enum { ZONES = 4 };
-static const char *const names[ZONES] = {"a.example.", "b.example.", "c.example.", "d.example."};
-static const struct stage_type *const chains[ZONES][3] = {
-    {NULL}, {&count, NULL}, {&count, &mark, NULL}, {&mark, &mark, &count}};
-
-struct world {
-    char folder[64];
-    struct pool *pool;
-    struct journal *journal;
-    struct zone_table *table;
-    struct config *config;
-    struct chain *other; /* for zone 1, instead of its own */
-    bool without;        /* zone 1 */
-    bool async;
-};
-
-static struct chain *chain_make(const struct stage_type *const *types)
-{
-    unsigned n = 0;
-    while (n < 3 && types[n])
-        n++;
-    struct chain *c = chain_new(n, 10);
-    for (unsigned i = 0; i < n; i++)
-        c->stage[i].type = types[i];
-    return c;
-}
-
-static struct config *config_make(const struct world *w)
-{
-    struct config *c = mem_zalloc(sizeof *c);
-    c->refs = 1;
-    c->path = mem_strdup("test");
-    c->zones = mem_array(ZONES, sizeof c->zones[0]);
-    for (size_t i = 0; i < ZONES; i++) {
-        if (i == 1 && w->without)
-            continue;
-        struct zone_conf *z = &c->zones[c->nzones++];
-        ck_assert_int_gt(name_parse(names[i], z->name, NULL), 0);
-        z->text = mem_strdup(names[i]);
-        z->chain = i == 1 && w->other ? chain_ref(w->other) : chain_make(chains[i]);
-        z->ixfr_history = 20;
-        z->ixfr_history_bytes = 1 << 24;
-    }
-    return c;
-}
-
-static void world_enter(struct world *w)
-{
-    struct why why = {""};
-    rcu_thread_start();
-    w->pool = pool_new(2);
-    ck_assert_msg(journal_open(w->folder, &w->journal, &why) == 0, "%s", why.text);
-    w->table = zone_table_new(w->pool);
-    zone_table_journal(w->table, w->journal, w->async);
-    w->config = config_make(w);
-    zone_table_apply(w->table, w->config, NULL);
-}
-
-static void world_leave(struct world *w)
-{
-    zone_table_drain(w->table);
-    journal_close(&w->journal);
-    rcu_barrier_all();
-    zone_table_free(&w->table);
-    rcu_barrier_all();
-    pool_free(&w->pool);
-    config_unref(w->config);
-    rcu_thread_stop();
-    EXPECT_EQ(atomic_load(&states_alive), 0);
-}
-
-static struct world world_make(void)
-{
-    struct world w = {.folder = "/tmp/weir-journal-XXXXXX"};
-    ck_assert_ptr_nonnull(mkdtemp(w.folder));
-    if (!getenv("WEIR_LOG"))
-        log_open(LOG_ERROR, open("/dev/null", O_WRONLY));
-    return w;
-}
-
-static void world_end(struct world *w)
-{
-    char command[160];
-    snprintf(command, sizeof command, "rm -rf %s %s.damaged", w->folder, w->folder);
-    if (system(command))
-        ck_abort_msg("rm");
-}
-
-static struct zone *zone_at(struct world *w, unsigned i)
-{
-    uint8_t name[NAME_MAX_OCTETS];
-    ck_assert_int_gt(name_parse(names[i], name, NULL), 0);
-    return zone_table_get(w->table, name);
-}
-
-/* ---- what a zone should be ---- */
-
-struct expected {
-    struct growbuf served, input, history;
-    unsigned steps;
-    time_t good_until;
-    uint32_t serial;
-};
-
-static void snapshot_octets(const struct snapshot *s, struct growbuf *out)
-{
-    struct snapshot_iter it;
-    out->len = 0;
-    for (const struct node *n = snapshot_first(&it, s); n; n = snapshot_next(&it))
-        node_save(n, out);
-}
-
-static void expect(struct world *w, unsigned i, struct expected *e)
-{
-    struct version *v = zone_version(zone_at(w, i));
-    ck_assert_ptr_nonnull(v);
-    snapshot_octets(v->served, &e->served);
-    snapshot_octets(v->input, &e->input);
-    e->history.len = 0;
-    e->steps = v->history ? v->history->n : 0;
-    for (unsigned k = 0; k < e->steps; k++)
-        changeset_save(v->history->step[k].changes, &e->history);
-    e->good_until = v->good_until;
-    e->serial = v->soa.serial;
-    version_unref(v);
-}
-
-static bool same(const struct growbuf *a, const struct growbuf *b)
-{
-    return a->len == b->len && (a->len == 0 || memcmp(a->p, b->p, a->len) == 0);
-}
-
-static void expected_free(struct expected *e)
-{
-    mem_free(&e->served.p);
-    mem_free(&e->input.p);
-    mem_free(&e->history.p);
-}
-
-static void found_as(struct world *w, unsigned i, const struct expected *want)
-{
-    struct expected got = {0};
-    expect(w, i, &got);
-    EXPECT_EQ(got.serial, want->serial);
-    EXPECT(same(&got.input, &want->input));
-    EXPECT(same(&got.served, &want->served));
-    EXPECT_EQ(got.steps, want->steps);
-    EXPECT(same(&got.history, &want->history));
-    EXPECT_EQ(got.good_until, want->good_until);
-    expected_free(&got);
-}
-
-struct source {
-    struct zonegen gen;
-    struct family *family;
-    struct snapshot *now;
-};
-
-static struct source source_make(struct random *random, unsigned i, unsigned slots)
-{
-    struct source s = {.gen = zonegen_open(random, names[i], slots)};
-    uint8_t name[NAME_MAX_OCTETS];
-    ck_assert_int_gt(name_parse(names[i], name, NULL), 0);
-    s.family = family_new(name);
-    s.now = zonegen_version(&s.gen, s.family, NULL, 0);
-    return s;
-}
-
-static void source_step(struct source *s, unsigned changes)
-{
-    struct snapshot *next = zonegen_version(&s->gen, s->family, s->now, changes);
-    snapshot_unref(s->now);
-    s->now = next;
-}
-
-/* As a transfer would bring it: in the zone's own family. */
-static void hand_in(struct zone *z, const struct source *s)
-{
-    struct snapshot_iter it;
-    struct snapshot *input;
-    struct edit *e = edit_open(z->family, NULL, NULL);
-    for (const struct node *n = snapshot_first(&it, s->now); n; n = snapshot_next(&it))
-        edit_put(e, node_ref(n));
-    ck_assert_int_eq(edit_seal(&e, &input, NULL, NULL), 0);
-    zone_submit(z, input, NULL, NULL, "test@1");
-    snapshot_unref(input);
-}
-
-static void source_free(struct source *s)
-{
-    snapshot_unref(s->now);
-    family_unref(s->family);
-}
-
 static void histories(unsigned slots, unsigned steps, unsigned changes, unsigned leave_percent,
                       bool async)
 {
@@ -305,36 +45,36 @@ static void histories(unsigned slots, unsigned steps, unsigned changes, unsigned
     world_enter(&w);
     for (unsigned i = 0; i < ZONES; i++) {
         source[i] = source_make(&random, i, slots);
-        hand_in(zone_at(&w, i), &source[i]);
+        hand_in(world_zone(&w, i), &source[i]);
     }
     zone_table_drain(w.table);
     for (unsigned n = 0; n < steps; n++) {
         unsigned i = (unsigned)random_below(&random, ZONES);
         for (unsigned more = (unsigned)random_below(&random, 3) + 1; more; more--) {
             source_step(&source[i], 1 + (unsigned)random_below(&random, changes));
-            hand_in(zone_at(&w, i), &source[i]);
+            hand_in(world_zone(&w, i), &source[i]);
             zone_table_drain(w.table);
         }
         if (random_below(&random, 100) >= leave_percent)
             continue;
         for (unsigned k = 0; k < ZONES; k++)
-            expect(&w, k, &want[k]);
+            world_expect(&w, k, &want[k]);
         world_leave(&w);
-        int before = atomic_load(&fresh_runs);
+        int before = atomic_load(&world_fresh_runs);
         world_enter(&w);
         zone_table_drain(w.table);
         struct journal_stats stats;
         journal_stats(w.journal, &stats);
         EXPECT_EQ(stats.damaged, 0);
-        EXPECT_EQ(atomic_load(&fresh_runs), before);
+        EXPECT_EQ(atomic_load(&world_fresh_runs), before);
         for (unsigned k = 0; k < ZONES; k++)
-            found_as(&w, k, &want[k]);
+            world_found_as(&w, k, &want[k]);
     }
     for (unsigned i = 0; i < ZONES; i++) {
         struct growbuf octets = {0};
         snapshot_octets(source[i].now, &octets);
-        expect(&w, i, &want[i]);
-        EXPECT(same(&octets, &want[i].input));
+        world_expect(&w, i, &want[i]);
+        EXPECT(octets_same(&octets, &want[i].input));
         mem_free(&octets.p);
         expected_free(&want[i]);
         source_free(&source[i]);
@@ -375,7 +115,7 @@ static void one_zone(struct world *w, struct source *s, struct random *random, u
     *w = world_make();
     world_enter(w);
     *s = source_make(random, 1, slots);
-    hand_in(zone_at(w, 1), s);
+    hand_in(world_zone(w, 1), s);
     zone_table_drain(w->table);
 }
 
@@ -390,7 +130,7 @@ START_TEST(test_the_file_stays_bounded)
     size_t early = 0;
     for (int i = 0; i < 400; i++) {
         source_step(&s, 200);
-        hand_in(zone_at(&w, 1), &s);
+        hand_in(world_zone(&w, 1), &s);
         zone_table_drain(w.table);
         if (i != 100)
             continue;
@@ -419,25 +159,25 @@ START_TEST(test_another_chain)
     struct source s;
     struct expected want = {0};
     one_zone(&w, &s, &random, 50);
-    expect(&w, 1, &want);
-    static const struct stage_type *const types[3] = {&forget};
+    world_expect(&w, 1, &want);
+    static const struct stage_type *const types[3] = {&stage_forget};
     for (int round = 0; round < 2; round++) {
         world_leave(&w);
         if (!w.other)
             w.other = chain_make(types);
-        int before = atomic_load(&fresh_runs);
+        int before = atomic_load(&world_fresh_runs);
         world_enter(&w);
-        struct version *v = zone_version(zone_at(&w, 1));
+        struct version *v = zone_version(world_zone(&w, 1));
         ck_assert_ptr_nonnull(v);
         version_unref(v);
         zone_table_drain(w.table);
-        EXPECT_EQ(atomic_load(&fresh_runs), before + 1);
+        EXPECT_EQ(atomic_load(&world_fresh_runs), before + 1);
         want.good_until = 4000000001; /* of its first run */
-        found_as(&w, 1, &want);
+        world_found_as(&w, 1, &want);
         source_step(&s, 3);
-        hand_in(zone_at(&w, 1), &s);
+        hand_in(world_zone(&w, 1), &s);
         zone_table_drain(w.table);
-        expect(&w, 1, &want);
+        world_expect(&w, 1, &want);
         EXPECT_EQ(want.steps, round + 1);
     }
     chain_unref(w.other);
@@ -463,14 +203,14 @@ START_TEST(test_steps_that_are_not_served)
     zone_table_drain(w.table);
     for (int i = 0; i < 60; i++) {
         source_step(&s, 2);
-        hand_in(zone_at(&w, 1), &s);
+        hand_in(world_zone(&w, 1), &s);
         zone_table_drain(w.table);
-        expect(&w, 1, &want);
+        world_expect(&w, 1, &want);
         if (i % 3)
             continue;
         world_leave(&w);
         world_enter(&w);
-        found_as(&w, 1, &want);
+        world_found_as(&w, 1, &want);
     }
     EXPECT(want.steps > 10);
     chain_unref(w.other);
@@ -489,7 +229,7 @@ START_TEST(test_history_goes_on_with_other_layers)
     struct source s;
     struct expected want = {0};
     static const struct stage_type *const types[][3] = {
-        {&even, &even}, {&count}, {&even}, {&even, &even, &even}};
+        {&even, &even}, {&stage_count}, {&even}, {&even, &even, &even}};
     one_zone(&w, &s, &random, 50);
     for (unsigned i = 0; i < 4; i++) {
         world_leave(&w);
@@ -499,12 +239,12 @@ START_TEST(test_history_goes_on_with_other_layers)
         zone_table_drain(w.table);
         for (int k = 0; k < 4; k++) {
             source_step(&s, 2);
-            hand_in(zone_at(&w, 1), &s);
+            hand_in(world_zone(&w, 1), &s);
             zone_table_drain(w.table);
-            expect(&w, 1, &want);
+            world_expect(&w, 1, &want);
             world_leave(&w);
             world_enter(&w);
-            found_as(&w, 1, &want);
+            world_found_as(&w, 1, &want);
         }
         EXPECT(want.steps > 2 * i);
     }
@@ -536,7 +276,7 @@ START_TEST(test_no_write_overtakes_another)
     w.async = true;
     world_enter(&w);
     struct source s = source_make(&random, 1, 10000);
-    hand_in(zone_at(&w, 1), &s);
+    hand_in(world_zone(&w, 1), &s);
     zone_table_drain(w.table);
     journal_wait(w.journal);
     struct source small = source_make(&random, 1, 3000);
@@ -544,17 +284,17 @@ START_TEST(test_no_write_overtakes_another)
     disk_full(true);
     for (int k = 0; k < 3; k++) {
         source_step(&small, 2);
-        hand_in(zone_at(&w, 1), &small);
+        hand_in(world_zone(&w, 1), &small);
         zone_table_drain(w.table);
     }
     disk_full(false);
     journal_wait(w.journal);
     journal_stats(w.journal, &stats);
     EXPECT(stats.images >= 2);
-    expect(&w, 1, &want);
+    world_expect(&w, 1, &want);
     world_leave(&w);
     world_enter(&w);
-    found_as(&w, 1, &want);
+    world_found_as(&w, 1, &want);
     expected_free(&want);
     world_leave(&w);
     source_free(&s);
@@ -562,14 +302,6 @@ START_TEST(test_no_write_overtakes_another)
     world_end(&w);
 }
 END_TEST
-
-static void world_configure(struct world *w)
-{
-    struct config *old = w->config;
-    w->config = config_make(w);
-    zone_table_apply(w->table, w->config, NULL);
-    config_unref(old);
-}
 
 /* A zone is dropped while the journal still has to write of it, and comes back: the two do not get in each other's way. */
 START_TEST(test_dropped_and_back)
@@ -582,36 +314,36 @@ START_TEST(test_dropped_and_back)
     w.async = true;
     world_enter(&w);
     struct source s = source_make(&random, 1, 3000);
-    hand_in(zone_at(&w, 1), &s);
+    hand_in(world_zone(&w, 1), &s);
     zone_table_drain(w.table);
     journal_wait(w.journal);
-    expect(&w, 1, &first);
+    world_expect(&w, 1, &first);
     struct source back = {s.gen, family_ref(s.family), snapshot_ref(s.now)};
     disk_full(true);
     for (int i = 0; i < 40; i++) { /* enough for a new image */
         source_step(&s, 300);
-        hand_in(zone_at(&w, 1), &s);
+        hand_in(world_zone(&w, 1), &s);
         zone_table_drain(w.table);
     }
-    w.without = true;
-    world_configure(&w);
-    w.without = false;
-    world_configure(&w);
-    found_as(&w, 1, &first);
+    w.without = 1u << 1;
+    world_configure(&w, w.without);
+    w.without = 0;
+    world_configure(&w, w.without);
+    world_found_as(&w, 1, &first);
     source_step(&back, 3);
-    hand_in(zone_at(&w, 1), &back);
+    hand_in(world_zone(&w, 1), &back);
     zone_table_drain(w.table);
     disk_full(false);
     journal_wait(w.journal);
     source_step(&back, 3);
-    hand_in(zone_at(&w, 1), &back);
+    hand_in(world_zone(&w, 1), &back);
     zone_table_drain(w.table);
-    expect(&w, 1, &want);
+    world_expect(&w, 1, &want);
     world_leave(&w);
     world_enter(&w);
     journal_stats(w.journal, &stats);
     EXPECT_EQ(stats.damaged, 0);
-    found_as(&w, 1, &want);
+    world_found_as(&w, 1, &want);
     expected_free(&first);
     expected_free(&want);
     world_leave(&w);
@@ -630,20 +362,20 @@ START_TEST(test_nothing_builds_on_what_was_given_up)
     struct expected want = {0};
     struct journal_stats stats;
     one_zone(&w, &s, &random, 50);
-    expect(&w, 1, &want);
+    world_expect(&w, 1, &want);
     disk_full(true);
     source_step(&s, 3);
-    hand_in(zone_at(&w, 1), &s);
+    hand_in(world_zone(&w, 1), &s);
     journal_closing(w.journal);
     zone_table_drain(w.table);
     disk_full(false);
     source_step(&s, 3);
-    hand_in(zone_at(&w, 1), &s);
+    hand_in(world_zone(&w, 1), &s);
     zone_table_drain(w.table);
-    found_as(&w, 1, &want);
+    world_found_as(&w, 1, &want);
     world_leave(&w);
     world_enter(&w);
-    found_as(&w, 1, &want);
+    world_found_as(&w, 1, &want);
     journal_stats(w.journal, &stats);
     EXPECT_EQ(stats.damaged, 0);
     expected_free(&want);
@@ -691,10 +423,10 @@ START_TEST(test_times_outlive_the_chain)
     one_zone(&w, &s, &random, 50);
     for (int round = 0; round < 2; round++) {
         by_another_chain(&w, &refuse);
-        struct version *v = zone_version(zone_at(&w, 1));
+        struct version *v = zone_version(world_zone(&w, 1));
         ck_assert_ptr_nonnull(v);
         EXPECT_EQ(v->good_until, 4000000001);
-        EXPECT(zone_at(&w, 1)->refused);
+        EXPECT(world_zone(&w, 1)->refused);
         version_unref(v);
     }
     chain_unref(w.other);
@@ -713,19 +445,19 @@ START_TEST(test_held_and_another_chain)
     one_zone(&w, &s, &random, 50);
     by_another_chain(&w, &hold); /* the version is held, woken: it stays */
     source_step(&s, 3);
-    hand_in(zone_at(&w, 1), &s);
+    hand_in(world_zone(&w, 1), &s);
     zone_table_drain(w.table);
-    ck_assert_ptr_nonnull(zone_at(&w, 1)->held);
-    int before = atomic_load(&fresh_runs), all = atomic_load(&runs);
-    by_another_chain(&w, &forget);
-    struct version *v = zone_version(zone_at(&w, 1));
+    ck_assert_ptr_nonnull(world_zone(&w, 1)->held);
+    int before = atomic_load(&world_fresh_runs), all = atomic_load(&world_runs);
+    by_another_chain(&w, &stage_forget);
+    struct version *v = zone_version(world_zone(&w, 1));
     EXPECT_EQ(v->soa.serial, s.gen.serial);
     EXPECT(v->chain == w.config->zones[1].chain);
-    EXPECT_EQ(atomic_load(&fresh_runs), before + 1);
-    EXPECT(atomic_load(&runs) > all);
+    EXPECT_EQ(atomic_load(&world_fresh_runs), before + 1);
+    EXPECT(atomic_load(&world_runs) > all);
     version_unref(v);
     by_another_chain(&w, &refuse);
-    EXPECT(zone_at(&w, 1)->refused);
+    EXPECT(world_zone(&w, 1)->refused);
     chain_unref(w.other);
     world_leave(&w);
     source_free(&s);
@@ -742,17 +474,17 @@ START_TEST(test_serial_backwards)
     struct expected want = {0};
     one_zone(&w, &s, &random, 50);
     source_step(&s, 3);
-    hand_in(zone_at(&w, 1), &s);
+    hand_in(world_zone(&w, 1), &s);
     zone_table_drain(w.table);
     s.gen.serial -= 7;
     source_step(&s, 3);
-    hand_in(zone_at(&w, 1), &s);
+    hand_in(world_zone(&w, 1), &s);
     zone_table_drain(w.table);
-    expect(&w, 1, &want);
+    world_expect(&w, 1, &want);
     EXPECT_EQ(want.steps, 0);
     world_leave(&w);
     world_enter(&w);
-    found_as(&w, 1, &want);
+    world_found_as(&w, 1, &want);
     expected_free(&want);
     world_leave(&w);
     source_free(&s);
@@ -766,14 +498,14 @@ START_TEST(test_timers)
     struct world w;
     struct source s;
     one_zone(&w, &s, &random, 20);
-    struct zone *z = zone_at(&w, 1);
+    struct zone *z = world_zone(&w, 1);
     time_t now = time(NULL);
     z->checked_at = now - 100;
     atomic_store(&z->expires_at, now + 1000);
     zone_timers_keep(z);
     world_leave(&w);
     world_enter(&w);
-    z = zone_at(&w, 1);
+    z = world_zone(&w, 1);
     EXPECT_EQ(z->checked_at, now - 100);
     EXPECT_EQ(atomic_load(&z->expires_at), now + 1000);
     EXPECT(!atomic_load(&z->expired));
@@ -781,7 +513,7 @@ START_TEST(test_timers)
     zone_timers_keep(z);
     world_leave(&w);
     world_enter(&w);
-    z = zone_at(&w, 1);
+    z = world_zone(&w, 1);
     EXPECT(atomic_load(&z->expired));
     /* The clock was set back by an hour: nothing is served for longer than it would have been. */
     z->checked_at = now + 3600;
@@ -789,7 +521,7 @@ START_TEST(test_timers)
     zone_timers_keep(z);
     world_leave(&w);
     world_enter(&w);
-    z = zone_at(&w, 1);
+    z = world_zone(&w, 1);
     EXPECT(z->checked_at >= now && z->checked_at <= now + 60);
     EXPECT(atomic_load(&z->expires_at) >= now + 500 && atomic_load(&z->expires_at) <= now + 560);
     world_leave(&w);
@@ -818,12 +550,12 @@ START_TEST(test_damaged_pages)
     world_enter(&w);
     for (unsigned i = 0; i < ZONES; i++) {
         struct source one = source_make(&random, i, i ? 30 : 1500);
-        hand_in(zone_at(&w, i), &one);
+        hand_in(world_zone(&w, i), &one);
         zone_table_drain(w.table);
         source_step(&one, 3);
-        hand_in(zone_at(&w, i), &one);
+        hand_in(world_zone(&w, i), &one);
         zone_table_drain(w.table);
-        expect(&w, i, &want[i]);
+        world_expect(&w, i, &want[i]);
         if (i == 1)
             s = one;
         else
@@ -855,20 +587,20 @@ START_TEST(test_damaged_pages)
             journal_stats(w.journal, &stats);
             damaged += stats.damaged > 0;
             for (unsigned i = 0; i < ZONES; i++) {
-                struct version *v = zone_version(zone_at(&w, i));
+                struct version *v = zone_version(world_zone(&w, i));
                 bool there = v != NULL;
                 version_unref(v);
                 if (there)
-                    found_as(&w, i, &want[i]);
+                    world_found_as(&w, i, &want[i]);
                 else if (kind != 2 || at) /* an empty file is a new one */
                     ck_assert_msg(stats.damaged > 0, "page %zu, kind %d", at / 4096, kind);
                 whole += there;
             }
             /* What was lost is fetched again, and kept. */
-            hand_in(zone_at(&w, 1), &s);
+            hand_in(world_zone(&w, 1), &s);
             zone_table_drain(w.table);
             journal_stats(w.journal, &stats);
-            struct version *v = zone_version(zone_at(&w, 1));
+            struct version *v = zone_version(world_zone(&w, 1));
             ck_assert_msg(v != NULL, "page %zu, kind %d: %s", at / 4096, kind, stats.error);
             version_unref(v);
             world_leave(&w);
