@@ -4,6 +4,7 @@
 
 #include "pipeline/base/log.h"
 #include "pipeline/base/pool.h"
+#include "pipeline/run/journal_record.h"
 #include "pipeline/run/zone_table.h"
 #include "pipeline/zone/octets.h"
 #include "tests/lib/expect.h"
@@ -643,6 +644,34 @@ START_TEST(test_one_at_a_time)
 }
 END_TEST
 
+/* A journal of a weir to come is left alone, and named. */
+START_TEST(test_format_of_the_future)
+{
+    struct world w = world_make();
+    struct db *db;
+    struct db_txn *txn;
+    struct journal *j = NULL;
+    struct why why = {""};
+    struct journal_key key = journal_key(JOURNAL_VERSION);
+    struct growbuf value = {0};
+    world_enter(&w);
+    world_leave(&w);
+    growbuf_u32(&value, JOURNAL_FORMAT + 1);
+    journal_seal(&value, &key);
+    ck_assert_int_eq(db_open(w.folder, false, &db, &why), 0);
+    ck_assert_int_eq(db_begin(db, true, &txn, &why), 0);
+    ck_assert_int_eq(db_put(txn, key.octets, key.len, value.p, value.len, &why), 0);
+    ck_assert_int_eq(db_commit(&txn, &why), 0);
+    db_close(&db);
+    mem_free(&value.p);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(journal_open(w.folder, &j, &why), -E_UNSUPPORTED);
+        ck_assert_msg(strstr(why.text, "the journal has format 2, and this weir reads 1") != NULL, "%s", why.text);
+    }
+    world_end(&w);
+}
+END_TEST
+
 int main(void)
 {
     struct suite s = suite_open("journal");
@@ -664,5 +693,6 @@ int main(void)
     suite_add(s, test_damaged_pages);
     suite_add(s, test_folder_that_cannot_be);
     suite_add(s, test_one_at_a_time);
+    suite_add(s, test_format_of_the_future);
     return suite_run(s);
 }
