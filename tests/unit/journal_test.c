@@ -666,7 +666,8 @@ START_TEST(test_format_of_the_future)
     mem_free(&value.p);
     for (int i = 0; i < 2; i++) {
         ck_assert_int_eq(journal_open(w.folder, &j, &why), -E_UNSUPPORTED);
-        ck_assert_msg(strstr(why.text, "the journal has format 2, and this weir reads 1") != NULL, "%s", why.text);
+        ck_assert_msg(strstr(why.text, "the journal has format 2, and this weir reads 1") != NULL,
+                      "%s", why.text);
     }
     world_end(&w);
 }
