@@ -226,6 +226,17 @@ static bool run_queue(struct zone_run *run)
     return true;
 }
 
+/* What is served, to be judged once more. */
+static struct pending pending_again(const struct version *v)
+{
+    struct pending p = {.input = snapshot_ref(v->input),
+                        .since = snapshot_ref(v->input),
+                        .woken = true,
+                        .yields = true};
+    snprintf(p.origin, sizeof p.origin, "%s", v->origin);
+    return p;
+}
+
 /* With the lock held. The version that is served, once more, if another chain made it. */
 static bool rejudge_next(struct zone_run *run)
 {
@@ -235,11 +246,7 @@ static bool rejudge_next(struct zone_run *run)
     run->rejudge = false;
     if (!v || v->chain == run->chain)
         return false;
-    run->pending = (struct pending){.input = snapshot_ref(v->input),
-                                    .since = snapshot_ref(v->input),
-                                    .woken = true,
-                                    .yields = true};
-    snprintf(run->pending.origin, sizeof run->pending.origin, "%s", v->origin);
+    run->pending = pending_again(v);
     run->has_pending = true;
     return true;
 }
@@ -280,11 +287,7 @@ static void run_again(struct zone *z)
     struct version *v = zone_version(z);
     if (!v)
         return;
-    struct pending p = {.input = snapshot_ref(v->input),
-                        .since = snapshot_ref(v->input),
-                        .woken = true,
-                        .yields = true};
-    snprintf(p.origin, sizeof p.origin, "%s", v->origin);
+    struct pending p = pending_again(v);
     version_unref(v);
     run_submit(z, &p);
 }
@@ -292,7 +295,6 @@ static void run_again(struct zone *z)
 void zone_open(struct zone *z)
 {
     struct zone_run *run = z->run;
-    struct pending held;
     if (!run->shared->journal)
         return;
     z->journal = journal_zone_new(run->shared->journal, z->name);
@@ -300,9 +302,8 @@ void zone_open(struct zone *z)
     run->rejudge = true;
     atomic_store(&z->version, r.version);
     if (r.held) {
-        held = (struct pending){.input = r.held, .yields = true};
-        snprintf(held.origin, sizeof held.origin, "%s", r.held_origin);
-        run->pending = held;
+        run->pending = (struct pending){.input = r.held, .yields = true};
+        snprintf(run->pending.origin, sizeof run->pending.origin, "%s", r.held_origin);
         run->has_pending = true;
     }
 }
