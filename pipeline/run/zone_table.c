@@ -1,7 +1,7 @@
 /* zone_table: who is held, found by name without a lock.
  *
  * The table is an immutable open-addressing index that a reload replaces as a whole; readers see
- * the old or the new one. Each zone's own story, from input to published version, is in zone_run.c.
+ * the old or the new one. Each zone's own story, from input to published version, is in zone_run.c and zone_outcome.c.
  */
 #include "pipeline/run/zone_table.h"
 #include "pipeline/run/zone_run.h"

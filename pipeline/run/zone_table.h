@@ -4,10 +4,10 @@
  *        the configuration in force, what was refused or held last, timers and counters.
  *        zone_submit() hands in a new input. One chain run a zone at a time, zones in parallel on the worker pool; a
  *        newer input that comes while one runs waits, and replaces another that waits. At the end: accepted (the
- *        one place where a version becomes visible: zone_accept), held, to be retried, or refused; the last good
+ *        one place where a version becomes visible: accept_publish), held, to be retried, or refused; the last good
  *        version is untouched by all but the first.
  *
- *          xfrin / file / wake-up ─▶ zone_submit ─▶ [worker: chain_run] ─▶ zone_accept ─▶ pointer swap ─▶ listener
+ *          xfrin / file / wake-up ─▶ zone_submit ─▶ [worker: chain_run] ─▶ journal ─▶ pointer swap ─▶ listener
  *                                                          └─▶ refusal / hold recorded ────────────────▶ listener
  *
  * WHO    zone_table_find and the fields marked RCU: any online RCU reader. zone_submit: any thread. Fields under `lock`:
