@@ -25,6 +25,7 @@
 #include "pipeline/zone/changeset.h"
 #include "pipeline/zone/dnssec.h"
 #include "pipeline/zone/edit.h"
+#include "pipeline/zone/keyset.h"
 #include "pipeline/zone/snapshot.h"
 
 #include <time.h>
@@ -78,7 +79,9 @@ struct stage_run {                /* lives for one call */
     const struct snapshot *next;  /* asked about now */
     const struct changeset *delta;/* prev -> next; all of next on the first load */
     time_t now;                   /* the only clock a stage has */
-    bool woken;                   /* wake_at has come (delta may be empty) */
+    bool woken;                   /* its own wake_at has come (delta may be empty) */
+    const struct keyset *keys;    /* of the zone, as its keyring has them now; NULL: it has none */
+    const struct soa *served;     /* of the version that is served, whichever chain made it; NULL: none is */
     struct arena *scratch;
     struct par *par;              /* for par_map; may be NULL */
     struct edit *out;             /* opens as the last accepted output; NULL for a check-only stage */
@@ -95,6 +98,7 @@ enum {
     STAGE_WHOLE_ZONE = 2,         /* cost grows with the zone (declared, law 7 not run) */
     STAGE_INEXACT = 4,            /* equal input may give equivalent, not identical output */
     STAGE_TEST = 8,               /* only in test builds: not offered to operators */
+    STAGE_DNSSEC_ONLY = 16,       /* changes DNSSEC's records and the serial only: the chain holds it to that (run/identity.h) */
 };
 
 struct stage_type {
@@ -114,6 +118,8 @@ struct stage_type {
      * from nothing after a restart. load gives NULL for octets that it does not know; it must take any. */
     uint8_t *(*state_save)(const void *state, size_t *len);
     void *(*state_load)(const uint8_t *octets, size_t len);
+    /* What the output that goes with a state shows of the zone's keys. */
+    void (*keys_used)(const void *state, struct key_uses *out);
 };
 
 #endif

@@ -97,6 +97,7 @@ static void strip_run(struct stage_run *run)
 const struct stage_type stage_strip = {
     .name = "strip",
     .summary = "removes DNSSEC records, so that a zone can be signed afresh",
+    .flags = STAGE_DNSSEC_ONLY,
     .conf_size = sizeof(struct strip_conf),
     .options = strip_options,
     .run = strip_run,

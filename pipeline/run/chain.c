@@ -12,6 +12,7 @@
  */
 #include "pipeline/run/chain.h"
 
+#include "pipeline/run/identity.h"
 #include "pipeline/run/option.h"
 
 #include <stdio.h>
@@ -24,7 +25,7 @@ struct stage_state {
 };
 
 /* What the chain itself finds. */
-enum { CORE_NO_SOA, CORE_OUTPUT_NO_SOA, CORE_OUTPUT };
+enum { CORE_NO_SOA, CORE_OUTPUT_NO_SOA, CORE_OUTPUT, CORE_IDENTITY };
 static const struct finding_type core_findings[] = {
     [CORE_NO_SOA] = {"no-soa", STAGE_REJECT, "the zone has no SOA record at its apex",
                      "Every zone starts with one SOA record at its apex. The input is not a zone."},
@@ -34,6 +35,10 @@ static const struct finding_type core_findings[] = {
     [CORE_OUTPUT] =
         {"output", STAGE_REJECT, "what a stage made cannot be put together: {text}",
          "A stage of the chain produced more than a zone can hold. Look at its configuration."},
+    [CORE_IDENTITY] =
+        {"identity", STAGE_REJECT, "stage {text} after it",
+         "A stage that has to do with DNSSEC only made other changes to the zone. That is a fault "
+         "of weir, not of the zone: please report it. What is served stays as it was."},
     {NULL, STAGE_PASS, NULL, NULL},
 };
 static const struct stage_type core_type = {.name = "chain",
@@ -148,6 +153,7 @@ void version_unref(struct version *v)
     }
     snapshot_unref(v->served);
     snapshot_unref(v->input);
+    keyset_unref(v->keys);
     history_unref(v->history);
     findings_unref(v->findings);
     chain_unref(v->chain);
@@ -212,6 +218,19 @@ time_t version_wake_at(const struct version *v)
     return first;
 }
 
+bool version_keys_used(const struct version *v, struct key_uses *out)
+{
+    for (unsigned i = v->n; i-- > 0;) {
+        const struct stage_type *type = v->chain->stage[i].type;
+        if (!type->keys_used || !v->result[i].state)
+            continue;
+        *out = (struct key_uses){0};
+        type->keys_used(v->result[i].state->state, out);
+        return true;
+    }
+    return false;
+}
+
 void candidate_free(struct candidate **c)
 {
     if (!*c)
@@ -235,6 +254,7 @@ struct run {
     const struct chain *chain;
     const struct version *base; /* the accepted version if it is of this chain, else NULL */
     struct version *made;
+    const struct soa *served; /* of the accepted version, whichever chain made it, or NULL */
     struct findings *findings;
     struct arena *scratch;
     const struct snapshot *prev; /* what the next stage saw last time; borrowed */
@@ -253,10 +273,26 @@ static struct edit *stage_edit_open(const struct run *r, unsigned i)
     return e;
 }
 
-static void core_finding(struct run *r, unsigned code, const char *text)
+static void core_finding(struct run *r, unsigned code, const uint8_t *owner, uint16_t type,
+                         const char *text)
 {
     findings_stage(r->findings, &core_type, NULL, false);
-    finding_add(r->findings, code, NULL, RR_SOA, 0, 0, text);
+    finding_add(r->findings, code, owner, type, 0, 0, text);
+}
+
+/* A stage that should touch DNSSEC's records only, and did more? */
+static bool stage_kept_data(struct run *r, unsigned i, const struct snapshot *made,
+                            const struct changeset *delta)
+{
+    const struct stage_type *type = r->chain->stage[i].type;
+    struct identity_breach breach;
+    if (!(type->flags & STAGE_DNSSEC_ONLY) ||
+        identity_holds(r->next, r->delta, made, delta, &breach))
+        return true;
+    char text[96];
+    snprintf(text, sizeof text, "%s: this set %s", type->name, breach.what);
+    core_finding(r, CORE_IDENTITY, breach.owner, breach.type, text);
+    return false;
 }
 
 /* Seals what a changing stage made and moves the run on to it. */
@@ -267,9 +303,10 @@ static bool stage_edit_close(struct run *r, unsigned i, struct edit **out)
     struct why why;
     struct soa soa;
     if (edit_seal(out, &made, &delta, &why)) {
-        core_finding(r, CORE_OUTPUT, why.text);
+        core_finding(r, CORE_OUTPUT, NULL, RR_SOA, why.text);
         return false;
     }
+    bool kept = stage_kept_data(r, i, made, delta);
     r->made->result[i].out = made;
     r->prev = r->base ? r->base->result[i].out : NULL;
     snapshot_unref(r->next);
@@ -277,10 +314,10 @@ static bool stage_edit_close(struct run *r, unsigned i, struct edit **out)
     changeset_unref(r->delta);
     r->delta = delta;
     if (!snapshot_soa(made, &soa)) {
-        core_finding(r, CORE_OUTPUT_NO_SOA, r->chain->stage[i].type->name);
+        core_finding(r, CORE_OUTPUT_NO_SOA, NULL, RR_SOA, r->chain->stage[i].type->name);
         return false;
     }
-    return true;
+    return kept;
 }
 
 static void stage_keep_state(struct run *r, unsigned i, void *state, const struct stage_state *last)
@@ -316,7 +353,9 @@ static bool stage_run_one(struct run *r, unsigned i, const struct chain_input *i
         .next = r->next,
         .delta = r->delta,
         .now = now,
-        .woken = input->woken,
+        .woken = input->woken && last && last->wake_at && now >= last->wake_at,
+        .keys = input->keys,
+        .served = r->served,
         .scratch = r->scratch,
         .par = par,
         .out = out,
@@ -355,7 +394,7 @@ static int run_stages(struct run *r, const struct chain_input *input, time_t now
 {
     struct soa soa;
     if (!snapshot_soa(input->snapshot, &soa)) {
-        core_finding(r, CORE_NO_SOA, NULL);
+        core_finding(r, CORE_NO_SOA, NULL, RR_SOA, NULL);
         return 0;
     }
     for (unsigned i = 0; i < r->chain->n; i++)
@@ -378,6 +417,7 @@ static struct version *version_new(const struct chain *chain, const struct chain
     v->chain = chain_ref(chain);
     v->n = chain->n;
     v->input = snapshot_ref(input->snapshot);
+    v->keys = input->keys ? keyset_ref(input->keys) : NULL;
     snprintf(v->origin, sizeof v->origin, "%s", input->origin ? input->origin : "");
     return v;
 }
@@ -391,6 +431,7 @@ struct candidate *chain_run(const struct chain *chain, const struct version *pre
     struct run r = {
         .chain = chain,
         .base = base,
+        .served = prev ? &prev->soa : NULL,
         .made = version_new(chain, input),
         .findings = findings_new(chain->keep_findings),
         .scratch = arena_new(),

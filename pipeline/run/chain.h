@@ -58,6 +58,7 @@ struct version {
     struct snapshot *served;             /* the last stage's output */
     struct soa soa;                      /* of served */
     struct history *history;             /* what led to `served`; NULL: nothing that is known */
+    struct keyset *keys;                 /* that it was made with; NULL: none, or not known since the restart */
     time_t accepted_at;                  /* 0: a candidate */
     time_t good_until, serve_until;      /* the earliest of its stages; 0: never */
     char origin[96];                     /* "127.0.0.1@53", a file name, a capture */
@@ -95,7 +96,8 @@ struct chain_input {
     const struct snapshot *since;        /* what `changes` leads from; NULL: from nothing */
     const struct changeset *changes;     /* NULL: the chain makes it itself when it needs it */
     const char *origin;
-    bool woken;                          /* same input again because a stage's wake_at came */
+    bool woken;                          /* same input again because a stage's wake_at came, or the keys changed */
+    const struct keyset *keys;           /* of the zone; NULL: none */
 };
 /* prev: the accepted version, or NULL. If it was made by another chain, everything is judged anew. */
 struct candidate *chain_run(const struct chain *chain, const struct version *prev, const struct chain_input *input,
@@ -104,5 +106,7 @@ void candidate_free(struct candidate **c);
 /* Takes the version out of a complete candidate. */
 struct version *candidate_take(struct candidate *c);
 time_t version_wake_at(const struct version *v);           /* earliest of its stages, 0: never */
+/* What it shows of the zone's keys. False: no stage of it signs, or that one has no state. */
+bool version_keys_used(const struct version *v, struct key_uses *out);
 
 #endif

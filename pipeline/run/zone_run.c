@@ -154,6 +154,7 @@ void zone_unref(struct zone *z)
     config_release(&atomic_load(&z->config)->rcu);
     chain_unref(z->run->chain);
     family_unref(z->family);
+    keyset_unref(z->keys);
     journal_zone_unref(z->journal);
     pthread_mutex_destroy(&z->lock);
     mem_free(&z->last_error);
@@ -292,6 +293,20 @@ void zone_wake(struct zone *z)
     run_again(z);
 }
 
+void zone_set_keys(struct zone *z, const struct keyset *keys)
+{
+    pthread_mutex_lock(&z->lock);
+    struct keyset *before = z->keys;
+    bool other = !keyset_same(before, keys);
+    if (other)
+        z->keys = keyset_ref(keys);
+    pthread_mutex_unlock(&z->lock);
+    if (!other)
+        return;
+    keyset_unref(before);
+    run_again(z);
+}
+
 time_t zone_wake_at(struct zone *z)
 {
     struct version *v = zone_version(z);
@@ -364,12 +379,17 @@ static bool run_input(struct zone_run *run, struct pending *p, struct chain *cha
             return true;
         }
     }
+    pthread_mutex_lock(&z->lock);
+    struct keyset *keys = z->keys ? keyset_ref(z->keys) : NULL;
+    pthread_mutex_unlock(&z->lock);
     struct chain_input input = {.snapshot = p->input,
                                 .since = p->since,
                                 .changes = p->changes,
                                 .origin = p->origin,
-                                .woken = p->woken};
+                                .woken = p->woken,
+                                .keys = keys};
     struct candidate *c = chain_run(chain, prev, &input, now, pool_par(run->shared->pool));
+    keyset_unref(keys);
     if (run_retired(run)) {
         candidate_free(&c);
         return true;

@@ -58,6 +58,7 @@ struct zone {
     _Atomic time_t expires_at;          /* 0: never (file zones); query threads read it without the lock */
     char *last_error;                   /* of checks and transfers; NULL: the last one went well */
     time_t last_error_at;
+    struct keyset *keys;                /* for stages that sign; NULL: it has none */
     struct zone_run *run;               /* private */
     struct journal_zone *journal;       /* NULL: there is no journal */
 
@@ -119,6 +120,8 @@ void zone_submit(struct zone *z, const struct snapshot *input, const struct snap
                  const char *origin);
 /* The primary that is `origin` tells the serial that is served: what was refused from there is no longer what it has. */
 void zone_withdrawn(struct zone *z, const char *origin, uint32_t serial);
+/* The keys from now on. If they are others than before, what is served is made again with them. */
+void zone_set_keys(struct zone *z, const struct keyset *keys);
 void zone_wake(struct zone *z);                        /* a stage's wake_at has come: judge the held input again */
 time_t zone_wake_at(struct zone *z);                   /* 0: never */
 /* The operator's word on a held candidate. -E_NOENT: none is held; -E_MISMATCH: another serial. serial NULL: whatever is held. */

@@ -1,0 +1,106 @@
+/* Two sorted lists of changed names, merged; at each name two short sorted lists of rrsets, merged.
+ */
+#include "pipeline/run/identity.h"
+
+#include "pipeline/base/buf.h"
+
+#include <string.h>
+
+enum { SOA_AFTER_NAMES = 20 }; /* octets of the SOA's numbers; the serial is the first four */
+
+static bool is_dnssec(uint16_t type, bool at_apex)
+{
+    switch (type) {
+    case RR_RRSIG:
+    case RR_NSEC:
+    case RR_NSEC3:
+    case RR_NSEC3PARAM:
+    case RR_DNSKEY:
+    case RR_CDS:
+    case RR_CDNSKEY:
+    case RR_CSYNC:
+    case RR_ZONEMD:
+        return true;
+    case RR_DS:
+        return at_apex;
+    default:
+        return false;
+    }
+}
+
+/* The next rrset of data, from *i on. False: there is none. */
+static bool data_next(const struct node *node, unsigned *i, bool at_apex, struct rrset *out)
+{
+    while (node && *i < node->nrrsets) {
+        node_rrset_at(node, (*i)++, out);
+        if (!is_dnssec(out->type, at_apex))
+            return true;
+    }
+    return false;
+}
+
+static bool soa_equal(const struct rrset *a, const struct rrset *b)
+{
+    struct rdata x, y;
+    if (a->count != 1 || b->count != 1 || a->ttl != b->ttl || !rrset_first(a, &x) ||
+        !rrset_first(b, &y) || x.len != y.len || x.len < SOA_AFTER_NAMES)
+        return rrset_equal(a, b, true);
+    size_t serial = (size_t)x.len - SOA_AFTER_NAMES;
+    return memcmp(x.data, y.data, serial) == 0 &&
+           memcmp(x.data + serial + 4, y.data + serial + 4, SOA_AFTER_NAMES - 4) == 0;
+}
+
+static bool data_equal(const struct rrset *a, const struct rrset *b)
+{
+    return a->type == RR_SOA ? soa_equal(a, b) : rrset_equal(a, b, true);
+}
+
+static bool breach_set(struct identity_breach *breach, const struct node *node, uint16_t type,
+                       const char *what)
+{
+    *breach = (struct identity_breach){node_name(node), type, what};
+    return false;
+}
+
+static bool nodes_say_the_same(const struct node *in, const struct node *out, bool at_apex,
+                               struct identity_breach *breach)
+{
+    unsigned i = 0, j = 0;
+    struct rrset a, b;
+    bool has_a = data_next(in, &i, at_apex, &a), has_b = data_next(out, &j, at_apex, &b);
+    bool some = has_a && has_b;
+    while (has_a || has_b) {
+        if (!has_b || (has_a && a.type < b.type))
+            return breach_set(breach, in, a.type, "is lacking");
+        if (!has_a || b.type < a.type)
+            return breach_set(breach, out, b.type, "was added");
+        if (!data_equal(&a, &b))
+            return breach_set(breach, in, a.type, "was changed");
+        has_a = data_next(in, &i, at_apex, &a);
+        has_b = data_next(out, &j, at_apex, &b);
+    }
+    if (some && memcmp(node_name(in), node_name(out), in->name_len) != 0)
+        return breach_set(breach, in, 0, "is written in other letters");
+    return true;
+}
+
+bool identity_holds(const struct snapshot *in, const struct changeset *in_changes,
+                    const struct snapshot *out, const struct changeset *out_changes,
+                    struct identity_breach *breach)
+{
+    const uint8_t *apex = snapshot_apex_name(in);
+    size_t i = 0, j = 0;
+    while (i < in_changes->n || j < out_changes->n) {
+        const struct change *a = i < in_changes->n ? &in_changes->change[i] : NULL;
+        const struct change *b = j < out_changes->n ? &out_changes->change[j] : NULL;
+        int order = !a ? 1 : !b ? -1 : name_cmp(change_name(a), change_name(b));
+        const uint8_t *name = change_name(order <= 0 ? a : b);
+        i += order <= 0;
+        j += order >= 0;
+        const struct node *was_in = order <= 0 ? a->now : snapshot_get(in, name);
+        const struct node *is_out = order >= 0 ? b->now : snapshot_get(out, name);
+        if (!nodes_say_the_same(was_in, is_out, name_equal(name, apex), breach))
+            return false;
+    }
+    return true;
+}

@@ -1,0 +1,24 @@
+/* identity: what comes out of a stage that has to do with DNSSEC only says the same as what went in.
+ *
+ * WHAT   Compares input and output of a stage name by name, DNSSEC's own records left out (RRSIG, NSEC, NSEC3, NSEC3PARAM, DNSKEY, CDS,
+ *        CDNSKEY, CSYNC, ZONEMD, DS at the apex) and the SOA's serial, octet for octet, TTLs and letters' case included. It looks at the
+ *        names that changed on either side: the others were the same at the last accepted run and nobody touched them. So
+ *        it is exact, keeps no state, and costs the change.
+ * COST   O(d log n) in the changes of both sides.
+ * SPEC   RFC 4035 2 (signing adds records), design.md idea 2.
+ */
+#ifndef WEIR_RUN_IDENTITY_H
+#define WEIR_RUN_IDENTITY_H
+
+#include "pipeline/zone/changeset.h"
+
+struct identity_breach {
+    const uint8_t *owner;             /* borrowed from the versions */
+    uint16_t type;
+    const char *what;                 /* "is lacking", "was added", "was changed" */
+};
+/* in, out: the versions; in_changes, out_changes: what led to them from the last accepted run. False: `breach` is the first one. */
+bool identity_holds(const struct snapshot *in, const struct changeset *in_changes, const struct snapshot *out,
+                    const struct changeset *out_changes, struct identity_breach *breach);
+
+#endif

@@ -1,0 +1,49 @@
+/* dnssec_private: private keys, and signing with them.
+ *
+ * WHAT   Makes a private key, or reads one (PEM; BIND's Private-key-format v1.2 and v1.3; a URI of an OpenSSL store, for HSMs), gives
+ *        the public key as it is in a DNSKEY, and signs octets as RRSIGs have them. OpenSSL lives here.
+ * WHO    A key may be used by many threads at once; a dnssec_signer belongs to one thread.
+ * OWNS   dnssec_private_ref/unref. The secret is never printed and is wiped with the last reference.
+ * FAILS  -E_FORMAT: not a key, or not of that algorithm (why says how); -E_UNSUPPORTED: algorithm or size; -E_IO: the store or HSM
+ *        cannot be reached (signing may give it, too: an HSM can go at any time).
+ * COST   sign: one private key operation; a signer keeps OpenSSL's contexts of the last DNSSEC_SIGNER_KEYS keys.
+ * SPEC   RFC 5702 3; RFC 6605 4; RFC 8080 4; RFC 3110; RFC 5933 is not supported.
+ */
+#ifndef WEIR_ZONE_DNSSEC_PRIVATE_H
+#define WEIR_ZONE_DNSSEC_PRIVATE_H
+
+#include "pipeline/base/errors.h"
+#include "pipeline/zone/dnssec.h"
+
+enum {
+    DNSSEC_PUBLIC_MAX = 516,           /* octets of a public key field: RSA of 4,096 bits, exponent of 3 octets */
+    DNSSEC_SIGNATURE_MAX = 512,
+    DNSSEC_SIGNER_KEYS = 8,
+};
+
+struct dnssec_private;
+/* bits: RSA only (2048..4096; 0: 2048). */
+int dnssec_private_generate(uint8_t algorithm, unsigned bits, struct dnssec_private **out, struct why *why) MUST_CHECK;
+/* Text of a PEM or BIND private file. algorithm 0: as the file says (BIND), or as the key's type has it (PEM; RSA: 8). */
+int dnssec_private_parse(const char *text, size_t len, uint8_t algorithm, struct dnssec_private **out, struct why *why) MUST_CHECK;
+/* "pkcs11:…" and other URIs that OpenSSL's providers or engines open. */
+int dnssec_private_open(const char *uri, uint8_t algorithm, struct dnssec_private **out, struct why *why) MUST_CHECK;
+/* As PEM (PKCS#8). The caller wipes and frees. -E_UNSUPPORTED: the key does not leave its HSM. */
+int dnssec_private_pem(const struct dnssec_private *key, char **out, size_t *len, struct why *why) MUST_CHECK;
+struct dnssec_private *dnssec_private_ref(const struct dnssec_private *key);
+void dnssec_private_unref(struct dnssec_private *key);     /* NULL allowed */
+uint8_t dnssec_private_algorithm(const struct dnssec_private *key);
+/* DNSKEY rdata of it, mem_alloc'ed; flags as given. */
+uint8_t *dnssec_private_dnskey(const struct dnssec_private *key, uint16_t flags, uint16_t *len);
+/* Is this DNSKEY the public half? Flags do not count. */
+bool dnssec_private_fits(const struct dnssec_private *key, const uint8_t *dnskey_rdata, size_t len);
+size_t dnssec_private_signature_len(const struct dnssec_private *key);
+
+struct dnssec_signer;                  /* one thread's contexts and buffers */
+struct dnssec_signer *dnssec_signer_new(void);
+void dnssec_signer_free(struct dnssec_signer **signer);
+/* Signs octets (dnssec_input's) into out, of at least DNSSEC_SIGNATURE_MAX octets. */
+int dnssec_sign(struct dnssec_signer *signer, const struct dnssec_private *key, const uint8_t *octets, size_t len,
+                uint8_t *out, size_t *out_len, struct why *why) MUST_CHECK;
+
+#endif

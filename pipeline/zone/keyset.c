@@ -1,0 +1,102 @@
+/* keyset: order, equality and the end of sets of keys; what the roles mean is keyset.h's story.
+ */
+#include "pipeline/zone/keyset.h"
+
+#include "pipeline/base/alloc.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct keyset *keyset_new(unsigned keys, unsigned prepared)
+{
+    ASSERT(keys <= KEYSET_KEYS_MAX);
+    struct keyset *k = mem_zalloc(sizeof *k);
+    k->refs = 1;
+    k->n = keys;
+    k->nprepared = prepared;
+    k->key = mem_zalloc((keys + 1) * sizeof k->key[0]);
+    k->prepared = mem_zalloc((prepared + 1) * sizeof k->prepared[0]);
+    return k;
+}
+
+static int rdata_order(const struct keyset_key *a, const struct keyset_key *b)
+{
+    int order = memcmp(a->rdata, b->rdata, a->len < b->len ? a->len : b->len);
+    return order ? order : (int)a->len - (int)b->len;
+}
+
+static int key_order(const void *x, const void *y)
+{
+    const struct keyset_key *a = x, *b = y;
+    if (a->algorithm != b->algorithm)
+        return (int)a->algorithm - (int)b->algorithm;
+    if (a->tag != b->tag)
+        return (int)a->tag - (int)b->tag;
+    return rdata_order(a, b);
+}
+
+static int prepared_order(const void *x, const void *y)
+{
+    const struct keyset_prepared *a = x, *b = y;
+    return a->from < b->from ? -1 : a->from > b->from;
+}
+
+void keyset_seal(struct keyset *k)
+{
+    ASSERT(!k->unsigned_zone || k->n == 0);
+    for (unsigned i = 0; i < k->n; i++) {
+        ASSERT(k->key[i].rdata && k->key[i].len > 4);
+        k->key[i].tag = dnssec_key_tag(k->key[i].rdata, k->key[i].len);
+        k->key[i].algorithm = k->key[i].rdata[3];
+    }
+    qsort(k->key, k->n, sizeof k->key[0], key_order);
+    qsort(k->prepared, k->nprepared, sizeof k->prepared[0], prepared_order);
+}
+
+struct keyset *keyset_ref(const struct keyset *k)
+{
+    struct keyset *kept = (struct keyset *)(uintptr_t)k;
+    atomic_fetch_add_explicit(&kept->refs, 1, memory_order_relaxed);
+    return kept;
+}
+
+void keyset_unref(struct keyset *k)
+{
+    if (!k || atomic_fetch_sub_explicit(&k->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    for (unsigned i = 0; i < k->n; i++) {
+        mem_free(&k->key[i].rdata);
+        dnssec_private_unref(k->key[i].private);
+    }
+    for (unsigned i = 0; i < k->nprepared; i++)
+        node_unref(k->prepared[i].node);
+    mem_free(&k->key);
+    mem_free(&k->prepared);
+    mem_free(&k);
+}
+
+static bool key_same(const struct keyset_key *a, const struct keyset_key *b)
+{
+    return a->len == b->len && memcmp(a->rdata, b->rdata, a->len) == 0 &&
+           a->publish == b->publish && a->signs_keys == b->signs_keys &&
+           a->signs_zone == b->signs_zone && a->ds == b->ds && !a->private == !b->private;
+}
+
+static bool prepared_same(const struct keyset_prepared *a, const struct keyset_prepared *b)
+{
+    return a->from == b->from && a->until == b->until && node_equal(a->node, b->node);
+}
+
+bool keyset_same(const struct keyset *a, const struct keyset *b)
+{
+    if (!a || !b)
+        return a == b;
+    bool same = a->unsigned_zone == b->unsigned_zone && a->cds_delete == b->cds_delete &&
+                a->n == b->n && a->nprepared == b->nprepared;
+    for (unsigned i = 0; same && i < a->n; i++)
+        same = key_same(&a->key[i], &b->key[i]);
+    for (unsigned i = 0; same && i < a->nprepared; i++)
+        same = prepared_same(&a->prepared[i], &b->prepared[i]);
+    return same;
+}

@@ -1,0 +1,161 @@
+/* identity: what a stage that has to do with DNSSEC only may do to a zone, and what not.
+ */
+#include "tests/lib/suite.h"
+
+#include "pipeline/run/identity.h"
+#include "pipeline/zone/edit.h"
+
+#include <string.h>
+
+static const uint8_t apex[] = "\1z", www[] = "\3www\1z", www_upper[] = "\3WWW\1z",
+                     sub[] = "\3sub\1z", hash[] = "\4hash\1z";
+static const uint8_t soa[24] = "\1m\0\0\0\0\0\1", soa_next[24] = "\1m\0\0\0\0\0\2";
+static const uint8_t soa_other[24] = "\1m\0\0\0\0\0\2\1";
+static const uint8_t one[4] = {192, 0, 2, 1}, two[4] = {192, 0, 2, 2};
+static const uint8_t some[30] = {0};
+
+struct record {
+    const uint8_t *owner;
+    uint16_t type;
+    uint32_t ttl;
+    const uint8_t *rdata;
+    uint16_t len;
+};
+static const struct record zone[] = {
+    {apex, RR_SOA, 300, soa, sizeof soa},
+    {apex, RR_DS, 300, some, 30},
+    {www, RR_A, 300, one, 4},
+    {www, RR_TXT, 300, (const uint8_t *)"\1t", 2},
+    {sub, RR_DS, 300, some, 30},
+    {NULL, 0, 0, NULL, 0},
+};
+
+static struct snapshot *make(struct family *family, const struct snapshot *since,
+                             const struct record *records, struct changeset **changes)
+{
+    struct edit *e = edit_open(family, NULL, since);
+    struct why why = {""};
+    struct snapshot *s;
+    for (const struct record *r = records; r->owner; r++) {
+        int err = edit_add(e, r->owner, r->type, r->ttl, r->rdata, r->len, &why);
+        ck_assert_msg(err == 0, "%s", why.text);
+    }
+    int err = edit_seal(&e, &s, changes, &why);
+    ck_assert_msg(err == 0, "%s", why.text);
+    return s;
+}
+
+static const struct row {
+    const char *what; /* NULL: it holds */
+    const uint8_t *owner;
+    uint16_t type;
+    struct record out[10];
+} rows[] = {
+    {.what = NULL, /* signed: another serial, keys, a chain, no DS at the apex */
+     .out = {{apex, RR_SOA, 300, soa_next, sizeof soa},
+             {apex, RR_DNSKEY, 60, some, 30},
+             {apex, RR_NSEC3PARAM, 0, some, 5},
+             {www, RR_A, 300, one, 4},
+             {www, RR_TXT, 300, (const uint8_t *)"\1t", 2},
+             {www, RR_RRSIG, 300, some, 30},
+             {www, RR_NSEC, 300, some, 5},
+             {sub, RR_DS, 300, some, 30},
+             {hash, RR_NSEC3, 300, some, 30}}},
+    {.what = "was changed",
+     .owner = www,
+     .type = RR_A,
+     .out = {{apex, RR_SOA, 300, soa_next, sizeof soa},
+             {www, RR_A, 300, two, 4},
+             {www, RR_TXT, 300, (const uint8_t *)"\1t", 2},
+             {sub, RR_DS, 300, some, 30}}},
+    {.what = "was changed", /* a TTL */
+     .owner = www,
+     .type = RR_TXT,
+     .out = {{apex, RR_SOA, 300, soa_next, sizeof soa},
+             {www, RR_A, 300, one, 4},
+             {www, RR_TXT, 301, (const uint8_t *)"\1t", 2},
+             {sub, RR_DS, 300, some, 30}}},
+    {.what = "was changed", /* a timer of the SOA */
+     .owner = apex,
+     .type = RR_SOA,
+     .out = {{apex, RR_SOA, 300, soa_other, sizeof soa},
+             {www, RR_A, 300, one, 4},
+             {www, RR_TXT, 300, (const uint8_t *)"\1t", 2},
+             {sub, RR_DS, 300, some, 30}}},
+    {.what = "is lacking",
+     .owner = www,
+     .type = RR_TXT,
+     .out = {{apex, RR_SOA, 300, soa, sizeof soa},
+             {www, RR_A, 300, one, 4},
+             {sub, RR_DS, 300, some, 30}}},
+    {.what = "is lacking", /* DS below the apex is data */
+     .owner = sub,
+     .type = RR_DS,
+     .out = {{apex, RR_SOA, 300, soa, sizeof soa},
+             {www, RR_A, 300, one, 4},
+             {www, RR_TXT, 300, (const uint8_t *)"\1t", 2}}},
+    {.what = "was added",
+     .owner = hash,
+     .type = RR_A,
+     .out = {{apex, RR_SOA, 300, soa, sizeof soa},
+             {www, RR_A, 300, one, 4},
+             {www, RR_TXT, 300, (const uint8_t *)"\1t", 2},
+             {sub, RR_DS, 300, some, 30},
+             {hash, RR_A, 300, one, 4}}},
+    {.what = "is written in other letters",
+     .owner = www,
+     .type = 0,
+     .out = {{apex, RR_SOA, 300, soa, sizeof soa},
+             {www_upper, RR_A, 300, one, 4},
+             {www_upper, RR_TXT, 300, (const uint8_t *)"\1t", 2},
+             {sub, RR_DS, 300, some, 30}}},
+};
+
+static void expect(const struct row *row, bool holds, const struct identity_breach *breach)
+{
+    ck_assert_int_eq(holds, row->what == NULL);
+    if (holds)
+        return;
+    ck_assert_str_eq(breach->what, row->what);
+    ck_assert(name_equal(breach->owner, row->owner));
+    ck_assert_uint_eq(breach->type, row->type);
+}
+
+/* From nothing, and as a change on the output's side, or on the input's, alone. */
+START_TEST(every_row)
+{
+    const struct row *row = &rows[_i];
+    struct family *fi = family_new(apex), *fo = family_beside(fi);
+    struct identity_breach breach;
+    struct changeset *in_all, *out_all, *out_changes, *in_changes;
+    struct snapshot *in = make(fi, NULL, zone, &in_all), *out = make(fo, NULL, row->out, &out_all);
+    expect(row, identity_holds(in, in_all, out, out_all, &breach), &breach);
+
+    struct snapshot *same = make(fo, NULL, zone, NULL);
+    struct snapshot *out2 = make(fo, same, row->out, &out_changes);
+    struct changeset *none = changeset_new(0);
+    expect(row, identity_holds(in, none, out2, out_changes, &breach), &breach);
+
+    struct snapshot *other = make(fi, NULL, row->out, NULL);
+    struct snapshot *in2 = make(fi, other, zone, &in_changes);
+    expect(row, identity_holds(in2, in_changes, out, none, &breach), &breach);
+
+    struct snapshot *all[] = {in, out, same, out2, other, in2};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        snapshot_unref(all[i]);
+    changeset_unref(in_all);
+    changeset_unref(out_all);
+    changeset_unref(out_changes);
+    changeset_unref(in_changes);
+    changeset_unref(none);
+    family_unref(fi);
+    family_unref(fo);
+}
+END_TEST
+
+int main(void)
+{
+    struct suite s = suite_open("identity");
+    tcase_add_loop_test(s.tcase, every_row, 0, sizeof rows / sizeof rows[0]);
+    return suite_run(s);
+}
