@@ -28,7 +28,7 @@
  * Every transaction takes the table from one consistent state to another: a row names only chunks and steps that were written in the
  * same transaction or an earlier one, and that no earlier one deletes. (1) An accepted version is one put of its step and its row: before
  * that commit the zone is at the old version, after it at the new. Secondaries and queries see the new one only after the commit, so
- * nobody has seen what a crash can take back. (2) An image is written over many transactions, but no row names it until the last one is
+ * nobody has seen what a crash can take back; and what was held and is approved, or superseded, goes in that same commit. (2) An image is written over many transactions, but no row names it until the last one is
  * committed; until then it is garbage. (3) The old image and steps are deleted only in transactions after the one that let go of
  * them. (4) At the start, chunks, steps, timers and held candidates whose number no row has are deleted: that is all that a crash can
  * leave behind. A failed transaction is taken back in memory, too (undo), and done again.

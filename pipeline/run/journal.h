@@ -49,6 +49,7 @@ struct journal_accept {
     const unsigned *stage_layer;                         /* of each stage: index of the layer that is its output */
     unsigned history;                                    /* so many changes before this version are worth keeping, this one included */
     bool by_time;                                        /* no layer has changed: state and findings alone */
+    bool unhold;                                         /* it is what was held, or takes its place: what is held goes in the same commit */
     journal_done_fn *done;                               /* may be NULL */
     void *ctx;
 };

@@ -28,6 +28,7 @@ struct journal_write {
     struct growbuf value;              /* of the step, or of what is held */
     struct growbuf about;
     unsigned history, nlayers;
+    bool unhold;
     struct write_layer {
         struct snapshot *snapshot;     /* a reference */
         uint64_t octets;               /* of the delta */

@@ -122,6 +122,7 @@ void journal_accept(struct journal_zone *jz, const struct journal_accept *what)
     bool changed = !what->by_time || jz->nlayers != what->nlayers;
     w->done = what->done;
     w->ctx = what->ctx;
+    w->unhold = what->unhold;
     w->nlayers = what->nlayers;
     for (unsigned i = 0; i < what->nlayers; i++)
         w->layer[i].snapshot = snapshot_ref(what->layer[i].snapshot);
@@ -210,6 +211,12 @@ static int steps_drop(struct db_txn *txn, struct journal_row *row, struct why *w
     return 0;
 }
 
+static int unhold_apply(struct db_txn *txn, const struct journal_zone *jz, struct why *why)
+{
+    struct journal_key key = journal_key_id(JOURNAL_HELD, jz->row.zone);
+    return db_del(txn, key.octets, key.len, why);
+}
+
 static int accept_apply(struct journal *j, struct db_txn *txn, struct journal_write *w,
                         struct why *why)
 {
@@ -238,6 +245,8 @@ static int accept_apply(struct journal *j, struct db_txn *txn, struct journal_wr
         row->history = (uint32_t)(row->newest + 1 - row->oldest);
     if (!err)
         err = steps_drop(txn, row, why);
+    if (!err && w->unhold)
+        err = unhold_apply(txn, jz, why);
     if (err)
         return err;
     j->scratch.len = 0;
@@ -265,7 +274,7 @@ int write_apply(struct journal *j, struct db_txn *txn, struct journal_write *w, 
         w->value.len = len;
         return err;
     case WRITE_UNHOLD:
-        return db_del(txn, key.octets, key.len, why);
+        return unhold_apply(txn, w->zone, why);
     }
     UNREACHABLE();
 }

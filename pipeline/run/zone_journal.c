@@ -45,7 +45,8 @@ bool zone_journal_waits(struct zone *z)
 }
 
 void zone_journal_accept(struct zone *z, const struct version *before, const struct version *v,
-                         const struct changeset *served, journal_done_fn *done, void *ctx)
+                         const struct changeset *served, bool unhold, journal_done_fn *done,
+                         void *ctx)
 {
     if (!z->journal)
         return;
@@ -69,6 +70,7 @@ void zone_journal_accept(struct zone *z, const struct version *before, const str
         .stage_layer = now.of_stage,
         .history = v->history ? v->history->n : 0,
         .by_time = !changed,
+        .unhold = unhold,
         .done = done,
         .ctx = ctx,
     };

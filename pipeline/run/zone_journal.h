@@ -11,9 +11,10 @@
 
 /* Must the zone's next version be on disk before it is visible? */
 bool zone_journal_waits(struct zone *z);
-/* before: the version it replaces, or NULL; served: what changes of what is served. done NULL: nobody waits. */
-void zone_journal_accept(struct zone *z, const struct version *before, const struct version *v,
-                         const struct changeset *served, journal_done_fn *done, void *ctx);
+/* before: the version it replaces, or NULL; served: what changes of what is served; unhold: what is held goes with the same commit.
+ * done NULL: nobody waits. */
+void zone_journal_accept(struct zone *z, const struct version *before, const struct version *v, const struct changeset *served,
+                         bool unhold, journal_done_fn *done, void *ctx);
 /* What leads to the candidate's input from what is accepted; NULL: there is no journal, or nothing accepted. */
 struct changeset *zone_journal_held(struct zone *z, const struct candidate *held);
 /* Under the zone's lock, as with unhold: then the journal hears of both in the order in which they were done. */

@@ -1,6 +1,6 @@
 /* What becomes of a candidate.
  *
- *        verdict ─┬─ pass ───▶ outcome_accept ─▶ journal ─▶ accept_publish: the pointer swap
+ *        verdict ─┬─ pass ───▶ version_accept ─▶ journal ─▶ accept_publish: the pointer swap
  *                 ├─ hold ───▶ parked: approve publishes it, a newer input replaces it
  *                 └─ retry, reject ▶ on record, with findings; the version stays
  *
@@ -63,6 +63,12 @@ static bool in_question(const struct candidate *c, const char *origin, uint32_t 
     return c && c->has_serial && serial_newer(c->serial, serial) && strcmp(c->origin, origin) != 0;
 }
 
+/* A held candidate stays, to be judged beside the version that is accepted now. */
+static bool held_stays(const struct candidate *held, const struct candidate *accepted, bool woken)
+{
+    return woken || in_question(held, accepted->origin, accepted->serial);
+}
+
 /* With the lock held. The caller frees what comes back. */
 static struct candidate *take_refused(struct zone *z)
 {
@@ -118,17 +124,15 @@ static void accept_publish(struct zone *z, struct version *v, struct candidate *
     log_findings(z, c, by_time ? LOG_WARN : LOG_INFO, STAGE_PASS);
     if (old)
         rcu_defer(&old->rcu, drop_version);
-    bool held_stays = woken || in_question(held, v->origin, c->serial);
     candidate_free(&refused);
     if (!held)
         return;
-    if (held_stays) {
+    if (held_stays(held, c, woken)) {
         /* It was made beside the version that was just replaced: judge it beside the new one. */
         run_judge_beside(z, held->version->input, held->origin);
     } else {
         log_notice("held version is superseded", LOG_KV("zone", LOG_S(z->text)),
                    LOG_KV("serial", LOG_U(held->serial)), LOG_KV("by", LOG_U(v->soa.serial)));
-        zone_journal_unhold(z);
     }
     candidate_free(&held);
 }
@@ -156,7 +160,8 @@ static void accept_kept(void *ctx, int err, const struct why *why)
 }
 
 /* Into the journal, and then to where everybody sees it. */
-bool outcome_accept(struct zone *z, struct candidate **cp, time_t now, bool woken)
+static bool version_accept(struct zone *z, struct candidate **cp, time_t now, bool woken,
+                           bool was_held)
 {
     struct candidate *c = *cp;
     struct version *v = candidate_take(c), *before = zone_version(z);
@@ -164,12 +169,13 @@ bool outcome_accept(struct zone *z, struct candidate **cp, time_t now, bool woke
     v->accepted_at = now;
     pthread_mutex_lock(&z->lock);
     struct history_limits limits = z->run->history;
+    bool unhold = was_held || (z->held && !held_stays(z->held, c, woken));
     pthread_mutex_unlock(&z->lock);
     v->history = history_next(before, v, c->changes, &limits);
     bool wait = zone_journal_waits(z);
     if (wait)
         z->run->accepting = (struct accepting){c, v, woken};
-    zone_journal_accept(z, before, v, c->changes, wait ? accept_kept : NULL, z->run);
+    zone_journal_accept(z, before, v, c->changes, unhold, wait ? accept_kept : NULL, z->run);
     version_unref(before);
     if (wait)
         return false;
@@ -178,6 +184,11 @@ bool outcome_accept(struct zone *z, struct candidate **cp, time_t now, bool woke
     candidate_free(&c);
     tell(z->run, ZONE_ACCEPTED, serial);
     return true;
+}
+
+bool outcome_approve(struct zone *z, struct candidate **c, time_t now)
+{
+    return version_accept(z, c, now, false, true);
 }
 
 void outcome_approval_void(const struct zone *z)
@@ -266,7 +277,7 @@ bool outcome_settle(struct zone *z, struct candidate **c, time_t now, bool woken
     uint32_t serial = (*c)->serial;
     switch ((*c)->verdict) {
     case STAGE_PASS:
-        return outcome_accept(z, c, now, woken);
+        return version_accept(z, c, now, woken, false);
     case STAGE_HOLD:
         zone_hold(z, c);
         outcome = ZONE_HELD;

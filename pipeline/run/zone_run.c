@@ -410,8 +410,7 @@ static bool run_approval(struct zone_run *run)
     }
     log_notice("held version approved by the operator", LOG_KV("zone", LOG_S(z->text)),
                LOG_KV("serial", LOG_U(c->serial)));
-    zone_journal_unhold(z);
-    return outcome_accept(z, &c, shared_now(run->shared), false);
+    return outcome_approve(z, &c, shared_now(run->shared));
 }
 
 void run_end(struct zone_run *run)

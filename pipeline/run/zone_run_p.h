@@ -48,8 +48,8 @@ void run_end(struct zone_run *run);
 /* What becomes of a candidate; it is taken. False: it is on its way to the disk, and the run goes on when the journal has it, perhaps
  * before this returns. */
 bool outcome_settle(struct zone *z, struct candidate **c, time_t now, bool woken) MUST_CHECK;
-/* … of one that is accepted, whatever its findings say. */
-bool outcome_accept(struct zone *z, struct candidate **c, time_t now, bool woken) MUST_CHECK;
+/* … of the one that was held, and that the operator has approved. */
+bool outcome_approve(struct zone *z, struct candidate **c, time_t now) MUST_CHECK;
 /* … of an input that is what is served already. */
 void outcome_unchanged(struct zone *z, const char *origin, uint32_t serial);
 void outcome_approval_void(const struct zone *z);

@@ -9,15 +9,17 @@
  *
  * WHAT   Each test runs in a process of its own (CK_FORK). suite_add_abort expects SIGABRT, which
  *        is how an ASSERT ends; its words and trace are kept off the terminal. suite_run gives the
- *        exit code: 0 when all passed.
+ *        exit code: 0 when all passed. WEIR_ONLY=NAME runs the tests with NAME in their names alone.
  */
 #ifndef WEIR_TESTS_SUITE_H
 #define WEIR_TESTS_SUITE_H
 
 #include <check.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct suite {
     Suite *suite;
@@ -41,8 +43,23 @@ static inline struct suite suite_open(const char *name)
     return s;
 }
 
-#define suite_add(s, test)       tcase_add_test((s).tcase, test)
-#define suite_add_abort(s, test) tcase_add_test_raise_signal((s).aborts, test, SIGABRT)
+/* WEIR_ONLY: the name of a test, or a part of it; the others are left out. */
+static inline bool suite_wants(const char *test)
+{
+    const char *only = getenv("WEIR_ONLY");
+    return !only || strstr(test, only);
+}
+
+#define suite_add(s, test)                                                                         \
+    do                                                                                             \
+        if (suite_wants(#test))                                                                    \
+            tcase_add_test((s).tcase, test);                                                       \
+    while (0)
+#define suite_add_abort(s, test)                                                                   \
+    do                                                                                             \
+        if (suite_wants(#test))                                                                    \
+            tcase_add_test_raise_signal((s).aborts, test, SIGABRT);                                \
+    while (0)
 
 static inline int suite_run(struct suite s)
 {

@@ -3,7 +3,7 @@
  * history leads back to versions that were; it goes on; and nothing is left over for good.
  *
  * The journal is built with small sizes here (JOURNAL_SHRINK): images go in slices, layers are compacted, the map grows.
- * The child is this program again: journal_crash_test child FOLDER SEED ASYNC ORDERS… */
+ * The child is this program again: journal_crash_test child FOLDER SEED ASYNC SCRIPT ORDERS */
 #include "tests/faults/faults.h"
 #include "tests/lib/expect.h"
 #include "tests/lib/journal_world.h"
@@ -89,6 +89,31 @@ static void script_play(struct play *p)
 {
     for (unsigned round = 0; round < ROUNDS; round++)
         round_play(p, round);
+    journal_wait(p->w.journal);
+}
+
+/* Another script: a version that is held, and then approved; of an image in slices. What comes before the approval is not counted. */
+static void hold_play(struct play *p)
+{
+    struct source *s = &p->source[ZONE_HOLDS];
+    struct zone *z = world_zone(&p->w, ZONE_HOLDS);
+    do {
+        hand_in(z, s);
+        zone_table_drain(p->w.table);
+        source_step(s, (s->gen.serial + 1) % 5 ? 2 : 200);
+    } while (s->gen.serial % 5);
+    hand_in(z, s);
+    zone_table_drain(p->w.table);
+    journal_wait(p->w.journal);
+}
+
+static void approval_play(struct play *p, const char *orders)
+{
+    struct why why;
+    hold_play(p);
+    faults_set(orders);
+    ck_assert_int_eq(zone_approve(world_zone(&p->w, ZONE_HOLDS), NULL, &why), 0);
+    zone_table_drain(p->w.table);
     journal_wait(p->w.journal);
 }
 
@@ -200,9 +225,13 @@ START_TEST(test_child)
     snprintf(p.w.folder, sizeof p.w.folder, "%s", argv[0]);
     p.w.async = argv[2][0] == '1';
     p.w.listen = on_report;
-    faults_set(argv[3]);
+    bool approval = strcmp(argv[3], "approval") == 0;
+    faults_set(approval ? "" : argv[4]);
     world_enter(&p.w);
-    script_play(&p);
+    if (approval)
+        approval_play(&p, argv[4]);
+    else
+        script_play(&p);
     world_leave(&p.w);
     play_close(&p);
 }
@@ -212,6 +241,7 @@ END_TEST
 static int child_main(char **argv)
 {
     child_words = argv;
+    unsetenv("WEIR_ONLY");
     struct suite s = suite_open("child");
     suite_add(s, test_child);
     SRunner *runner = srunner_create(s.suite);
@@ -219,7 +249,7 @@ static int child_main(char **argv)
     srunner_run_all(runner, CK_SILENT);
     TestResult **failed = srunner_failures(runner);
     for (int i = 0; i < srunner_ntests_failed(runner); i++)
-        fprintf(stderr, "child %s %s: line %d: %s\n", argv[1], argv[3], tr_lno(failed[i]),
+        fprintf(stderr, "child %s %s: line %d: %s\n", argv[1], argv[4], tr_lno(failed[i]),
                 tr_msg(failed[i]));
     int code = srunner_ntests_failed(runner) ? EXIT_FAILURE : EXIT_SUCCESS;
     free(failed);
@@ -233,7 +263,8 @@ struct seen {
     bool crashed;
 };
 
-static struct seen child_run(const struct world *w, uint64_t seed, const char *orders)
+static struct seen child_run(const struct world *w, uint64_t seed, const char *script,
+                             const char *orders)
 {
     char number[24];
     int pipe_fd[2], status;
@@ -249,7 +280,7 @@ static struct seen child_run(const struct world *w, uint64_t seed, const char *o
         if (pipe_fd[1] != REPORT_FD)
             close(pipe_fd[1]);
         execl("/proc/self/exe", "journal_crash_test", "child", w->folder, number,
-              w->async ? "1" : "0", orders, NULL);
+              w->async ? "1" : "0", script, orders, NULL);
         _exit(99);
     }
     close(pipe_fd[1]);
@@ -388,7 +419,7 @@ static void crash(uint64_t seed, bool async, const char *verb, unsigned first, u
         struct world w = world_make();
         w.async = async;
         snprintf(orders, sizeof orders, "%s %u", verb, n);
-        struct seen seen = child_run(&w, seed, orders);
+        struct seen seen = child_run(&w, seed, "changes", orders);
         crashes += seen.crashed;
         lived += !seen.crashed;
         restart_and_look(&w, seed, &seen, orders);
@@ -463,7 +494,7 @@ static void failing(bool async)
         unsigned lasts = 1 + (unsigned)random_below(&random, 7);
         snprintf(orders, sizeof orders, "%s %u %u %s", faults[k % 6].verb, n, n + lasts,
                  faults[k % 6].of);
-        struct seen seen = child_run(&w, seed, orders);
+        struct seen seen = child_run(&w, seed, "changes", orders);
         ck_assert_msg(!seen.crashed, "%s", orders);
         restart_and_look(&w, seed, &seen, orders);
         world_end(&w);
@@ -494,7 +525,7 @@ START_TEST(test_nothing_is_left_for_good)
     for (unsigned i = 0; i < 40; i++) {
         snprintf(orders, sizeof orders, "%s %u", i % 2 ? "kill" : "half",
                  1 + (unsigned)random_below(&random, truth.calls));
-        child_run(&w, seed, orders);
+        child_run(&w, seed, "changes", orders);
     }
     faults_set("");
     world_enter(&w);
@@ -508,6 +539,51 @@ START_TEST(test_nothing_is_left_for_good)
     world_leave(&w);
     world_end(&w);
     truth_free();
+}
+END_TEST
+
+/* A held version is approved, and weir dies on the way: it is held still, or served and no longer held. */
+static void approval(bool async)
+{
+    struct random random = random_open();
+    uint64_t seed = random_u64(&random);
+    char orders[64];
+    unsigned held = 0, served = 0;
+    bool crashed = true;
+    for (unsigned n = 1; crashed; n++) {
+        struct play p = play_open(seed);
+        p.w = world_make();
+        p.w.async = async;
+        snprintf(orders, sizeof orders, "kill %u", n);
+        crashed = child_run(&p.w, seed, "approval", orders).crashed;
+        faults_set("");
+        world_enter(&p.w);
+        zone_table_drain(p.w.table);
+        struct zone *z = world_zone(&p.w, ZONE_HOLDS);
+        struct version *v = zone_version(z);
+        ck_assert_ptr_nonnull(v);
+        ck_assert_msg((v->soa.serial % 5 != 0) == (z->held != NULL),
+                      "%s: serial %u is served, and %s is held", orders, v->soa.serial,
+                      z->held ? "one" : "none");
+        held += z->held != NULL;
+        served += z->held == NULL;
+        version_unref(v);
+        world_leave(&p.w);
+        world_end(&p.w);
+        play_close(&p);
+    }
+    ck_assert_msg(held > 1 && served > 1, "%u times held, %u times served", held, served);
+}
+
+START_TEST(test_killed_while_approved)
+{
+    approval(false);
+}
+END_TEST
+
+START_TEST(test_killed_while_approved_async)
+{
+    approval(true);
 }
 END_TEST
 
@@ -617,7 +693,7 @@ END_TEST
 
 int main(int argc, char **argv)
 {
-    if (argc == 6 && strcmp(argv[1], "child") == 0)
+    if (argc == 7 && strcmp(argv[1], "child") == 0)
         return child_main(argv + 2);
     struct suite s = suite_open("journal_crash");
     if (getenv("WEIR_CRASHES"))
@@ -626,6 +702,8 @@ int main(int argc, char **argv)
     suite_add(s, test_killed_within_a_call);
     suite_add(s, test_killed_before_a_call_async);
     suite_add(s, test_killed_within_a_call_async);
+    suite_add(s, test_killed_while_approved);
+    suite_add(s, test_killed_while_approved_async);
     suite_add(s, test_failing_calls);
     suite_add(s, test_failing_calls_async);
     suite_add(s, test_nothing_is_left_for_good);
