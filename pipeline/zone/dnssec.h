@@ -85,6 +85,10 @@ const uint8_t *dnssec_input(struct dnssec_scratch *scratch, const uint8_t *owner
 enum dnssec_result dnssec_ds_matches(const uint8_t *owner, const uint8_t *dnskey_rdata, size_t len,
                                      const uint8_t *ds_rdata, size_t ds_len);
 size_t dnssec_ds_digest_len(uint8_t digest_type);          /* 0: unsupported */
+/* The DS rdata of this DNSKEY of owner, by a digest type that is supported; returns its length. */
+enum { DNSSEC_DS_MAX = 4 + 48 };
+size_t dnssec_ds_make(const uint8_t *owner, const uint8_t *dnskey_rdata, size_t len, uint8_t digest_type,
+                      uint8_t out[DNSSEC_DS_MAX]);
 
 /* The digest of a zone (RFC 8976, scheme SIMPLE): begin, add every node in canonical order, end. The apex's ZONEMD and
  * the signatures over it are left out. end frees; false: OpenSSL could not. */

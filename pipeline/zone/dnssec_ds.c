@@ -1,4 +1,4 @@
-/* dnssec_ds: does a DS name this DNSKEY? (RFC 4034 5.1.4)
+/* dnssec_ds: the DS of a DNSKEY, and whether a DS names it (RFC 4034 5.1.4)
  *
  *      digest = H(owner in lower case | DNSKEY rdata)
  *
@@ -26,6 +26,19 @@ static bool ds_digest(const uint8_t *owner, const uint8_t *dnskey, size_t len, u
                 EVP_DigestUpdate(ctx, dnskey, len) > 0 && EVP_DigestFinal_ex(ctx, out, NULL) > 0;
     EVP_MD_CTX_free(ctx);
     return done;
+}
+
+size_t dnssec_ds_make(const uint8_t *owner, const uint8_t *dnskey, size_t len, uint8_t digest_type,
+                      uint8_t out[DNSSEC_DS_MAX])
+{
+    size_t digest_len = dnssec_ds_digest_len(digest_type);
+    ASSERT(digest_len && len >= DNSKEY_HEAD);
+    put_u16(out, dnssec_key_tag(dnskey, len));
+    out[2] = dnskey[3];
+    out[3] = digest_type;
+    bool done = ds_digest(owner, dnskey, len, digest_type, out + DS_HEAD);
+    ASSERT(done); /* a digest that OpenSSL always has */
+    return DS_HEAD + digest_len;
 }
 
 enum dnssec_result dnssec_ds_matches(const uint8_t *owner, const uint8_t *dnskey, size_t len,

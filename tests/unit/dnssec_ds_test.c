@@ -40,6 +40,10 @@ START_TEST(test_examples)
 {
     struct record dnskey = record_of(pairs[_i].dnskey), ds = record_of(pairs[_i].ds);
     ck_assert_int_eq(match(&dnskey, &ds), DNSSEC_VALID);
+    uint8_t made[DNSSEC_DS_MAX];
+    ck_assert_uint_eq(dnssec_ds_make(dnskey.owner, dnskey.rdata, dnskey.len, ds.rdata[3], made),
+                      ds.len);
+    ck_assert_mem_eq(made, ds.rdata, ds.len);
     for (unsigned i = 0; i < ds.len; i++) {
         ds.rdata[i] ^= 1;
         enum dnssec_result want = i == 3 ? DNSSEC_UNSUPPORTED : DNSSEC_BOGUS;
