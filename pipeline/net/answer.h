@@ -52,7 +52,8 @@ struct answer_result {
     bool truncated;
     struct zone *zone;               /* that the question fell in, or NULL; borrowed under RCU */
     bool notify;                     /* a NOTIFY from an allowed source: tell xfrin (the reply is ready) */
-    bool notify_unproved;            /* a NOTIFY from a primary that has a key, without its signature: not believed */
+    bool notify_dropped;             /* a NOTIFY that is not believed: */
+    bool notify_unproved;            /* from a primary that has a key, without its signature; else from a stranger */
     bool has_serial;
     uint32_t serial;                 /* the hint in a NOTIFY; of an IXFR, the client's */
     enum fetch_kind fetch;           /* an IXFR that this reply answers, or NONE */

@@ -144,6 +144,7 @@ void answer_notify(struct answer_state *s)
     }
     if (!notify_allowed(zone_conf_of(zone), s->query->peer, s->key, &result->notify_unproved)) {
         count_up(&zone->counters.notify_in_refused);
+        result->notify_dropped = true;
         result->kind = ANSWER_DROP;
         return;
     }

@@ -242,8 +242,8 @@ static void count_result(struct tcp_conn *conn, const struct answer_result *resu
         tsig_count(thread, result, &conn->peer);
     if (result->fetch)
         xfrout_report_answer(result, &conn->peer);
-    if (result->notify_unproved)
-        tsig_count_unproved(result, &conn->peer);
+    if (result->notify_dropped)
+        xfrin_notify_dropped(result->zone, &conn->peer, result->notify_unproved);
     if (result->notify)
         xfrin_notify(thread->server->xfrin, result->zone, &conn->peer, result->has_serial,
                      result->serial);

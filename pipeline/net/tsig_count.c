@@ -56,15 +56,3 @@ void tsig_count(struct query_thread *thread, const struct answer_result *result,
         LOG_KV("clock_ahead_s", LOG_I((int64_t)q->rr.time - (int64_t)time(NULL))),
         LOG_KV("skipped", LOG_U(skipped)));
 }
-
-void tsig_count_unproved(const struct answer_result *result, const struct address *peer)
-{
-    static struct log_gate gate;
-    uint64_t skipped = 0;
-    char who[ADDRESS_TEXT_MAX];
-    if (log_gate_open(&gate, LOG_EVERY_S, &skipped))
-        log_warn("NOTIFY from a primary dropped: it is not signed with the key that its remote has",
-                 LOG_KV("zone", LOG_S(result->zone->text)),
-                 LOG_KV("primary", LOG_S(address_print(peer, who))),
-                 LOG_KV("skipped", LOG_U(skipped)));
-}

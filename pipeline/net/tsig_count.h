@@ -9,7 +9,5 @@
 #include "pipeline/net/server.h"
 
 void tsig_count(struct query_thread *thread, const struct answer_result *result, const struct address *peer);
-/* A NOTIFY that its primary should have signed. */
-void tsig_count_unproved(const struct answer_result *result, const struct address *peer);
 
 #endif

@@ -110,8 +110,8 @@ static void count_result(struct udp *udp, const struct answer_result *result,
         tsig_count(udp->thread, result, peer);
     if (result->fetch)
         xfrout_report_answer(result, peer);
-    if (result->notify_unproved)
-        tsig_count_unproved(result, peer);
+    if (result->notify_dropped)
+        xfrin_notify_dropped(result->zone, peer, result->notify_unproved);
     if (result->notify)
         xfrin_notify(udp->thread->server->xfrin, result->zone, peer, result->has_serial,
                      result->serial);

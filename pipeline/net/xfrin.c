@@ -30,6 +30,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { NOTIFY_LOG_EVERY_S = 10 };
+
 static struct xfrin_zone *zone_of(struct zone *zone)
 {
     return zone->net;
@@ -643,6 +645,24 @@ void xfrin_notify(struct xfrin *x, struct zone *zone, const struct address *from
         .serial = serial,
     };
     loop_post(x->server->control_loop, &n->task);
+}
+
+void xfrin_notify_dropped(const struct zone *zone, const struct address *from, bool unproved)
+{
+    static struct log_gate gates[2]; /* strangers do not hide a primary */
+    uint64_t skipped = 0;
+    char who[ADDRESS_TEXT_MAX];
+    if (!log_gate_open(&gates[unproved], NOTIFY_LOG_EVERY_S, &skipped))
+        return;
+    address_print(from, who);
+    if (unproved)
+        log_warn("NOTIFY from a primary dropped: it is not signed with the key that its remote has",
+                 LOG_KV("zone", LOG_S(zone->text)), LOG_KV("primary", LOG_S(who)),
+                 LOG_KV("skipped", LOG_U(skipped)));
+    else
+        log_notice("NOTIFY dropped: it is from none of the zone's primaries, nor in allow_notify",
+                   LOG_KV("zone", LOG_S(zone->text)), LOG_KV("client", LOG_S(who)),
+                   LOG_KV("skipped", LOG_U(skipped)));
 }
 
 /* ---- all zones */

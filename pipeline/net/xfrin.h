@@ -11,10 +11,10 @@
  *
  *        A content that was refused is not fetched again until its serial changes, the configuration changes, the
  *        operator says so, or the (backed-off) retry time comes; another primary is tried when there is one.
- * WHO    The control loop. xfrin_notify: any thread.
+ * WHO    The control loop. xfrin_notify, xfrin_notify_dropped: any thread.
  * FAILS  Nothing is returned: errors are logged (zone, primary, message number, record, rule), counted, and kept for
  *        status in zone->last_error.
- * SPEC   RFC 1034 4.3.5, RFC 1995, RFC 1996 3.11, 4.4, RFC 5936, RFC 7314, RFC 1982; lessons.md 32-45, 49.
+ * SPEC   RFC 1034 4.3.5, RFC 1995, RFC 1996 3.10, 3.11, 4.4, RFC 5936, RFC 7314, RFC 1982; lessons.md 32-45, 49.
  */
 #ifndef WEIR_NET_XFRIN_H
 #define WEIR_NET_XFRIN_H
@@ -31,6 +31,9 @@ void xfrin_drop(struct xfrin *x, struct zone *zone);
 void xfrin_change(struct xfrin *x, struct zone *zone);      /* its configuration may differ; file zones are read again */
 void xfrin_retransfer(struct xfrin *x, struct zone *zone);  /* now, whatever the serial */
 void xfrin_notify(struct xfrin *x, struct zone *zone, const struct address *from, bool has_serial, uint32_t serial);
+/* One that is not believed: the log has one line in ten seconds of either kind (RFC 1996 3.10). Any thread.
+ * unproved: it is from a primary that should have signed it. */
+void xfrin_notify_dropped(const struct zone *zone, const struct address *from, bool unproved);
 /* The chain has spoken; on the control loop. */
 void xfrin_outcome(struct xfrin *x, const struct zone_event *event);
 /* What the zone is doing now, for status: "idle", "asking 127.0.0.1@53 for its serial", "transferring from …, 1200 records". Caller frees. */

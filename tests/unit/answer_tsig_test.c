@@ -340,6 +340,7 @@ START_TEST(notify_by_primaries_and_by_key)
         ask(row[i].key, &q);
         ck_assert_msg(result.notify == row[i].allowed, "row %zu", i);
         ck_assert_int_eq(result.kind, row[i].allowed ? ANSWER_REPLY : ANSWER_DROP);
+        ck_assert_int_eq(result.notify_dropped, !row[i].allowed);
         ck_assert_int_eq(result.notify_unproved,
                          !row[i].allowed && strcmp(row[i].from, "192.0.2.1") == 0);
         if (row[i].allowed && row[i].key)
