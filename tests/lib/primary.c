@@ -70,23 +70,39 @@ struct asked {
     uint32_t serial; /* of an IXFR */
 };
 
+/* RFC 5936 2.1.1: one question, no answer, no authority; RFC 1995 3: but the client's SOA in an IXFR. */
+static bool head_is_right(const struct msg_reader *r, const struct asked *a)
+{
+    return r->flags == 0 && r->count[SECTION_QUESTION] == 1 && r->count[SECTION_ANSWER] == 0 &&
+           r->count[SECTION_AUTHORITY] == (a->type == RR_IXFR) &&
+           (a->type == RR_IXFR || a->type == RR_AXFR || a->type == RR_SOA);
+}
+
 static bool asked_read(struct primary *p, const struct query *q, struct asked *out)
 {
     struct msg_reader *r = &p->private->reader;
     struct rr rr;
     struct why why;
     uint16_t class;
+    int more;
     *out = (struct asked){.edns = false};
     if (msg_open(r, q->msg, q->len, &why) ||
         msg_question(r, out->name, &out->type, &class, &why) <= 0)
         return false;
     out->id = r->id;
-    while (msg_next(r, &rr, &why) > 0) {
-        out->edns |= rr.type == RR_OPT;
-        out->wants_expire |= rr.type == RR_OPT && rr.len == 4 && rr.rdata[1] == EDNS_EXPIRE;
-        if (rr.type == RR_SOA && rr.section == SECTION_AUTHORITY)
+    bool odd = !head_is_right(r, out) || class != CLASS_IN;
+    while ((more = msg_next(r, &rr, &why)) > 0) {
+        bool soa =
+            rr.type == RR_SOA && rr.section == SECTION_AUTHORITY && name_equal(rr.owner, out->name);
+        bool opt = rr.type == RR_OPT && rr.section == SECTION_ADDITIONAL && !out->edns;
+        odd |= !soa && !opt; /* RFC 5936 2.1.5; nobody here has a key */
+        out->edns |= opt;
+        out->wants_expire |= opt && rr.len == 4 && rr.rdata[1] == EDNS_EXPIRE;
+        if (soa)
             out->serial = get_u32(rr.rdata + rr.len - 20);
     }
+    if (odd || more < 0)
+        atomic_fetch_add(&p->odd, 1);
     return true;
 }
 
@@ -331,8 +347,10 @@ static void udp_read(struct primary *p)
     while ((n = recvfrom(x->udp, q.msg, sizeof q.msg, 0, &q.from.sa, &q.from.len)) >= 0) {
         q.len = (size_t)n;
         atomic_store(&p->soa_at_us, now_us());
-        if (asked_read(p, &q, &a) && a.edns)
-            atomic_fetch_add(&p->edns, 1);
+        if (asked_read(p, &q, &a)) {
+            atomic_fetch_add(&p->edns, a.edns);
+            atomic_fetch_add(&p->odd, a.type != RR_SOA); /* RFC 5936 4.2: no AXFR over UDP */
+        }
         atomic_fetch_add(&p->soa_udp, 1); /* before the answer: who has that may look */
         if (play_now(p).gate_soa) {
             ASSERT(x->nwaiting < WAITING);
@@ -560,6 +578,7 @@ void primary_stop(struct primary **pp)
 {
     struct primary *p = *pp;
     struct primary_private *x = p->private;
+    ASSERT(atomic_load(&p->odd) == 0);
     atomic_store(&x->end, true);
     ASSERT(eventfd_write(x->wake, 1) == 0);
     pthread_join(x->thread, NULL);

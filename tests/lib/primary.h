@@ -73,6 +73,7 @@ struct primary {
     _Atomic unsigned connections;            /* TCP */
     _Atomic uint32_t ixfr_serial;            /* of the last IXFR query */
     _Atomic unsigned edns;                   /* of those over UDP, with OPT */
+    _Atomic unsigned odd;                    /* queries that are not what RFC 5936 2.1 and RFC 1995 3 say; primary_stop wants none */
     _Atomic unsigned transfers_now, transfers_most;
     _Atomic int64_t soa_at_us;               /* monotonic, of the last SOA query */
     struct primary_private *private;

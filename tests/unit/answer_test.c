@@ -475,6 +475,7 @@ START_TEST(test_cut_anywhere)
 }
 END_TEST
 
+/* RFC 9619; RFC 5936 2.1.1 of transfers, too */
 START_TEST(test_counts)
 {
     open_all();
@@ -502,6 +503,7 @@ static void append(struct asked *q, const void *p, size_t n, unsigned section)
     put_u16(q->msg + 4 + 2 * section, (uint16_t)(get_u16(q->msg + 4 + 2 * section) + 1));
 }
 
+/* RFC 6891 6.1.1; RFC 8945 5.2: TSIG is the last record, or the query is FORMERR */
 START_TEST(test_bad_records)
 {
     static const uint8_t opt[] = "\0\0\51\4\320\0\0\0\0\0", named[] = "\1x\0\0\51\4\320\0\0\0\0\0";

@@ -173,6 +173,7 @@ START_TEST(s5_3_every_answer_to_a_signed_query_is_signed)
 }
 END_TEST
 
+/* 5.2.1, 5.2.2, 5.2.3: NOTAUTH with BADKEY, BADSIG, unsigned, and BADTIME, signed (5.3.2) */
 START_TEST(s5_2_errors)
 {
     const struct {
@@ -292,6 +293,7 @@ START_TEST(where_no_tsig_fits)
 }
 END_TEST
 
+/* RFC 5936 5: by address, by key, by both; 2.1.5, 2.2.5: TSIG in the query, and in what refuses it. */
 START_TEST(transfers_by_key_and_by_both)
 {
     const struct {
@@ -320,6 +322,7 @@ START_TEST(transfers_by_key_and_by_both)
 }
 END_TEST
 
+/* RFC 1996 3.10 */
 START_TEST(notify_by_primaries_and_by_key)
 {
     const struct {

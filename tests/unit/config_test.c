@@ -33,6 +33,7 @@ static struct config *parse(const char *text)
 #define ZONE(body)  ZONES("{ name = \"example.\"; primaries = (\"p\"); " body " }")
 #define CHAIN(rows) ZONE("chain = ( " rows " );")
 
+/* RFC 1996 3.6: 60 s, 5 tries */
 START_TEST(defaults)
 {
     struct config *c = parse(ZONE("chain = ();"));

@@ -154,6 +154,7 @@ static struct snapshot *next_version(struct zonegen *gen, struct random *r, stru
     return made;
 }
 
+/* RFC 1995 5: what would be larger than the zone is not kept. */
 START_TEST(random_histories)
 {
     struct random r = random_open();

@@ -451,6 +451,7 @@ static void crashes(bool async, const char *verb)
     truth_free();
 }
 
+/* RFC 1995 2: a version is on stable storage before anybody sees it, or gets differences from it. */
 START_TEST(test_killed_before_a_call)
 {
     crashes(false, "kill");

@@ -221,6 +221,7 @@ START_TEST(given_up)
 }
 END_TEST
 
+/* RFC 1996 4.7: an answer ends it, whatever it says; but a failure may pass. */
 START_TEST(answers_that_are_no)
 {
     static const struct {
@@ -252,7 +253,7 @@ START_TEST(answers_that_are_no)
 }
 END_TEST
 
-/* Only the secondary's own answer to this NOTIFY counts. */
+/* RFC 1996 4.7, 4.8: only the secondary's own answer to this NOTIFY counts. */
 START_TEST(forged_answers_are_dropped)
 {
     struct heard h, forged;
@@ -289,6 +290,7 @@ START_TEST(forged_answers_are_dropped)
 }
 END_TEST
 
+/* RFC 1996 4.4 */
 START_TEST(newer_version_replaces_what_is_outstanding)
 {
     struct heard old, new;

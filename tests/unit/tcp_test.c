@@ -395,7 +395,7 @@ START_TEST(asks_all_then_reads)
 }
 END_TEST
 
-/* RFC 5936 4.1.1: the connection serves on after a transfer, and another one. */
+/* RFC 5936 4.1.2: the connection serves on after a transfer, and another one. */
 START_TEST(transfer)
 {
     struct house h;
@@ -448,7 +448,7 @@ START_TEST(a_difference_may_take_its_time)
 }
 END_TEST
 
-/* The reply to a query comes between the messages of a transfer that is far from its end. */
+/* RFC 5936 4.1.2: the reply to a query comes between the messages of a transfer that is far from its end. */
 START_TEST(queries_go_on_during_a_transfer)
 {
     struct house h;
@@ -475,7 +475,7 @@ START_TEST(queries_go_on_during_a_transfer)
 }
 END_TEST
 
-/* RFC 5936 4.1.1, RFC 7766 6.2.1.1: several transfers at once on a connection, told apart by their IDs. */
+/* RFC 5936 4.1.2, RFC 7766 6.2.1.1: several transfers at once on a connection, told apart by their IDs. */
 START_TEST(transfers_share_a_connection)
 {
     struct house h;
@@ -668,7 +668,7 @@ START_TEST(dribbling_reader_is_cut)
 }
 END_TEST
 
-/* A client slower than the kernel's buffer is large: for seconds no octet moves out of our hands, but those that the kernel
+/* RFC 5936 2.3: to close is for those who abuse us. A client slower than the kernel's buffer is large: for seconds no octet moves out of our hands, but those that the kernel
  * has are taken all the time. */
 START_TEST(slow_but_steady_reader_is_served)
 {

@@ -82,6 +82,7 @@ static void history_comes_in(struct family *family, struct snapshot *const *vers
     changeset_unref(want);
 }
 
+/* RFC 1995 4, 6: a difference a version, or several in one; what comes of it is what a full transfer gives. */
 START_TEST(histories_come_in_as_in_full)
 {
     enum { VERSIONS = 8 };
@@ -800,6 +801,7 @@ static const struct {
      "message 3: more octets than max_bytes, 600"},
 };
 
+/* RFC 1995 4: the chain of SOAs, what is deleted must be there, what is added must not; nothing before the end. */
 START_TEST(refusals)
 {
     open_test();

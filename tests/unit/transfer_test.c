@@ -151,6 +151,8 @@ static const struct node *node_at(const struct snapshot *s, const char *name)
     return snapshot_get(s, wire);
 }
 
+/* RFC 5936 2.2: many records a message or one, in any order, duplicates ignored; 2.2.2: no question after the first message; 2.1.5: OPT
+ * anywhere; 3.1: all records; 3.4: case is kept. */
 START_TEST(a_zone_in_many_forms)
 {
     msg_writer_init(&writer);
@@ -240,6 +242,49 @@ START_TEST(shares_with_the_held_version)
     changeset_unref(changes);
     snapshot_unref(other);
     snapshot_unref(held);
+    family_unref(family);
+}
+END_TEST
+
+static void ns(const char *owner, const char *target)
+{
+    uint8_t wire[NAME_MAX_OCTETS];
+    ck_assert_int_gt(name_parse(target, wire, NULL), 0);
+    put(owner, RR_NS, wire, name_len(wire));
+}
+
+/* RFC 5936 3.2: delegations as the primary has them; 3.3: glue, of names beside the zone's cut and below it; 3.5: what a cut or a
+ * DNAME hides is part of the zone. All of it comes in, whatever it is for a resolver. */
+START_TEST(what_is_below_a_cut_stays)
+{
+    static const char *const there[] = {
+        "sub.example.",        "ns.sub.example.", "hidden.sub.example.", "cut.sub.example.",
+        "ns.cut.sub.example.", "old.example.",    "x.old.example.",
+    };
+    msg_writer_init(&writer);
+    struct family *family = family_new(apex);
+    messages = 0;
+    begin_asked();
+    soa(7);
+    ns("sub.example.", "ns.sub.example.");
+    ns("sub.example.", "ns.elsewhere.test.");
+    a("ns.sub.example.", 1);
+    a("hidden.sub.example.", 2);
+    ns("cut.sub.example.", "ns.cut.sub.example.");
+    a("ns.cut.sub.example.", 3);
+    put("old.example.", RR_DNAME, "\3new\7example", 13);
+    a("x.old.example.", 4);
+    soa(7);
+    end();
+    struct changeset *changes = NULL;
+    struct snapshot *s = take(family, NULL, &changes);
+    for (size_t i = 0; i < sizeof there / sizeof *there; i++)
+        ck_assert_msg(node_at(s, there[i]) != NULL, "%s", there[i]);
+    ck_assert_uint_eq(s->records, 9);
+    struct rrset set;
+    ck_assert(node_rrset(node_at(s, "sub.example."), RR_NS, 0, &set) && set.count == 2);
+    changeset_unref(changes);
+    snapshot_unref(s);
     family_unref(family);
 }
 END_TEST
@@ -647,6 +692,7 @@ static const struct {
     {many_empty, -E_LIMIT, 101, "message 102: too many messages in a row without a record"},
 };
 
+/* RFC 5936 2.2: SOA first, the same SOA last, none between, one RCODE ends it; 2.2.1: QR, opcode, ID, TC; 2.2.2: the question; 3.1: one serial. */
 START_TEST(refusals)
 {
     msg_writer_init(&writer);
@@ -697,6 +743,7 @@ START_TEST(refusals)
 }
 END_TEST
 
+/* RFC 5936 2.2, 2.3: without the closing SOA there is no zone. */
 START_TEST(streams_that_end_early)
 {
     static const struct {
@@ -787,6 +834,7 @@ int main(void)
     struct suite s = suite_open("transfer");
     suite_add(s, a_zone_in_many_forms);
     suite_add(s, shares_with_the_held_version);
+    suite_add(s, what_is_below_a_cut_stays);
     suite_add(s, refusals);
     suite_add(s, streams_that_end_early);
     suite_add(s, one_octet_changed);

@@ -253,6 +253,7 @@ START_TEST(s4_2_class_any_ttl_0_names_uncompressed)
 }
 END_TEST
 
+/* 5.2: else FORMERR, see answer_test */
 START_TEST(s5_1_last_of_additional_and_only_one)
 {
     static const char last[] = "a TSIG that is not the last record of all";
@@ -318,6 +319,7 @@ static size_t mac_resize(uint8_t *msg, size_t len, uint16_t n)
     return len + n - rr.mac_len;
 }
 
+/* 5.2.1, 5.2.2, 5.2.3, 5.2.4 in that order */
 START_TEST(s5_2_order_key_mac_time_truncation)
 {
     struct tsig_key *key = key_k(), *other = key_of("o.example.", "hmac-sha256", "x", 1);

@@ -127,7 +127,28 @@ START_TEST(differences_are_asked_for)
 }
 END_TEST
 
-/* RFC 1996 3.7: the serial in a NOTIFY is a hint. It saves the check when it is true … */
+/* RFC 5936 2.1.1: one question, nothing in answer and authority, 2.1.5: at most OPT beside it; RFC 1995 3: but our SOA in an IXFR, whose
+ * serial is ours; 4.2: transfers over TCP alone. SOA over UDP and TCP, AXFR, IXFR; with OPT and, to who does not know it, without. */
+START_TEST(what_is_asked)
+{
+    begin(ONE, quick);
+    for (uint32_t serial = 11; serial <= 12; serial++) {
+        news(by(serial, PRIMARY_IXFR_SENDS), false);
+        arrived(serial);
+        ck_assert_uint_eq(p1->ixfr_serial, serial - 1);
+    }
+    struct primary_play old = by(13, PRIMARY_IXFR_NOTIMP);
+    old.soa = PRIMARY_TRUNCATES;
+    old.tcp_formerr = true;
+    news(old, false);
+    arrived(13);
+    ck_assert(p1->soa_udp == 4 && p1->soa_tcp > 1 && p1->ixfr > 2 && p1->axfr == 2);
+    ck_assert_uint_eq(p1->odd, 0);
+    end();
+}
+END_TEST
+
+/* RFC 1996 3.7, 3.8: the serial in a NOTIFY is a hint. It saves the check when it is true … */
 START_TEST(notify_with_a_newer_serial_goes_straight_to_ixfr)
 {
     begin(ONE, quick);
@@ -202,6 +223,7 @@ static const struct {
     /* over the kept connection, over a fresh one; AXFR */
     {PRIMARY_IXFR_CLOSES, false, 2, 3, "kind=closed"},
 };
+/* RFC 1995 2 (who does not know it), 4 (what does not fit) */
 START_TEST(answer_to_ixfr_is_wrong)
 {
     for (int hint = 0; hint < 2; hint++) {
@@ -227,6 +249,7 @@ START_TEST(answer_to_ixfr_is_wrong)
 }
 END_TEST
 
+/* RFC 1995 4: an answer in the form of AXFR is an answer. */
 START_TEST(answered_in_full)
 {
     begin(ONE, quick);
@@ -241,7 +264,7 @@ START_TEST(answered_in_full)
 }
 END_TEST
 
-/* A cut is the network's, not a reason to ask for more at once; the next transfer is in full (knot 3.2.4). */
+/* RFC 1995 4, RFC 5936 2.3: nothing is applied before the closing SOA. A cut is the network's, not a reason to ask for more at once; the next transfer is in full (knot 3.2.4). */
 START_TEST(cut_ixfr_is_followed_by_axfr_in_the_next_round)
 {
     begin(ONE, quick);
@@ -305,7 +328,7 @@ START_TEST(pinned_to_the_primary)
 }
 END_TEST
 
-/* A primary may close a kept connection at any time: seen at once, or the query is asked again over a fresh one (RFC 7766 6.2.3). */
+/* RFC 5936 4.1.1: a primary may close a kept connection at any time: seen at once, or the query is asked again over a fresh one (RFC 7766 6.2.3). */
 START_TEST(primary_closes_after_each_answer)
 {
     begin(ONE, quick);
@@ -354,7 +377,7 @@ START_TEST(a_message_too_many)
 }
 END_TEST
 
-/* Many zones of one primary share its connections; the check over TCP and the transfer, too. */
+/* RFC 5936 4.1.1: many zones of one primary share its connections; the check over TCP and the transfer, too. */
 START_TEST(zones_share_connections)
 {
     enum { ZONES = 30 };
@@ -557,6 +580,7 @@ int main(void)
 {
     struct suite s = suite_open("xfrin_ixfr");
     suite_add(s, differences_are_asked_for);
+    suite_add(s, what_is_asked);
     suite_add(s, notify_with_a_newer_serial_goes_straight_to_ixfr);
     suite_add(s, notify_that_lies_is_not_believed_twice);
     tcase_add_loop_test(s.tcase, answer_to_ixfr_is_wrong, 0, sizeof wrong / sizeof *wrong);

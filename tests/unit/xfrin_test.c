@@ -260,6 +260,7 @@ START_TEST(lame_primaries)
 }
 END_TEST
 
+/* RFC 5936 2.2.1 wants AA; who forgets it has the zone all the same. */
 START_TEST(answer_without_aa_is_taken_and_noted_once)
 {
     p1 = primary_start(P1);
@@ -293,6 +294,7 @@ static const struct {
     {PRIMARY_SHORT_RDATA, "message 1, record 4 ("},
 };
 
+/* RFC 5936 2.2, 6: whatever is wrong, nothing of it is used. */
 START_TEST(wrong_transfer_is_refused_whole_and_the_next_primary_asked)
 {
     p1 = primary_start(P1);
@@ -314,7 +316,7 @@ START_TEST(wrong_transfer_is_refused_whole_and_the_next_primary_asked)
 }
 END_TEST
 
-/* The version that is held is untouched, and status says why it is not renewed. */
+/* RFC 5936 6: the version that is held is untouched, and status says why it is not renewed. */
 START_TEST(last_good_version_stays)
 {
     p1 = primary_start(P1);
@@ -341,6 +343,40 @@ START_TEST(last_good_version_stays)
     UNTIL(&d, daemon_serves(&d, Z, 11) && daemon_idle(&d, Z));
     ck_assert_ptr_null(z->last_error);
     ck_assert_uint_eq(daemon_said(&d, "primary answers again"), 1);
+    end();
+}
+END_TEST
+
+/* RFC 5936 2.3: an aborted transfer is begun again, but neither without end nor more and more often: after SOA retry, doubled each
+ * time; and a primary that says NOTIFY all the while is asked once a second. */
+START_TEST(aborted_transfers_are_asked_for_again_less_and_less)
+{
+    double failed[5];
+    p1 = primary_start(P1);
+    struct primary_play dies = good(10);
+    dies.retry = 1;
+    play(p1, dies);
+    daemon_open(&d, 1,
+                REMOTES "zones = ( { name = \"" Z
+                        "\"; primaries = (\"p1\"); chain = (); retry_min = 1; } );",
+                quick);
+    UNTIL(&d, daemon_serves(&d, Z, 10) && daemon_idle(&d, Z));
+    dies = axfr(11, PRIMARY_DIES);
+    play(p1, dies);
+    daemon_notify(&d, Z, P1, NULL);
+    for (unsigned i = 0; i < 3; i++) {
+        UNTIL(&d, counters()->transfers_failed == i + 1 && daemon_idle(&d, Z));
+        failed[i] = daemon_now();
+    }
+    ck_assert(failed[1] - failed[0] > 0.85 && failed[2] - failed[1] > 1.7); /* 1 s, 2 s, ± 10 % */
+    for (unsigned i = 3; i < 5; i++) {
+        UNTIL(&d, (daemon_notify(&d, Z, P1, NULL), counters()->transfers_failed == i + 1) &&
+                      daemon_idle(&d, Z));
+        failed[i] = daemon_now();
+    }
+    ck_assert(failed[4] - failed[3] > 0.95);
+    ck_assert_uint_eq(p1->axfr, 6);
+    ck_assert(daemon_serves(&d, Z, 10));
     end();
 }
 END_TEST
@@ -419,6 +455,7 @@ END_TEST
 
 /* ---- NOTIFY */
 
+/* RFC 1996 4.4: one check is outstanding; what comes meanwhile asks for one more, together. */
 START_TEST(notifies_during_a_check_give_one_more)
 {
     p1 = primary_start(P1);
@@ -442,6 +479,7 @@ START_TEST(notifies_during_a_check_give_one_more)
 }
 END_TEST
 
+/* RFC 1996 4.4, 3.11 */
 START_TEST(notify_during_a_transfer_gives_one_more_check)
 {
     p1 = primary_start(P1);
@@ -464,7 +502,7 @@ START_TEST(notify_during_a_transfer_gives_one_more_check)
 }
 END_TEST
 
-/* A NOTIFY that led to nothing keeps the next one waiting, but not one with news. */
+/* RFC 1996 3.7, 4.4: a NOTIFY that led to nothing keeps the next one waiting, but not one with news. */
 START_TEST(notifies_without_news_are_answered_once_a_second)
 {
     p1 = primary_start(P1);
@@ -501,6 +539,7 @@ START_TEST(notifies_that_lie_are_answered_once_a_second)
 }
 END_TEST
 
+/* RFC 1996 3.11: as if REFRESH had run out, and of the primary that said so. */
 START_TEST(primary_that_notifies_is_asked_first)
 {
     p1 = primary_start(P1);
@@ -767,6 +806,7 @@ int main(void)
     tcase_add_loop_test(s.tcase, wrong_transfer_is_refused_whole_and_the_next_primary_asked, 0,
                         (int)(sizeof wrong / sizeof wrong[0]));
     suite_add(s, last_good_version_stays);
+    suite_add(s, aborted_transfers_are_asked_for_again_less_and_less);
     suite_add(s, transfer_with_an_older_serial_than_told);
     suite_add(s, older_serial_is_followed_only_on_order);
     suite_add(s, primary_that_lags_does_not_hide_one_that_does_not);

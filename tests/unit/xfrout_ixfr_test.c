@@ -272,7 +272,7 @@ static void check_from(struct random *r, const struct version *v, const struct r
     xfrout_free(&x);
 }
 
-/* Every serial in the history of every version; what is in no history gets the whole zone. */
+/* RFC 1995 4: every serial in the history of every version; 6: one condensed difference; what is in no history gets the whole zone. */
 START_TEST(random_histories)
 {
     struct random r = random_open();

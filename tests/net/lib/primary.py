@@ -80,22 +80,26 @@ class Primary:
 
     def serve_connection(self, conn):
         self.open.add(conn)
-        with conn:
-            conn.settimeout(60)
-            try:
-                while msg := wire.receive_message(conn):
-                    q = Message(msg)
-                    if q.question[1] == wire.TYPES["IXFR"] and self.rcode is None:
-                        self.ixfrs += 1
-                        if not self.send(conn, self.ixfr(q) if self.ixfr else [self.refuse(q, "NOTIMP")]):
-                            return
-                    elif q.question[1] != wire.TYPES["AXFR"] or self.rcode is not None:
-                        wire.send_message(conn, self.reply(q, tcp=True))
-                    elif not self.send_transfer(conn, q):
-                        return
-            except (OSError, TimeoutError):
-                pass
-        self.open.discard(conn)
+        try:
+            self.serve_queries(conn)
+        except (OSError, TimeoutError):
+            pass
+        finally:
+            conn.close()
+            self.open.discard(conn)
+
+    def serve_queries(self, conn):
+        conn.settimeout(60)
+        while msg := wire.receive_message(conn):
+            q = Message(msg)
+            if q.question[1] == wire.TYPES["IXFR"] and self.rcode is None:
+                self.ixfrs += 1
+                if not self.send(conn, self.ixfr(q) if self.ixfr else [self.refuse(q, "NOTIMP")]):
+                    return
+            elif q.question[1] != wire.TYPES["AXFR"] or self.rcode is not None:
+                wire.send_message(conn, self.reply(q, tcp=True))
+            elif not self.send_transfer(conn, q):
+                return
 
     def send_transfer(self, conn, q):
         self.axfrs += 1
