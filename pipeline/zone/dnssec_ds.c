@@ -7,7 +7,7 @@
  */
 #include "pipeline/zone/dnssec_parts.h"
 
-enum { DS_HEAD = 4, DNSKEY_HEAD = 4, DS_SHA256 = 2, DS_SHA384 = 4 };
+enum { DS_HEAD = 4, DS_SHA256 = 2, DS_SHA384 = 4 };
 
 size_t dnssec_ds_digest_len(uint8_t digest_type)
 {

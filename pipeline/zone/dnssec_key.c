@@ -19,7 +19,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
-enum { RSA_MIN_BITS = 512, RSA_MAX_BITS = 4096, RSA_EXPONENT_MAX_OCTETS = 8, DNSKEY_HEAD = 4 };
+enum { RSA_MIN_BITS = 512 };
 
 static const uint8_t p256_order[32] = {
     0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,

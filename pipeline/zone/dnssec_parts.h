@@ -1,11 +1,12 @@
 /* dnssec_parts: what the files of dnssec share; nobody else includes this.
  *
- * WHAT   The table of algorithms, the inside of a key and of a scratch, and the P-256 tables.
+ * WHAT   The table of algorithms, the inside of keys and of a scratch, and the P-256 tables.
  */
 #ifndef WEIR_ZONE_DNSSEC_PARTS_H
 #define WEIR_ZONE_DNSSEC_PARTS_H
 
 #include "pipeline/zone/dnssec.h"
+#include "pipeline/zone/dnssec_private.h"
 
 #include <openssl/evp.h>
 
@@ -32,6 +33,7 @@ struct algorithm {
     const uint8_t *order; /* ECDSA: of the group, half a key long */
 };
 const struct algorithm *algorithm_get(uint8_t code); /* NULL: not supported */
+const char *digest_text(enum digest_id id);          /* OpenSSL's name */
 
 struct p256_tables;
 struct dnssec_key {
@@ -74,6 +76,25 @@ bool dnssec_digest(struct dnssec_scratch *scratch, enum digest_id id, const uint
 enum dnssec_result dnssec_verify_digest(struct dnssec_scratch *scratch,
                                         const struct dnssec_key *key, const uint8_t *digest,
                                         const uint8_t *signature, size_t signature_len);
+
+enum { DNSKEY_HEAD = 4, RSA_EXPONENT_MAX_OCTETS = 8, RSA_MAX_BITS = 4096 };
+
+struct dnssec_private {
+    _Atomic uint32_t refs;
+    const struct algorithm *algorithm;
+    EVP_PKEY *pkey;
+    uint64_t serial; /* never used twice, as a dnssec_key's */
+    uint16_t signature_len, public_len;
+    uint8_t public[DNSSEC_PUBLIC_MAX]; /* the DNSKEY's public key field */
+};
+/* Algorithms that weir makes signatures of: dnssec_supported without SHA-1's. */
+const struct algorithm *private_algorithm(uint8_t code, struct why *why);
+/* Takes pkey, also when it fails: checks that it is a key of that algorithm, of a size that is
+ * accepted, and that its two halves agree, by signing with the one and verifying with the other. */
+int private_from_pkey(EVP_PKEY *pkey, const struct algorithm *a, struct dnssec_private **out,
+                      struct why *why);
+/* What OpenSSL said last, in its words; they name functions and reasons, never contents. */
+const char *openssl_reason(void);
 
 /* P-256 with a table for the key. NULL where OpenSSL lacks the means; then EVP serves. */
 enum { P256_OCTETS = 32, P256_BATCH = 256, P256_TABLES_PAY_AT = 1000 };

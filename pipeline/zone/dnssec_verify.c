@@ -25,6 +25,11 @@ static const char *const digest_name[DIGEST_COUNT] = {
     [DIGEST_SHA512] = "SHA512",
 };
 
+const char *digest_text(enum digest_id id)
+{
+    return digest_name[id];
+}
+
 struct dnssec_scratch *dnssec_scratch_new(void)
 {
     struct dnssec_scratch *s = mem_zalloc(sizeof(*s));
