@@ -8,22 +8,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct keyset *keyset_new(unsigned keys, unsigned prepared)
+struct keyset *keyset_new(unsigned keys, unsigned prepared, unsigned foreign)
 {
     ASSERT(keys <= KEYSET_KEYS_MAX);
     struct keyset *k = mem_zalloc(sizeof *k);
     k->refs = 1;
     k->n = keys;
     k->nprepared = prepared;
+    k->nforeign = foreign;
     k->key = mem_zalloc((keys + 1) * sizeof k->key[0]);
     k->prepared = mem_zalloc((prepared + 1) * sizeof k->prepared[0]);
+    k->foreign = mem_zalloc((foreign + 1) * sizeof k->foreign[0]);
     return k;
 }
 
-static int rdata_order(const struct keyset_key *a, const struct keyset_key *b)
+static int rdata_order(const uint8_t *a, uint16_t a_len, const uint8_t *b, uint16_t b_len)
 {
-    int order = memcmp(a->rdata, b->rdata, a->len < b->len ? a->len : b->len);
-    return order ? order : (int)a->len - (int)b->len;
+    int order = memcmp(a, b, a_len < b_len ? a_len : b_len);
+    return order ? order : (int)a_len - (int)b_len;
 }
 
 static int key_order(const void *x, const void *y)
@@ -33,7 +35,13 @@ static int key_order(const void *x, const void *y)
         return (int)a->algorithm - (int)b->algorithm;
     if (a->tag != b->tag)
         return (int)a->tag - (int)b->tag;
-    return rdata_order(a, b);
+    return rdata_order(a->rdata, a->len, b->rdata, b->len);
+}
+
+static int foreign_order(const void *x, const void *y)
+{
+    const struct keyset_foreign *a = x, *b = y;
+    return rdata_order(a->rdata, a->len, b->rdata, b->len);
 }
 
 static int prepared_order(const void *x, const void *y)
@@ -51,6 +59,7 @@ void keyset_seal(struct keyset *k)
         k->key[i].algorithm = k->key[i].rdata[3];
     }
     qsort(k->key, k->n, sizeof k->key[0], key_order);
+    qsort(k->foreign, k->nforeign, sizeof k->foreign[0], foreign_order);
     qsort(k->prepared, k->nprepared, sizeof k->prepared[0], prepared_order);
 }
 
@@ -71,6 +80,9 @@ void keyset_unref(struct keyset *k)
     }
     for (unsigned i = 0; i < k->nprepared; i++)
         node_unref(k->prepared[i].node);
+    for (unsigned i = 0; i < k->nforeign; i++)
+        mem_free(&k->foreign[i].rdata);
+    mem_free(&k->foreign);
     mem_free(&k->key);
     mem_free(&k->prepared);
     mem_free(&k);
@@ -83,6 +95,11 @@ static bool key_same(const struct keyset_key *a, const struct keyset_key *b)
            a->signs_zone == b->signs_zone && a->ds == b->ds && !a->private == !b->private;
 }
 
+static bool foreign_same(const struct keyset_foreign *a, const struct keyset_foreign *b)
+{
+    return a->len == b->len && memcmp(a->rdata, b->rdata, a->len) == 0 && a->ttl == b->ttl;
+}
+
 static bool prepared_same(const struct keyset_prepared *a, const struct keyset_prepared *b)
 {
     return a->from == b->from && a->until == b->until && node_equal(a->node, b->node);
@@ -93,9 +110,11 @@ bool keyset_same(const struct keyset *a, const struct keyset *b)
     if (!a || !b)
         return a == b;
     bool same = a->unsigned_zone == b->unsigned_zone && a->cds_delete == b->cds_delete &&
-                a->n == b->n && a->nprepared == b->nprepared;
+                a->n == b->n && a->nprepared == b->nprepared && a->nforeign == b->nforeign;
     for (unsigned i = 0; same && i < a->n; i++)
         same = key_same(&a->key[i], &b->key[i]);
+    for (unsigned i = 0; same && i < a->nforeign; i++)
+        same = foreign_same(&a->foreign[i], &b->foreign[i]);
     for (unsigned i = 0; same && i < a->nprepared; i++)
         same = prepared_same(&a->prepared[i], &b->prepared[i]);
     return same;

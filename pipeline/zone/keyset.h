@@ -43,16 +43,24 @@ struct keyset_prepared {
     struct node *node;                 /* at the apex: nothing but these sets and their RRSIGs */
 };
 
+/* A key of another signer of the zone (RFC 8901), from a file or from that signer's servers. Those that come with the transfer are not here. */
+struct keyset_foreign {
+    uint8_t *rdata;                    /* DNSKEY */
+    uint16_t len;
+    uint32_t ttl;                      /* of the set that it was in */
+};
+
 struct keyset {
     _Atomic uint32_t refs;
     bool unsigned_zone;                /* DNSSEC was deleted, or never begun: the zone goes out without (n is 0) */
     bool cds_delete;                   /* CDS and CDNSKEY ask the parent to take the DS away (RFC 8078 4) */
-    unsigned n, nprepared;
+    unsigned n, nprepared, nforeign;
     struct keyset_key *key;            /* ordered by algorithm, tag, rdata */
     struct keyset_prepared *prepared;  /* ordered by `from` */
+    struct keyset_foreign *foreign;    /* ordered by rdata */
 };
 /* All zero but refs (1) and the arrays; the caller fills it in, gives rdata that is mem_alloc'ed, and then keyset_seal orders it. */
-struct keyset *keyset_new(unsigned keys, unsigned prepared);
+struct keyset *keyset_new(unsigned keys, unsigned prepared, unsigned foreign);
 void keyset_seal(struct keyset *k);                        /* sets tag and algorithm from the rdata, too */
 struct keyset *keyset_ref(const struct keyset *k);
 void keyset_unref(struct keyset *k);                       /* NULL allowed */
