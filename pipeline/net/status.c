@@ -287,6 +287,7 @@ static void journal_json(const struct server *s, struct json *j)
     json_real(j, "slowest_commit_seconds", (double)t.slowest_us / 1e6);
     json_uint(j, "waiting", t.waiting);
     json_uint(j, "file_octets", t.size);
+    json_uint(j, "used_octets", t.used);
     if (t.error[0]) {
         json_string(j, "error", t.error);
         json_int(j, "error_at", t.error_at);

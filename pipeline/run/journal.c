@@ -653,6 +653,7 @@ int journal_open(const char *folder, struct journal **out, struct why *why)
         if (!err)
             err = journal_file_open(j, folder, why);
     }
+    j->busy = true; /* until its thread has found nothing to do */
     if (!err && pthread_create(&j->thread, NULL, journal_thread, j))
         err = why_set(why, -E_IO, "cannot start the journal's thread");
     j->started = !err;
@@ -708,9 +709,10 @@ void journal_wait(struct journal *j)
 
 void journal_stats(struct journal *j, struct journal_stats *out)
 {
-    size_t size = db_size(j->db);
+    struct db_size size = db_size(j->db);
     pthread_mutex_lock(&j->lock);
     *out = j->stats;
     pthread_mutex_unlock(&j->lock);
-    out->size = size;
+    out->size = size.file;
+    out->used = size.used;
 }

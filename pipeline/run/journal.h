@@ -88,7 +88,8 @@ struct journal_stats {
     uint64_t commits, versions, octets, images;          /* since start */
     uint64_t failures, damaged;                          /* writes that failed; zones or files that could not be read */
     uint64_t slowest_us;                                 /* the longest that one transaction took */
-    size_t waiting, size;                                /* versions that wait; octets of the file */
+    size_t waiting;                                      /* versions that wait */
+    size_t size, used;                                   /* octets of the file, and of what is in use there */
     char error[sizeof(struct why)];                      /* of the last write; empty: it went well */
     time_t error_at;                                     /* when it began */
 };

@@ -200,14 +200,17 @@ int db_grow(struct db *db, struct why *why)
     return rc ? db_fail(why, "cannot make the journal's map larger", rc) : 0;
 }
 
-size_t db_size(struct db *db)
+struct db_size db_size(struct db *db)
 {
     MDB_envinfo info;
-    MDB_stat stat_all;
-    size_t size = 0;
+    MDB_stat all; /* of the one table */
+    struct db_size size = {0};
     pthread_rwlock_rdlock(&db->lock);
-    if (db->env && !mdb_env_info(db->env, &info) && !mdb_env_stat(db->env, &stat_all))
-        size = (info.me_last_pgno + 1) * stat_all.ms_psize;
+    if (db->env && !mdb_env_info(db->env, &info) && !mdb_env_stat(db->env, &all)) {
+        size.file = (info.me_last_pgno + 1) * all.ms_psize;
+        size.used =
+            (all.ms_branch_pages + all.ms_leaf_pages + all.ms_overflow_pages) * all.ms_psize;
+    }
     pthread_rwlock_unlock(&db->lock);
     return size;
 }

@@ -37,7 +37,11 @@ void db_close(struct db **db);                           /* NULL inside allowed 
 int db_grow(struct db *db, struct why *why) MUST_CHECK;
 /* Pages that were read count as this process's memory until the system wants them; this lets go of them. Between transactions. */
 void db_forget(struct db *db);
-size_t db_size(struct db *db);                     /* of the file, as far as it is used, in octets */
+/* Of the file, and of what is in use there, in octets: a file does not become smaller, what is free is used again. 0: not open. */
+struct db_size {
+    size_t file, used;
+};
+struct db_size db_size(struct db *db);
 
 int db_begin(struct db *db, bool write, struct db_txn **out, struct why *why) MUST_CHECK;
 int db_commit(struct db_txn **txn, struct why *why) MUST_CHECK; /* the transaction is gone, also on failure */

@@ -279,26 +279,35 @@ int write_apply(struct journal *j, struct db_txn *txn, struct journal_write *w, 
     UNREACHABLE();
 }
 
+/* Of the layers that are due, the one with the oldest image: so each has its turn, even where every version makes all of them due. -1: none. */
+static int layer_due(const struct journal_row *row)
+{
+    int due = -1;
+    for (unsigned i = 0; i < row->nlayers; i++)
+        if (image_due(&row->layer[i]) &&
+            (due < 0 || row->layer[i].image_step < row->layer[due].image_step))
+            due = (int)i;
+    return due;
+}
+
 void write_compact(struct journal *j, const struct journal_write *w)
 {
     struct journal_zone *jz = w->zone;
     if (w->kind != WRITE_ACCEPT || !w->step || atomic_load(&jz->retired) || jz->compacting ||
         w->step != jz->row.newest)
         return;
-    for (unsigned i = 0; i < w->nlayers; i++) {
-        const struct journal_layer *l = &jz->row.layer[i];
-        if (!image_due(l))
-            continue;
-        struct journal_image *im = image_new(j, w->layer[i].snapshot);
-        im->zone = jz;
-        atomic_fetch_add_explicit(&jz->refs, 1, memory_order_relaxed);
-        im->layer = i;
-        im->step = w->step;
-        im->step_octets = l->step_octets;
-        im->replaces = l->image;
-        *j->images_end = im;
-        j->images_end = &im->next;
-        jz->compacting = true;
+    int due = layer_due(&jz->row);
+    if (due < 0)
         return;
-    }
+    const struct journal_layer *l = &jz->row.layer[due];
+    struct journal_image *im = image_new(j, w->layer[due].snapshot);
+    im->zone = jz;
+    atomic_fetch_add_explicit(&jz->refs, 1, memory_order_relaxed);
+    im->layer = (unsigned)due;
+    im->step = w->step;
+    im->step_octets = l->step_octets;
+    im->replaces = l->image;
+    *j->images_end = im;
+    j->images_end = &im->next;
+    jz->compacting = true;
 }
