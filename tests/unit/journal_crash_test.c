@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { ROUNDS = 11, VERSIONS_MAX = 40, CALLS_MAX = 4000 };
+enum { ROUNDS = 11, VERSIONS_MAX = 40, CALLS_MAX = 4000, FAILING_MAX = 300 };
 
 /* ---- the script ---- */
 
@@ -437,11 +437,11 @@ static void crash(uint64_t seed, bool async, const char *verb, unsigned first, u
            truth.calls);
 }
 
-/* About so many boundaries, evenly from a random one on; WEIR_CRASHES=all: every one. */
-static unsigned stride_for(unsigned crashes)
+/* About so many boundaries, evenly from a random one on; of WEIR_CRASHES=all at most `most`. */
+static unsigned stride_for(unsigned rounds, unsigned most)
 {
-    const char *all = getenv("WEIR_CRASHES");
-    return all || truth.calls < crashes ? 1 : truth.calls / crashes;
+    unsigned n = getenv("WEIR_CRASHES") ? most : rounds;
+    return truth.calls < n ? 1 : truth.calls / n;
 }
 
 static void crashes(bool async, const char *verb)
@@ -449,7 +449,7 @@ static void crashes(bool async, const char *verb)
     struct random random = random_open();
     uint64_t seed = random_u64(&random);
     truth_make(seed, async);
-    unsigned stride = stride_for(25);
+    unsigned stride = stride_for(25, CALLS_MAX);
     crash(seed, async, verb, 1 + (unsigned)random_below(&random, stride), stride);
     truth_free();
 }
@@ -490,8 +490,8 @@ static void failing(bool async)
     uint64_t seed = random_u64(&random);
     char orders[64];
     truth_make(seed, async);
-    unsigned stride = stride_for(25);
-    for (unsigned n = 5 + (unsigned)random_below(&random, stride), k = 0; n < truth.calls;
+    unsigned stride = stride_for(25, FAILING_MAX), k = 0;
+    for (unsigned n = 5 + (unsigned)random_below(&random, stride); n < truth.calls;
          n += stride, k++) {
         struct world w = world_make();
         w.async = async;
@@ -503,6 +503,8 @@ static void failing(bool async)
         restart_and_look(&w, seed, &seen, orders);
         world_end(&w);
     }
+    printf("failing, %s: %u rounds, a script of %u calls\n", async ? "async" : "commit", k,
+           truth.calls);
     truth_free();
 }
 
