@@ -113,6 +113,9 @@ struct stage_type {
     int (*conf_check)(void *conf, const uint8_t *apex, struct why *why);
     void (*conf_close)(void *conf);
     void (*run)(struct stage_run *run);
+    /* For a stage that changes records, keeps no state and finds nothing: would it leave all names of run->delta as they are? As long
+     * as it always would, run is not called, its output is its input, and memory and journal hold one of them. */
+    bool (*passes)(const struct stage_run *run);
     void (*state_free)(void *state);
     /* A state as octets (mem_alloc'ed, the caller frees them) and back, for the journal: a stage that has none starts
      * from nothing after a restart. load gives NULL for octets that it does not know; it must take any. */

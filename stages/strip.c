@@ -7,7 +7,7 @@
  *
  * Output is a function of each input node alone. So the delta is mirrored name by name onto the
  * last output, and nothing else is looked at: O(d log n). A node with nothing to strip is not
- * copied but shared with the input.
+ * copied but shared with the input, and a zone with nothing to strip is passed on as it is.
  */
 #include "pipeline/stage.h"
 
@@ -52,9 +52,7 @@ static bool strip_goes(void *ctx, const struct rrset *set)
     }
 }
 
-/* What of a node is left, with a reference for the caller; NULL: nothing. */
-static struct node *strip_node(const struct node *node, struct strip_rule *rule,
-                               struct node_builder *builder)
+static unsigned strip_count(const struct node *node, struct strip_rule *rule)
 {
     unsigned gone = 0;
     for (unsigned i = 0; i < node->nrrsets; i++) {
@@ -62,6 +60,14 @@ static struct node *strip_node(const struct node *node, struct strip_rule *rule,
         node_rrset_at(node, i, &set);
         gone += strip_goes(rule, &set);
     }
+    return gone;
+}
+
+/* What of a node is left, with a reference for the caller; NULL: nothing. */
+static struct node *strip_node(const struct node *node, struct strip_rule *rule,
+                               struct node_builder *builder)
+{
+    unsigned gone = strip_count(node, rule);
     if (gone == 0)
         return node_ref(node);
     if (gone == node->nrrsets)
@@ -71,16 +77,32 @@ static struct node *strip_node(const struct node *node, struct strip_rule *rule,
     return node_builder_seal(builder);
 }
 
-static void strip_run(struct stage_run *run)
+static struct strip_rule strip_rule_of(const struct stage_run *run, const uint8_t *owner)
 {
     const struct strip_conf *conf = run->conf;
-    const uint8_t *apex = snapshot_apex_name(run->next);
+    return (struct strip_rule){.at_apex = name_equal(owner, snapshot_apex_name(run->next)),
+                               .keep_dnskey = conf->keep_apex_dnskey};
+}
+
+/* Most primaries of a zone that is signed here send no DNSSEC at all. */
+static bool strip_passes(const struct stage_run *run)
+{
+    for (size_t i = 0; i < run->delta->n; i++) {
+        const struct node *node = run->delta->change[i].now;
+        struct strip_rule rule = strip_rule_of(run, change_name(&run->delta->change[i]));
+        if (node && strip_count(node, &rule))
+            return false;
+    }
+    return true;
+}
+
+static void strip_run(struct stage_run *run)
+{
     struct node_builder *builder = node_builder_new();
     for (size_t i = 0; i < run->delta->n; i++) {
         const struct change *change = &run->delta->change[i];
         const uint8_t *owner = change_name(change);
-        struct strip_rule rule = {.at_apex = name_equal(owner, apex),
-                                  .keep_dnskey = conf->keep_apex_dnskey};
+        struct strip_rule rule = strip_rule_of(run, owner);
         struct node *node = change->now ? strip_node(change->now, &rule, builder) : NULL;
         const struct node *held = edit_get(run->out, owner);
         if (!node)
@@ -101,4 +123,5 @@ const struct stage_type stage_strip = {
     .conf_size = sizeof(struct strip_conf),
     .options = strip_options,
     .run = strip_run,
+    .passes = strip_passes,
 };

@@ -36,7 +36,7 @@ static const struct finding_type core_findings[] = {
         {"output", STAGE_REJECT, "what a stage made cannot be put together: {text}",
          "A stage of the chain produced more than a zone can hold. Look at its configuration."},
     [CORE_IDENTITY] =
-        {"identity", STAGE_REJECT, "stage {text} after it",
+        {"identity", STAGE_REJECT, "stage {text}",
          "A stage that has to do with DNSSEC only made other changes to the zone. That is a fault "
          "of weir, not of the zone: please report it. What is served stays as it was."},
     {NULL, STAGE_PASS, NULL, NULL},
@@ -262,13 +262,14 @@ struct run {
     struct changeset *delta;     /* held */
 };
 
-static struct edit *stage_edit_open(const struct run *r, unsigned i)
+/* whole: the last output is no base for this one, only what it is compared with. */
+static struct edit *stage_edit_open(const struct run *r, unsigned i, bool whole)
 {
     const struct snapshot *last = r->base ? r->base->result[i].out : NULL;
-    if (last)
+    if (last && !whole)
         return edit_open(last->family, last, last);
     struct family *family = family_beside(r->next->family);
-    struct edit *e = edit_open(family, NULL, NULL);
+    struct edit *e = edit_open(family, NULL, last);
     family_unref(family);
     return e;
 }
@@ -337,17 +338,47 @@ static void stage_keep_state(struct run *r, unsigned i, void *state, const struc
     r->made->result[i].state = kept;
 }
 
+/* A stage that has had nothing to change so far, and has nothing to change now? If it has, it begins from nothing: what went
+ * out so far was its input, in which it has no part. */
+static bool stage_passes(const struct run *r, unsigned i, const struct stage_run *call, bool *whole)
+{
+    const struct stage_type *type = r->chain->stage[i].type;
+    const struct snapshot *last = r->base ? r->base->result[i].out : NULL;
+    *whole = type->passes && last && last == r->prev;
+    return type->passes && (!last || *whole) && type->passes(call);
+}
+
+static void stage_call(struct run *r, unsigned i, struct stage_run *call, bool whole)
+{
+    const struct chain_stage *s = &r->chain->stage[i];
+    struct changeset *all = NULL;
+    if (!(s->type->flags & STAGE_CHECK_ONLY))
+        call->out = stage_edit_open(r, i, whole);
+    if (whole) {
+        call->prev = NULL;
+        call->delta = all = changeset_between(NULL, r->next);
+    }
+    findings_stage(r->findings, s->type, s->verdicts, s->observe);
+    s->type->run(call);
+    changeset_unref(all);
+    struct stage_result *result = &r->made->result[i];
+    stage_keep_state(r, i, call->next_state, r->base ? r->base->result[i].state : NULL);
+    result->wake_at = call->wake_at;
+    result->good_until = call->good_until;
+    result->serve_until = call->serve_until;
+    result->visited = call->visited;
+    r->made->good_until = earlier(r->made->good_until, call->good_until);
+    r->made->serve_until = earlier(r->made->serve_until, call->serve_until);
+}
+
 /* Runs stage i. False: the run ends here. */
 static bool stage_run_one(struct run *r, unsigned i, const struct chain_input *input, time_t now,
                           struct par *par)
 {
-    const struct chain_stage *s = &r->chain->stage[i];
     const struct stage_result *last = r->base ? &r->base->result[i] : NULL;
-    bool changes = !(s->type->flags & STAGE_CHECK_ONLY);
-    struct edit *out = changes ? stage_edit_open(r, i) : NULL;
     void *state = last && last->state ? last->state->state : NULL;
     struct stage_run call = {
-        .conf = s->conf,
+        .conf = r->chain->stage[i].conf,
         .state = state,
         .prev = r->prev,
         .next = r->next,
@@ -358,26 +389,22 @@ static bool stage_run_one(struct run *r, unsigned i, const struct chain_input *i
         .served = r->served,
         .scratch = r->scratch,
         .par = par,
-        .out = out,
         .findings = r->findings,
         .next_state = state,
     };
-    findings_stage(r->findings, s->type, s->verdicts, s->observe);
-    s->type->run(&call);
+    bool whole;
+    if (stage_passes(r, i, &call, &whole)) {
+        r->made->result[i].out = snapshot_ref(r->next);
+        return true;
+    }
+    stage_call(r, i, &call, whole);
     arena_reset(r->scratch);
-    stage_keep_state(r, i, call.next_state, last ? last->state : NULL);
-    r->made->result[i].wake_at = call.wake_at;
-    r->made->result[i].good_until = call.good_until;
-    r->made->result[i].serve_until = call.serve_until;
-    r->made->good_until = earlier(r->made->good_until, call.good_until);
-    r->made->serve_until = earlier(r->made->serve_until, call.serve_until);
-    r->made->result[i].visited = call.visited;
     if (findings_stage_verdict(r->findings) >= STAGE_RETRY) {
-        edit_abort(&out);
+        edit_abort(&call.out);
         return false;
     }
-    if (changes)
-        return stage_edit_close(r, i, &out);
+    if (call.out)
+        return stage_edit_close(r, i, &call.out);
     r->made->result[i].out = snapshot_ref(r->next);
     return true;
 }

@@ -18,13 +18,13 @@ struct layers {
     unsigned of_stage[JOURNAL_STAGES_MAX];
 };
 
-/* A stage that changes records has an output of its own. */
+/* A stage that changes records has an output of its own, unless it had nothing to change. */
 static struct layers layers_of(const struct version *v)
 {
     struct layers l = {.n = 1, .snapshot = {v->input}};
     ASSERT(v->n <= JOURNAL_STAGES_MAX);
     for (unsigned i = 0; i < v->n; i++) {
-        if (!(v->chain->stage[i].type->flags & STAGE_CHECK_ONLY)) {
+        if (v->result[i].out != l.snapshot[l.n - 1]) {
             ASSERT(l.n < JOURNAL_LAYERS_MAX);
             l.snapshot[l.n++] = v->result[i].out;
         }
