@@ -28,10 +28,11 @@
  * Every transaction takes the table from one consistent state to another: a row names only chunks and steps that were written in the
  * same transaction or an earlier one, and that no earlier one deletes. (1) An accepted version is one put of its step and its row: before
  * that commit the zone is at the old version, after it at the new. Secondaries and queries see the new one only after the commit, so
- * nobody has seen what a crash can take back; and what was held and is approved, or superseded, goes in that same commit. (2) An image is written over many transactions, but no row names it until the last one is
- * committed; until then it is garbage. (3) The old image and steps are deleted only in transactions after the one that let go of
- * them. (4) At the start, chunks, steps, timers and held candidates whose number no row has are deleted: that is all that a crash can
- * leave behind. A failed transaction is taken back in memory, too (undo), and done again.
+ * nobody has seen what a crash can take back; and what was held and is approved, or superseded, goes in that same commit. (2) An image is
+ * written over many transactions, but no row names it until the last one is committed; until then it is garbage, and may be begun
+ * before it is known whether its version will be accepted (journal_ahead.c). (3) The old image and steps are deleted only in
+ * transactions after the one that let go of them. (4) At the start, chunks, steps, timers and held candidates whose number no row has
+ * are deleted: that is all that a crash can leave behind. A failed transaction is taken back in memory, too (undo), and done again.
  *
  * Compaction. When a layer's steps outgrow half of its image, a new image is made from the snapshot in memory, SLICE_OCTETS a
  * transaction, with the versions of all zones in between; so a change waits for one slice at most. */
@@ -238,7 +239,9 @@ static bool image_begin(struct journal *j, struct journal_write *w)
         struct write_layer *l = &w->layer[i];
         if (!l->image || l->imaged || l->snapshot->bytes <= SMALL_OCTETS)
             continue;
-        struct journal_image *im = image_new(j, l->snapshot);
+        struct journal_image *im = ahead_take(j, w->zone, l->snapshot);
+        if (!im)
+            im = image_new(j, l->snapshot);
         im->write = w;
         im->layer = i;
         *j->images_end = im;
@@ -254,7 +257,13 @@ static void write_prepare(struct journal *j, struct journal_write *w)
 {
     struct journal_zone *jz = w->zone;
     w->next = NULL;
-    if (jz->imaging) {
+    if (w->kind == WRITE_AHEAD || w->kind == WRITE_AHEAD_DROP) {
+        if (w->kind == WRITE_AHEAD)
+            ahead_begin(j, jz, w->layer[0].snapshot);
+        else
+            ahead_drop(j, jz);
+        write_free(&w);
+    } else if (jz->imaging) {
         *jz->behind_end = w;
         jz->behind_end = &w->next;
     } else if (!image_begin(j, w)) {
@@ -484,6 +493,7 @@ static void give_up(struct journal *j, int err, const struct why *why)
             j->images->zone->compacting = false;
         images_drop_first(j);
     }
+    ahead_drop_all(j);
     while (j->ready) {
         struct journal_write *w = ready_take(j);
         lost += w->kind == WRITE_ACCEPT && !w->done;
@@ -528,7 +538,7 @@ static void pace_went_well(struct pace *pace)
 /* With the lock held: until there is something to do, or the back-off is over. */
 static void thread_wait(struct journal *j, const struct pace *pace)
 {
-    bool idle = !j->ready && !j->images && !j->ngarbage;
+    bool idle = !j->ready && !j->images && !j->ngarbage && !ahead_next(j);
     uint64_t until = 0;
     if (pace->failures) {
         unsigned n = pace->failures - 1;
@@ -557,11 +567,14 @@ static int thread_work(struct journal *j, struct pace *pace, bool stop, struct w
     int err = j->ready ? ready_commit(j, why) : 0;
     if (!err && j->images)
         err = images_commit(j, why);
+    else if (!err && !j->ready && !stop && ahead_next(j))
+        ahead_commit(j);
     else if (!err && j->ngarbage && !j->ready && !stop)
         err = garbage_commit(j, why);
     if (!err && (stop || now_us() >= pace->timers_at)) {
         err = timers_commit(j, why);
-        if (!err && j->mapped > FORGET_OCTETS && !j->ready && !j->images && !j->ngarbage) {
+        if (!err && j->mapped > FORGET_OCTETS && !j->ready && !j->images && !ahead_next(j) &&
+            !j->ngarbage) {
             db_forget(j->db);
             j->mapped = 0;
         }
@@ -603,6 +616,8 @@ static void *journal_thread(void *arg)
         }
         while (stop && j->images && !j->images->write)
             images_drop_first(j); /* what it has written is garbage at the next start */
+        if (stop)
+            ahead_drop_all(j);
         if (stop && !j->ready && !j->images)
             break;
     }

@@ -7,7 +7,7 @@
  *          zone's run ── journal_accept ──▶ queue ──▶ [journal's thread: one LMDB commit] ── done ──▶ the version becomes visible
  *
  * WHO    journal_open .. journal_close: the thread that owns it. journal_zone_new, journal_load: any thread, any number at once.
- *        journal_accept, journal_hold, journal_unhold of one zone: one thread at a time (its run). journal_timers, journal_stats: any.
+ *        journal_ahead, journal_accept, journal_hold, journal_unhold of one zone: one thread at a time (its run). journal_timers, journal_stats: any.
  *        `done` is called on the journal's thread, in the order of acceptance within a zone.
  * OWNS   struct journal_zone is refcounted: its zone and every write of it that waits hold one.
  * FAILS  A write that fails is tried again until it succeeds (a named error in log and status meanwhile), or, once journal_closing was
@@ -55,6 +55,11 @@ struct journal_accept {
 };
 void journal_accept(struct journal_zone *jz, const struct journal_accept *what);
 unsigned journal_waiting(struct journal_zone *jz);       /* versions of it that are not on disk yet */
+
+/* A version with this layer may be accepted soon, and will need an image of it: it is begun. The next accept of the zone
+ * takes it over, or journal_ahead_drop deletes it. Costs nobody anything but the disk's time when nothing else waits. */
+void journal_ahead(struct journal_zone *jz, const struct snapshot *layer);
+void journal_ahead_drop(struct journal_zone *jz);
 
 /* The candidate that is held: what leads to its input from the input that is accepted. */
 void journal_hold(struct journal_zone *jz, const struct changeset *input, const char *origin);

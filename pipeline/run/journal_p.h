@@ -23,7 +23,7 @@ static const uint64_t STEP_OCTETS_MAX = 1 << 30; /* a change that is larger is a
 struct journal_write {
     struct journal_write *next;
     struct journal_zone *zone;         /* a reference */
-    enum { WRITE_ACCEPT, WRITE_HOLD, WRITE_UNHOLD } kind;
+    enum { WRITE_ACCEPT, WRITE_HOLD, WRITE_UNHOLD, WRITE_AHEAD, WRITE_AHEAD_DROP } kind;
     uint64_t step;                     /* 0: no layer changed */
     struct growbuf value;              /* of the step, or of what is held */
     struct growbuf about;
@@ -48,8 +48,8 @@ struct journal_image {
     struct snapshot *snapshot;         /* a reference */
     struct snapshot_iter it;
     const struct node *node;           /* the next to be written; NULL: it is whole */
-    struct journal_write *write;       /* that needs it, or NULL: compaction */
-    struct journal_zone *zone;         /* compaction: a reference … */
+    struct journal_write *write;       /* that needs it, or NULL: compaction, or ahead of its version */
+    struct journal_zone *zone;         /* if so: a reference; for compaction … */
     unsigned layer;
     uint64_t step, step_octets, replaces; /* … the state of the layer when it began */
 };
@@ -62,6 +62,7 @@ struct journal_zone {
     bool compacting;
     struct journal_write *imaging;     /* waits for an image; what came after it waits behind it: */
     struct journal_write *behind, **behind_end;
+    struct journal_image *ahead;       /* of a version that may come, or NULL */
     /* the zone's run */
     uint64_t last_step;
     unsigned nlayers;                  /* of the last version handed in */
@@ -105,6 +106,7 @@ struct journal {
     /* the journal's thread */
     struct journal_write *ready, **ready_end;
     struct journal_image *images, **images_end;
+    struct journal_image *ahead;       /* those of zones */
     struct journal_garbage *garbage;
     size_t ngarbage, garbage_cap;
     struct undo {
@@ -136,7 +138,6 @@ int journal_put_aside(const char *folder, struct why *why) MUST_CHECK;
 /* ---- journal_write.c */
 void served_step_add(struct journal_zone *jz, uint64_t step);
 void write_free(struct journal_write **w);
-bool write_needs_image(const struct journal_write *w);   /* one that does not go with its own transaction */
 int write_apply(struct journal *j, struct db_txn *txn, struct journal_write *w, struct why *why) MUST_CHECK;
 /* After its commit: is a layer due for a new image? Then the images are begun. */
 void write_compact(struct journal *j, const struct journal_write *w);
@@ -148,6 +149,15 @@ void image_free(struct journal_image **im);
 int image_write(struct journal *j, struct db_txn *txn, struct journal_image *im, size_t most, struct why *why) MUST_CHECK;
 void image_layer(const struct journal_image *im, uint64_t step, struct journal_layer *out);
 bool image_due(const struct journal_layer *layer);       /* its steps have grown beyond what a restart should read */
+
+/* ---- journal_ahead.c: the journal's thread */
+void ahead_begin(struct journal *j, struct journal_zone *jz, const struct snapshot *s);
+void ahead_drop(struct journal *j, struct journal_zone *jz);
+/* The image of this snapshot that was begun for the zone, whole or not; NULL: there is none. */
+struct journal_image *ahead_take(struct journal *j, struct journal_zone *jz, const struct snapshot *s);
+void ahead_drop_all(struct journal *j);
+struct journal_image *ahead_next(const struct journal *j); /* that is not whole yet, or NULL */
+void ahead_commit(struct journal *j);                    /* a slice of it */
 
 /* ---- journal_load.c */
 int row_read(struct db_txn *txn, const uint8_t *name, struct journal_row *row, struct rbuf *about, struct why *why) MUST_CHECK;

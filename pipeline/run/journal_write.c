@@ -155,17 +155,22 @@ void journal_unhold(struct journal_zone *jz)
     write_queue(write_new(jz, WRITE_UNHOLD));
 }
 
-/* ---- the journal's thread ---- */
-
-bool write_needs_image(const struct journal_write *w)
+void journal_ahead(struct journal_zone *jz, const struct snapshot *layer)
 {
-    for (unsigned i = 0; i < w->nlayers; i++) {
-        const struct write_layer *l = &w->layer[i];
-        if (l->image && !l->imaged && l->snapshot->bytes > SMALL_OCTETS)
-            return true;
-    }
-    return false;
+    if (layer->bytes <= SMALL_OCTETS)
+        return;
+    struct journal_write *w = write_new(jz, WRITE_AHEAD);
+    w->nlayers = 1;
+    w->layer[0].snapshot = snapshot_ref(layer);
+    write_queue(w);
 }
+
+void journal_ahead_drop(struct journal_zone *jz)
+{
+    write_queue(write_new(jz, WRITE_AHEAD_DROP));
+}
+
+/* ---- the journal's thread ---- */
 
 /* The layer's new row. An image that is small is written here and now. */
 static int layer_apply(struct journal *j, struct db_txn *txn, struct journal_write *w, unsigned i,
@@ -275,6 +280,9 @@ int write_apply(struct journal *j, struct db_txn *txn, struct journal_write *w, 
         return err;
     case WRITE_UNHOLD:
         return unhold_apply(txn, w->zone, why);
+    case WRITE_AHEAD:
+    case WRITE_AHEAD_DROP: /* write_prepare has done it */
+        break;
     }
     UNREACHABLE();
 }

@@ -44,6 +44,18 @@ bool zone_journal_waits(struct zone *z)
            !rcu_read(&z->version);
 }
 
+void zone_journal_ahead(struct zone *z, const struct snapshot *input)
+{
+    if (z->journal)
+        journal_ahead(z->journal, input);
+}
+
+void zone_journal_ahead_drop(struct zone *z)
+{
+    if (z->journal)
+        journal_ahead_drop(z->journal);
+}
+
 void zone_journal_accept(struct zone *z, const struct version *before, const struct version *v,
                          const struct changeset *served, bool unhold, journal_done_fn *done,
                          void *ctx)

@@ -9,6 +9,9 @@
 
 #include "pipeline/run/zone_run.h"
 
+/* The zone's first version may have this input: its image is begun while it is judged. The run drops it if nothing comes of it. */
+void zone_journal_ahead(struct zone *z, const struct snapshot *input);
+void zone_journal_ahead_drop(struct zone *z);
 /* Must the zone's next version be on disk before it is visible? */
 bool zone_journal_waits(struct zone *z);
 /* before: the version it replaces, or NULL; served: what changes of what is served; unhold: what is held goes with the same commit.

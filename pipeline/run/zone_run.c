@@ -388,9 +388,15 @@ static bool run_input(struct zone_run *run, struct pending *p, struct chain *cha
                                 .origin = p->origin,
                                 .woken = p->woken,
                                 .keys = keys};
+    bool ahead = !prev && chain->n > 0;
+    if (ahead)
+        zone_journal_ahead(z, p->input);
     struct candidate *c = chain_run(chain, prev, &input, now, pool_par(run->shared->pool));
     keyset_unref(keys);
-    if (run_retired(run)) {
+    bool retired = run_retired(run);
+    if (ahead && (retired || c->verdict != STAGE_PASS))
+        zone_journal_ahead_drop(z);
+    if (retired) {
         candidate_free(&c);
         return true;
     }
