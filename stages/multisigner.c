@@ -59,15 +59,16 @@ enum {
     OWN_KEYS_MISSING,
 };
 static const struct finding_type multisigner_findings[] = {
-    [FOREIGN_NONE] = {"foreign-none", STAGE_PASS, "no key of another signer came with the zone",
-                      "The apex has no DNSKEY of another signer, so answers signed by others do not "
-                      "validate with our "
-                      "DNSKEY set. That is right only as long as there is no other signer."},
-    [FOREIGN_TOO_MANY] = {"foreign-too-many", STAGE_REJECT,
-                          "{n0} keys of other signers, at most {n1} are taken",
-                          "Every key makes the DNSKEY set larger, and with it each resolver's work. "
-                          "Have old keys removed "
-                          "at the signer that still sends them, or raise max_foreign_keys."},
+    [FOREIGN_NONE] =
+        {"foreign-none", STAGE_PASS, "no key of another signer came with the zone",
+         "The apex has no DNSKEY of another signer, so answers signed by others do not "
+         "validate with our "
+         "DNSKEY set. That is right only as long as there is no other signer."},
+    [FOREIGN_TOO_MANY] =
+        {"foreign-too-many", STAGE_REJECT, "{n0} keys of other signers, at most {n1} are taken",
+         "Every key makes the DNSKEY set larger, and with it each resolver's work. "
+         "Have old keys removed "
+         "at the signer that still sends them, or raise max_foreign_keys."},
     [FOREIGN_MALFORMED] = {"foreign-malformed", STAGE_REJECT,
                            "key {n0} of another signer cannot be read: {text}",
                            "The DNSKEY record's public key is not one of its algorithm."},

@@ -359,40 +359,42 @@ static int images_commit(struct journal *j, struct why *why)
 
 /* ---- garbage and timers ---- */
 
+static struct journal_key garbage_key(const struct journal_garbage *g)
+{
+    return g->kind == JOURNAL_CHUNK  ? journal_key_chunk(g->id, (uint32_t)g->from)
+           : g->kind == JOURNAL_STEP ? journal_key_step(g->id, g->from)
+                                     : journal_key_id(g->kind, g->id);
+}
+
 /* Deletes some of the first range; it is shortened, or gone when nothing of it is left. */
 static int garbage_apply(struct journal *j, struct db_txn *txn, void *arg, struct why *why)
 {
     struct journal_garbage *g = arg;
     *g = j->garbage[0];
+    struct journal_key key = garbage_key(g);
     struct db_cursor *cursor;
     struct db_item item;
-    for (int n = 0; n < GARBAGE_SLICE && g->from < g->to; n++) {
-        int err = db_cursor_open(txn, &cursor, why);
-        if (err)
-            return err;
-        struct journal_key key = g->kind == JOURNAL_CHUNK
-                                     ? journal_key_chunk(g->id, (uint32_t)g->from)
-                                 : g->kind == JOURNAL_STEP ? journal_key_step(g->id, g->from)
-                                                           : journal_key_id(g->kind, g->id);
+    int err = db_cursor_open(txn, &cursor, why);
+    if (err)
+        return err;
+    err = db_seek(cursor, key.octets, key.len, &item, why);
+    for (int n = 0; !err && n < GARBAGE_SLICE; n++) {
         uint64_t id, rest = 0;
-        err = db_seek(cursor, key.octets, key.len, &item, why);
-        db_cursor_close(&cursor);
-        if (err && err != -E_NOENT)
-            return err;
-        if (err || !journal_key_has_id(&item, g->kind, &id, &rest) || id != g->id ||
-            rest >= g->to) {
+        if (!journal_key_has_id(&item, g->kind, &id, &rest) || id != g->id || rest >= g->to) {
             g->from = g->to;
-            return 0;
+            break;
         }
-        uint8_t copy[JOURNAL_KEY_MAX];
-        size_t len = item.key_len;
-        memcpy(copy, item.key, len);
-        err = db_del(txn, copy, len, why);
-        if (err)
-            return err;
         g->from = rest + 1;
+        err = db_cursor_del(cursor, why);
+        if (!err)
+            err = db_next(cursor, &item, why);
     }
-    return 0;
+    db_cursor_close(&cursor);
+    if (err == -E_NOENT) {
+        g->from = g->to;
+        err = 0;
+    }
+    return err;
 }
 
 static int garbage_commit(struct journal *j, struct why *why)

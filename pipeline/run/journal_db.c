@@ -21,7 +21,6 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -58,6 +57,29 @@ static int db_fail(struct why *why, const char *doing, int rc)
 
 /* ---- open ---- */
 
+/* -E_FORMAT: the disk cannot give what lies there, so that is as good as damaged. */
+static int read_fail(struct why *why, uint64_t at, int error)
+{
+    return why_set(why, error == EIO ? -E_FORMAT : -E_IO, "cannot read the file at octet %llu: %s",
+                   (unsigned long long)at, error ? strerror(error) : "it ends there");
+}
+
+static int file_read(void *ctx, uint64_t at, uint8_t *to, size_t n, struct why *why)
+{
+    const int *fd = ctx;
+    while (n) {
+        ssize_t got = pread(*fd, to, n, (off_t)at);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return read_fail(why, at, got ? errno : 0);
+        to += got;
+        at += (uint64_t)got;
+        n -= (size_t)got;
+    }
+    return 0;
+}
+
 /* Before LMDB sees the file. */
 static int head_check(const char *file, struct why *why)
 {
@@ -66,8 +88,9 @@ static int head_check(const char *file, struct why *why)
         return 0;                    /* LMDB says why, or makes it */
     uint8_t head[PAGES_HEAD_OCTETS]; /* on the stack: this is where memory may be short */
     ssize_t n = pread(fd, head, PAGES_HEAD_OCTETS, 0);
+    int err = n < 0 ? read_fail(why, 0, errno) : pages_head_check(head, (size_t)n, why);
     close(fd);
-    return n < 0 ? 0 : pages_head_check(head, (size_t)n, why);
+    return err;
 }
 
 static int env_open(const char *folder, bool read_only, size_t map, MDB_env **out, struct why *why)
@@ -132,13 +155,8 @@ static int env_check(MDB_env *env, struct why *why)
         rc = errno;
     int err = rc ? db_fail(why, "cannot check the journal", rc) : 0;
     if (!err) {
-        void *file = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
-        if (file == MAP_FAILED) {
-            err = why_set(why, -E_IO, "cannot check the journal: %s", strerror(errno));
-        } else {
-            err = pages_check(file, (size_t)st.st_size, stat_all.ms_psize, mdb_txn_id(txn), why);
-            munmap(file, (size_t)st.st_size);
-        }
+        struct pages_file file = {file_read, &fd, (uint64_t)st.st_size};
+        err = pages_check(&file, stat_all.ms_psize, mdb_txn_id(txn), why);
     }
     mdb_txn_abort(txn);
     return err;
@@ -326,7 +344,35 @@ int db_get(struct db_txn *txn, const uint8_t *key, size_t key_len, struct db_ite
     if (rc)
         return db_fail(why, "cannot read", rc);
     item_set(out, &k, &v);
-    return 0;
+    return db_readable(txn, out, why);
+}
+
+/* Where it lies in the file is what its page's head says, and that has been read when the pages were checked. The map begins at a page of
+ * the system's, so pages that are larger than those do not say where they begin. */
+int db_readable(struct db_txn *txn, const struct db_item *item, struct why *why)
+{
+    enum { STEP = 1 << 15 };
+    uint8_t room[STEP];
+    uint64_t page;
+    MDB_stat all;
+    mdb_filehandle_t fd;
+    if (txn->write)
+        return 0; /* it may be this transaction's own, which is not in the file */
+    int rc = mdb_env_stat(txn->db->env, &all);
+    if (!rc)
+        rc = mdb_env_get_fd(txn->db->env, &fd);
+    if (rc)
+        return db_fail(why, "cannot read", rc);
+    size_t page_size = all.ms_psize, in_page = (uintptr_t)item->value & (page_size - 1);
+    if (page_size > (size_t)sysconf(_SC_PAGESIZE))
+        return 0;
+    memcpy(&page, item->value - in_page, sizeof page);
+    int err = 0;
+    for (size_t done = 0; !err && done < item->value_len; done += STEP) {
+        size_t n = item->value_len - done < STEP ? item->value_len - done : STEP;
+        err = file_read(&fd, page * page_size + in_page + done, room, n, why);
+    }
+    return err;
 }
 
 int db_put(struct db_txn *txn, const uint8_t *key, size_t key_len, const uint8_t *value, size_t len,
@@ -380,6 +426,12 @@ int db_seek(struct db_cursor *cursor, const uint8_t *key, size_t key_len, struct
 {
     MDB_val k = val(key, key_len);
     return cursor_get(cursor, &k, MDB_SET_RANGE, out, why);
+}
+
+int db_cursor_del(struct db_cursor *cursor, struct why *why)
+{
+    int rc = mdb_cursor_del(cursor->cursor, 0);
+    return rc ? db_fail(why, "cannot delete", rc) : 0;
 }
 
 int db_next(struct db_cursor *cursor, struct db_item *out, struct why *why)

@@ -30,7 +30,7 @@ struct db_item {
     size_t key_len, value_len;
 };
 
-/* All pages are checked before they are used. -E_FORMAT: damaged; -E_NOENT: a reader finds none. */
+/* All pages are checked before they are used. -E_FORMAT: damaged, or the disk cannot read it; -E_NOENT: a reader finds none. */
 int db_open(const char *folder, bool read_only, struct db **out, struct why *why) MUST_CHECK;
 void db_close(struct db **db);                           /* NULL inside allowed */
 /* A larger map. No transaction of this process may be open in the calling thread; waits for those of others. */
@@ -46,13 +46,18 @@ struct db_size db_size(struct db *db);
 int db_begin(struct db *db, bool write, struct db_txn **out, struct why *why) MUST_CHECK;
 int db_commit(struct db_txn **txn, struct why *why) MUST_CHECK; /* the transaction is gone, also on failure */
 void db_abort(struct db_txn **txn);                      /* NULL inside allowed */
+/* The value can be read: see db_readable. */
 int db_get(struct db_txn *txn, const uint8_t *key, size_t key_len, struct db_item *out, struct why *why) MUST_CHECK;
+/* A cursor's value lies in the map, and what the disk cannot read would be a SIGBUS there. -E_FORMAT: it cannot; with 0 it is in memory. */
+int db_readable(struct db_txn *txn, const struct db_item *item, struct why *why) MUST_CHECK;
 int db_put(struct db_txn *txn, const uint8_t *key, size_t key_len, const uint8_t *value, size_t len, struct why *why) MUST_CHECK;
 int db_del(struct db_txn *txn, const uint8_t *key, size_t key_len, struct why *why) MUST_CHECK; /* not there: 0 */
 
 int db_cursor_open(struct db_txn *txn, struct db_cursor **out, struct why *why) MUST_CHECK;
 void db_cursor_close(struct db_cursor **cursor);         /* before its transaction ends */
 int db_seek(struct db_cursor *cursor, const uint8_t *key, size_t key_len, struct db_item *out, struct why *why) MUST_CHECK; /* first at or behind; -E_NOENT */
+/* Deletes what it is at; db_next then gives what came behind that. */
+int db_cursor_del(struct db_cursor *cursor, struct why *why) MUST_CHECK;
 int db_next(struct db_cursor *cursor, struct db_item *out, struct why *why) MUST_CHECK; /* -E_NOENT: that was the last */
 
 #endif

@@ -47,8 +47,8 @@ struct survey {
     struct growbuf names;
 };
 
-static int rows_survey(struct journal *j, struct db_cursor *cursor, struct survey *s,
-                       struct why *why)
+static int rows_survey(struct journal *j, struct db_txn *txn, struct db_cursor *cursor,
+                       struct survey *s, struct why *why)
 {
     struct journal_key from = journal_key(JOURNAL_ROW);
     struct db_item item;
@@ -61,7 +61,9 @@ static int rows_survey(struct journal *j, struct db_cursor *cursor, struct surve
         int name_octets = name_valid(name, item.key_len - 1);
         int odd = name_octets < 0 || (size_t)name_octets + 1 != item.key_len
                       ? why_set(&bad, -E_FORMAT, "its key is no name")
-                      : journal_unseal(&item, &in, &bad);
+                      : db_readable(txn, &item, &bad);
+        if (!odd)
+            odd = journal_unseal(&item, &in, &bad);
         if (!odd)
             odd = journal_row_load(&in, &row, &about, &bad);
         if (odd) {
@@ -115,7 +117,7 @@ static int all_survey(struct journal *j, struct survey *s, struct why *why)
         return err;
     err = db_cursor_open(txn, &cursor, why);
     if (!err) {
-        err = rows_survey(j, cursor, s, why);
+        err = rows_survey(j, txn, cursor, s, why);
         if (s->zones.n)
             qsort(s->zones.id, s->zones.n, sizeof s->zones.id[0], id_cmp);
         if (s->images.n)

@@ -40,7 +40,8 @@ struct tree {
 };
 
 struct walk {
-    const uint8_t *file;
+    const struct pages_file *file;
+    uint8_t *page[DEPTH_MAX + 1]; /* the one that is looked at on each level */
     size_t page_size;
     uint64_t pages;         /* in use at all: last page + 1 */
     uint64_t there;         /* of them, in the file */
@@ -87,9 +88,13 @@ static int take(struct walk *w, uint64_t page, uint64_t n, uint64_t end)
     return 0;
 }
 
-static const uint8_t *page_at(const struct walk *w, uint64_t page)
+static int page_read(struct walk *w, uint64_t page, unsigned level, const uint8_t **out)
 {
-    return w->file + page * w->page_size;
+    uint8_t **room = &w->page[level];
+    if (!*room)
+        *room = mem_alloc(w->page_size);
+    *out = *room;
+    return w->file->read(w->file->ctx, page * w->page_size, *room, w->page_size, w->why);
 }
 
 /* A list of free pages: how many, then their numbers, the largest first. A page that was taken and given back in one transaction
@@ -115,16 +120,25 @@ static int large_value(struct walk *w, uint64_t page, uint64_t first, size_t len
 {
     if (first < 2 || first >= w->there)
         return wrong(w, first, "is named, and lies outside the file");
-    const uint8_t *p = page_at(w, first);
+    uint8_t p[PAGE_HEAD];
+    uint64_t at = first * w->page_size;
+    int err = w->file->read(w->file->ctx, at, p, sizeof p, w->why);
+    if (err)
+        return err;
     uint64_t n = at32(p + 12);
     if (at64(p) != first || at16(p + 10) != FLAG_LARGE ||
         n < (PAGE_HEAD - 1 + len) / w->page_size + 1)
         return wrong(w, first, "should begin a large value");
-    int err = take(w, first, n, w->there);
-    if (err)
-        return err;
+    err = take(w, first, n, w->there);
     w->seen.large += n;
-    return w->free_pages ? free_list(w, page, p + PAGE_HEAD, len) : 0;
+    if (err || !w->free_pages)
+        return err;
+    uint8_t *list = mem_alloc(len);
+    err = w->file->read(w->file->ctx, at + PAGE_HEAD, list, len, w->why);
+    if (!err)
+        err = free_list(w, page, list, len);
+    mem_free(&list);
+    return err;
 }
 
 static int leaf_node(struct walk *w, uint64_t page, const uint8_t *node, size_t room)
@@ -198,10 +212,12 @@ static bool nodes_fit(const struct walk *w, const uint8_t *p, unsigned n, bool b
 
 static int page_walk(struct walk *w, uint64_t page, unsigned depth)
 {
+    const uint8_t *p;
     int err = take(w, page, 1, w->there);
+    if (!err)
+        err = page_read(w, page, depth, &p);
     if (err)
         return err;
-    const uint8_t *p = page_at(w, page);
     uint16_t flags = at16(p + 10), lower = at16(p + 12), upper = at16(p + 14);
     bool branch = depth < w->tree.depth;
     if (at64(p) != page || flags != (branch ? FLAG_BRANCH : FLAG_LEAF))
@@ -257,15 +273,23 @@ static int tree_check(struct walk *w, const uint8_t *p)
 }
 
 /* The meta page of the transaction; NULL: neither is. */
-static const uint8_t *meta_find(const uint8_t *file, size_t size, size_t page_size, uint64_t txn)
+static int meta_find(struct walk *w, uint64_t txn, const uint8_t **out)
 {
-    for (unsigned i = 0; i < 2 && (i + 1) * page_size <= size; i++) {
-        const uint8_t *p = file + i * page_size, *meta = p + PAGE_HEAD;
+    *out = NULL;
+    for (unsigned i = 0; i < 2 && (i + 1) * w->page_size <= w->file->size; i++) {
+        const uint8_t *p, *meta;
+        int err = page_read(w, i, 0, &p);
+        if (err)
+            return err;
+        meta = p + PAGE_HEAD;
         if (at16(p + 10) == FLAG_META && at32(meta) == MAGIC && at32(meta + 4) == 1 &&
-            at32(meta + 24) == page_size && at64(meta + 24 + 2 * TREE_OCTETS + 8) == txn)
-            return meta;
+            at32(meta + 24) == w->page_size && at64(meta + 24 + 2 * TREE_OCTETS + 8) == txn) {
+            *out = meta;
+            return 0;
+        }
     }
-    return NULL;
+    return why_set(w->why, -E_FORMAT,
+                   "neither of its two first pages is that of transaction %" PRIu64, txn);
 }
 
 int pages_head_check(const uint8_t *file, size_t size, struct why *why)
@@ -288,28 +312,35 @@ int pages_head_check(const uint8_t *file, size_t size, struct why *why)
     return 0;
 }
 
-int pages_check(const uint8_t *file, size_t size, size_t page_size, uint64_t txn, struct why *why)
+static int trees_check(struct walk *w, uint64_t txn)
 {
-    const uint8_t *meta = page_size >= 512 ? meta_find(file, size, page_size, txn) : NULL;
-    if (!meta)
-        return why_set(why, -E_FORMAT,
-                       "neither of its two first pages is that of transaction %" PRIu64, txn);
+    const uint8_t *meta;
+    int err = meta_find(w, txn, &meta); /* on level 0; the trees are on those above */
+    if (err)
+        return err;
+    w->pages = at64(meta + 24 + 2 * TREE_OCTETS);
+    w->there = w->file->size / w->page_size;
+    if (w->pages >= 2 * w->there + UNWRITTEN_MAX)
+        return why_set(w->why, -E_FORMAT,
+                       "the file was cut: it has %" PRIu64 " octets, and its last page is %" PRIu64,
+                       w->file->size, w->pages);
+    w->pages++;
+    if (w->there > w->pages)
+        w->there = w->pages;
+    w->used = mem_zalloc((size_t)(w->pages / 8 + 1));
+    w->free_pages = true;
+    err = tree_check(w, meta + 24);
+    w->free_pages = false;
+    return err ? err : tree_check(w, meta + 24 + TREE_OCTETS);
+}
+
+int pages_check(const struct pages_file *file, size_t page_size, uint64_t txn, struct why *why)
+{
     struct walk w = {.file = file, .page_size = page_size, .why = why};
-    w.pages = at64(meta + 24 + 2 * TREE_OCTETS);
-    w.there = size / page_size;
-    if (w.pages >= 2 * w.there + UNWRITTEN_MAX)
-        return why_set(why, -E_FORMAT,
-                       "the file was cut: it has %zu octets, and its last page is %" PRIu64, size,
-                       w.pages);
-    w.pages++;
-    if (w.there > w.pages)
-        w.there = w.pages;
-    w.used = mem_zalloc((size_t)(w.pages / 8 + 1));
-    w.free_pages = true;
-    int err = tree_check(&w, meta + 24);
-    w.free_pages = false;
-    if (!err)
-        err = tree_check(&w, meta + 24 + TREE_OCTETS);
+    int err = page_size < 512 ? why_set(why, -E_FORMAT, "pages of %zu octets", page_size)
+                              : trees_check(&w, txn);
+    for (unsigned i = 0; i <= DEPTH_MAX; i++)
+        mem_free(&w.page[i]);
     mem_free(&w.used);
     return err;
 }

@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -53,6 +54,16 @@ static bool is_journal(int fd)
 }
 
 /* With the lock held. */
+static void orders_load(const char *file)
+{
+    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? 0 : read(fd, orders, sizeof orders - 1);
+    orders[n > 0 ? n : 0] = 0;
+    if (fd >= 0)
+        close(fd);
+}
+
+/* With the lock held. */
 static void orders_read(const char *name, size_t octets)
 {
     const char *file = getenv("WEIR_FAULTS");
@@ -67,12 +78,7 @@ static void orders_read(const char *name, size_t octets)
             abort();
         close(fd);
     }
-    orders[0] = 0;
-    fd = open(file, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? 0 : read(fd, orders, sizeof orders - 1);
-    orders[n > 0 ? n : 0] = 0;
-    if (fd >= 0)
-        close(fd);
+    orders_load(file);
 }
 
 static int errno_named(const char *text)
@@ -101,7 +107,8 @@ static enum verdict judge(const char *name, size_t octets)
         raise(SIGKILL);
     if (n == 2 && calls == from && strcmp(verb, "half") == 0)
         verdict = HALF_AND_DIE;
-    else if (n >= 3 && calls >= from && calls < until && (n < 4 || strcmp(only, name) == 0))
+    else if (n >= 3 && strcmp(verb, "unreadable") != 0 && calls >= from && calls < until &&
+             (n < 4 || strcmp(only, name) == 0))
         verdict = strcmp(verb, "short") == 0 ? HALF : FAIL;
     int number = verdict == FAIL ? errno_named(verb) : 0;
     pthread_mutex_unlock(&lock);
@@ -180,6 +187,34 @@ ssize_t pwritev(int fd, const struct iovec *iov, int count, off_t at)
 ssize_t pwritev64(int fd, const struct iovec *iov, int count, off_t at)
 {
     return vector_write("pwritev", fd, iov, count, at, true);
+}
+
+static bool unreadable(int fd, size_t n, off_t at)
+{
+    const char *file = getenv("WEIR_FAULTS");
+    unsigned long from = 0, until = 0, inode = 0;
+    struct stat st;
+    pthread_mutex_lock(&lock);
+    if (file)
+        orders_load(file);
+    bool bad = sscanf(orders, "unreadable %lu %lu %lu", &from, &until, &inode) == 3;
+    pthread_mutex_unlock(&lock);
+    return bad && fstat(fd, &st) == 0 && st.st_ino == inode && (size_t)at < until &&
+           (size_t)at + n > from;
+}
+
+ssize_t pread(int fd, void *p, size_t n, off_t at)
+{
+    if (is_journal(fd) && unreadable(fd, n, at)) {
+        errno = EIO;
+        return -1;
+    }
+    return NEXT(pread)(fd, p, n, at);
+}
+
+ssize_t pread64(int fd, void *p, size_t n, off_t at)
+{
+    return pread(fd, p, n, at);
 }
 
 static int plain(enum verdict v, int (*one)(int fd), int fd)

@@ -8,6 +8,8 @@
  *            ERRNO N M       calls N up to, not including, M fail with it (ENOSPC, EIO, EROFS, EDQUOT)
  *            ERRNO N M NAME  … of them those of the function NAME only
  *            short N M       … write half of their octets and say so
+ *            unreadable A B INODE  reads of the octets from A up to, not including, B of that file fail with EIO (pread, which is not
+ *                            counted; what is read through LMDB's map is not stood before)
  *
  *        (LMDB syncs no map here: MDB_WRITEMAP is not set, so there is no msync to stand before.)
  *        Orders come from faults_set, or from the file that WEIR_FAULTS names, which is read again at every call. The

@@ -198,12 +198,20 @@ static void some_written(struct db *db)
     }
 }
 
+static int pages_read(void *ctx, uint64_t at, uint8_t *to, size_t n, struct why *why)
+{
+    (void)why;
+    memcpy(to, (const uint8_t *)ctx + at, n);
+    return 0;
+}
+
 static void pages_take(const uint8_t *p, size_t len)
 {
     struct db *db;
     struct why why;
+    struct pages_file pages = {pages_read, (void *)(uintptr_t)p, len};
     for (uint64_t txn = 0; txn < 8; txn++)
-        (void)!pages_check(p, len, 4096, txn, NULL);
+        (void)!pages_check(&pages, 4096, txn, NULL);
     file_write(p, len);
     if (db_open(folder(), false, &db, NULL))
         return;

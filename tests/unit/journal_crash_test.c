@@ -597,6 +597,64 @@ START_TEST(test_killed_while_approved_async)
 }
 END_TEST
 
+/* The disk cannot read a sector: what lies there is fetched again, its zone's alone if it is a value's, and nothing else is lost. */
+START_TEST(test_sectors_that_cannot_be_read)
+{
+    struct random random = random_open();
+    struct play p = play_open(random_u64(&random));
+    struct expected want[ALL_ZONES] = {0};
+    struct journal_stats stats;
+    char orders[96], aside[96], file[96];
+    unsigned of_zones = 0, of_all = 0;
+    p.w = world_make();
+    faults_set("");
+    world_enter(&p.w);
+    script_play(&p);
+    for (unsigned i = 0; i < ALL_ZONES; i++)
+        world_expect(&p.w, i, &want[i]);
+    world_leave(&p.w);
+    snprintf(aside, sizeof aside, "%s.damaged", p.w.folder);
+    struct world copy = world_make();
+    for (size_t at = 0, size = file_octets(&p.w); at < size; at += 4096) {
+        char command[256];
+        snprintf(command, sizeof command, "rm -rf %s.damaged && cp %s/data.mdb %s/", copy.folder,
+                 p.w.folder, copy.folder);
+        ck_assert_int_eq(system(command), 0);
+        snprintf(aside, sizeof aside, "%s.damaged", copy.folder);
+        struct stat st;
+        snprintf(file, sizeof file, "%s/data.mdb", copy.folder);
+        ck_assert_int_eq(stat(file, &st), 0);
+        snprintf(orders, sizeof orders, "unreadable %zu %zu %lu", at, at + 4096,
+                 (unsigned long)st.st_ino);
+        faults_set(orders);
+        world_enter(&copy);
+        journal_stats(copy.journal, &stats);
+        bool all = access(aside, F_OK) == 0;
+        unsigned lost = 0;
+        for (unsigned i = 0; i < ALL_ZONES; i++) {
+            struct version *v = zone_version(world_zone(&copy, i));
+            if (v)
+                world_found_as(&copy, i, &want[i]);
+            lost += !v;
+            version_unref(v);
+        }
+        ck_assert_msg(all ? lost == ALL_ZONES && stats.damaged == 1 : lost == stats.damaged,
+                      "%s: %u zones are lost, %llu counted", orders, lost,
+                      (unsigned long long)stats.damaged);
+        of_all += all;
+        of_zones += !all && lost;
+        world_leave(&copy);
+    }
+    ck_assert_msg(of_zones > 3 && of_all > 3, "%u cost zones, %u the journal", of_zones, of_all);
+    faults_set("");
+    for (unsigned i = 0; i < ALL_ZONES; i++)
+        expected_free(&want[i]);
+    world_end(&copy);
+    world_end(&p.w);
+    play_close(&p);
+}
+END_TEST
+
 /* Every version changes most of all layers of a zone: each of them has its turn to be made an image of, and old steps go. */
 START_TEST(test_layers_take_turns)
 {
@@ -744,6 +802,7 @@ int main(int argc, char **argv)
     suite_add(s, test_failing_calls);
     suite_add(s, test_failing_calls_async);
     suite_add(s, test_nothing_is_left_for_good);
+    suite_add(s, test_sectors_that_cannot_be_read);
     suite_add(s, test_layers_take_turns);
     suite_add(s, test_changes_behind_an_image);
     suite_add(s, test_dropped_and_back_while_a_version_waits);

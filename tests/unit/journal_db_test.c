@@ -39,6 +39,13 @@ static void place_end(const struct place *p)
         ck_abort_msg("rm");
 }
 
+static int pages_read(void *ctx, uint64_t at, uint8_t *to, size_t n, struct why *why)
+{
+    (void)why;
+    memcpy(to, (const uint8_t *)ctx + at, n);
+    return 0;
+}
+
 /* The file as it lies there, and the number of its newest transaction. */
 static void check_file(const struct place *p, const char *when)
 {
@@ -61,7 +68,8 @@ static void check_file(const struct place *p, const char *when)
             newest = txn;
     }
     struct why why = {""};
-    int err = pages_check(file, size, PAGE, newest, &why);
+    struct pages_file pages = {pages_read, file, size};
+    int err = pages_check(&pages, PAGE, newest, &why);
     ck_assert_msg(err == 0, "%s, transaction %llu: %s", when, (unsigned long long)newest, why.text);
     mem_free(&file);
 }
@@ -129,6 +137,30 @@ static void check_model(struct db *db, const struct model *m)
     db_abort(&txn);
 }
 
+/* Some keys in a row, by one cursor: what it is at after each is what comes next. */
+static void del_row(struct random *random, struct db_txn *txn, struct model *m)
+{
+    uint8_t key[KEY_LEN_MAX], at[KEY_LEN_MAX];
+    size_t key_len = key_make((unsigned)random_below(random, KEYS), key), len = 0;
+    struct db_cursor *cursor;
+    struct db_item item;
+    ck_assert_int_eq(db_cursor_open(txn, &cursor, NULL), 0);
+    int err = db_seek(cursor, key, key_len, &item, NULL);
+    for (size_t n = random_below(random, KEYS / 2); !err && n; n--) {
+        unsigned i = (unsigned)item.key[1] << 8 | item.key[2];
+        ck_assert_uint_lt(i, KEYS);
+        EXPECT(m->there[i]);
+        EXPECT(!len || memcmp(at, item.key, len < item.key_len ? len : item.key_len) < 0);
+        len = item.key_len;
+        memcpy(at, item.key, len);
+        ck_assert_int_eq(db_cursor_del(cursor, NULL), 0);
+        m->there[i] = false;
+        err = db_next(cursor, &item, NULL);
+    }
+    EXPECT(!err || err == -E_NOENT);
+    db_cursor_close(&cursor);
+}
+
 /* One transaction: a few changes, or many; of one key several times; all that is there deleted. */
 static void change(struct random *random, struct db_txn *txn, struct model *m, unsigned kind)
 {
@@ -143,6 +175,8 @@ static void change(struct random *random, struct db_txn *txn, struct model *m, u
         else
             put(txn, m, i, size_pick(random, kind), (uint8_t)random_below(random, 256));
     }
+    if (mode == 6)
+        del_row(random, txn, m);
     for (unsigned i = 0; mode == 9 && i < KEYS; i++)
         del(txn, m, i);
 }
