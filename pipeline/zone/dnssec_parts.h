@@ -84,15 +84,35 @@ struct dnssec_private {
     const struct algorithm *algorithm;
     EVP_PKEY *pkey;
     uint64_t serial; /* never used twice, as a dnssec_key's */
+    bool hsm;        /* its secret cannot be had */
     uint16_t signature_len, public_len;
     uint8_t public[DNSSEC_PUBLIC_MAX]; /* the DNSKEY's public key field */
 };
 /* Algorithms that weir makes signatures of: dnssec_supported without SHA-1's. */
 const struct algorithm *private_algorithm(uint8_t code, struct why *why);
 /* Takes pkey, also when it fails: checks that it is a key of that algorithm, of a size that is
- * accepted, and that its two halves agree, by signing with the one and verifying with the other. */
-int private_from_pkey(EVP_PKEY *pkey, const struct algorithm *a, struct dnssec_private **out,
-                      struct why *why);
+ * accepted, and that its two halves agree, by signing with the one and verifying with the other.
+ * hsm: its secret cannot be looked at. */
+int private_from_pkey(EVP_PKEY *pkey, const struct algorithm *a, bool hsm,
+                      struct dnssec_private **out, struct why *why);
+/* A private key as numbers. Whoever has one wipes it. */
+enum { PRIVATE_NUMBERS = 8, PRIVATE_NUMBER_MAX = RSA_MAX_BITS / 8 + 1 };
+struct private_number {
+    size_t len; /* 0: not there */
+    uint8_t octets[PRIVATE_NUMBER_MAX];
+};
+struct private_numbers {
+    const struct algorithm *algorithm;
+    struct private_number number[PRIVATE_NUMBERS]; /* RSA: PKCS#1's, in its order; else the first */
+    size_t public_len;                             /* of a curve, where it was given: to compare */
+    uint8_t public[1 + 2 * EC_FIELD_MAX_OCTETS];
+};
+/* The readers of the two forms of text. want: NULL, or the algorithm it must be. */
+int private_bind_read(const char *text, size_t len, const struct algorithm *want,
+                      struct private_numbers *out, struct why *why);
+int private_pem_read(const char *text, size_t len, const struct algorithm *want,
+                     struct private_numbers *out, struct why *why);
+int private_numbers_pkey(const struct private_numbers *f, EVP_PKEY **out, struct why *why);
 /* What OpenSSL said last, in its words; they name functions and reasons, never contents. */
 const char *openssl_reason(void);
 

@@ -138,6 +138,40 @@ static int public_half(const EVP_PKEY *pkey, struct dnssec_private *key, struct 
 
 /* ---- the door ---- */
 
+/* What RSA is sped up with must fit, too: OpenSSL notices each time that it does not, and takes the
+ * slow way. The primes are not proved to be primes: then no signature would verify. */
+static bool rsa_parts_agree(const EVP_PKEY *pkey)
+{
+    static const char *const name[] = {
+        OSSL_PKEY_PARAM_RSA_N,
+        OSSL_PKEY_PARAM_RSA_D,
+        OSSL_PKEY_PARAM_RSA_FACTOR1,
+        OSSL_PKEY_PARAM_RSA_FACTOR2,
+        OSSL_PKEY_PARAM_RSA_EXPONENT1,
+        OSSL_PKEY_PARAM_RSA_EXPONENT2,
+        OSSL_PKEY_PARAM_RSA_COEFFICIENT1,
+    };
+    enum { N, D, P, Q, DP, DQ, QINV, PARTS };
+    BIGNUM *v[PARTS] = {NULL}, *t = BN_secure_new(), *u = BN_secure_new();
+    BN_CTX *ctx = BN_CTX_secure_new();
+    bool ok = t && u && ctx;
+    for (unsigned i = 0; ok && i < PARTS; i++) {
+        v[i] = BN_secure_new();
+        ok = v[i] && EVP_PKEY_get_bn_param(pkey, name[i], &v[i]);
+    }
+    ok = ok && !BN_is_zero(v[P]) && !BN_is_one(v[P]) && !BN_is_zero(v[Q]) && !BN_is_one(v[Q]) &&
+         BN_mul(t, v[P], v[Q], ctx) && BN_cmp(t, v[N]) == 0 && BN_sub(u, v[P], BN_value_one()) &&
+         BN_mod(t, v[D], u, ctx) && BN_cmp(t, v[DP]) == 0 && BN_sub(u, v[Q], BN_value_one()) &&
+         BN_mod(t, v[D], u, ctx) && BN_cmp(t, v[DQ]) == 0 &&
+         BN_mod_mul(t, v[Q], v[QINV], v[P], ctx) && BN_is_one(t);
+    for (unsigned i = 0; i < PARTS; i++)
+        BN_clear_free(v[i]);
+    BN_clear_free(t);
+    BN_clear_free(u);
+    BN_CTX_free(ctx);
+    return ok;
+}
+
 /* What a signature by the private half is worth to who has the public one. */
 static int halves_agree(const struct dnssec_private *key, struct why *why)
 {
@@ -165,17 +199,20 @@ static int halves_agree(const struct dnssec_private *key, struct why *why)
     return err;
 }
 
-int private_from_pkey(EVP_PKEY *pkey, const struct algorithm *a, struct dnssec_private **out,
-                      struct why *why)
+int private_from_pkey(EVP_PKEY *pkey, const struct algorithm *a, bool hsm,
+                      struct dnssec_private **out, struct why *why)
 {
     static _Atomic uint64_t serial;
     struct dnssec_private *key = mem_zalloc(sizeof(*key));
     atomic_init(&key->refs, 1);
     key->algorithm = a;
     key->pkey = pkey;
+    key->hsm = hsm;
     key->serial = atomic_fetch_add(&serial, 1) + 1;
     ERR_set_mark();
     int err = public_half(pkey, key, why);
+    if (!err && a->family == FAMILY_RSA && !hsm && !rsa_parts_agree(pkey))
+        err = why_set(why, -E_FORMAT, "the parts of the RSA key disagree, or some are missing");
     if (!err) {
         key->signature_len = a->family == FAMILY_RSA     ? (uint16_t)EVP_PKEY_get_size(pkey)
                              : a->family == FAMILY_ECDSA ? a->key_len
@@ -212,7 +249,7 @@ int dnssec_private_generate(uint8_t algorithm, unsigned bits, struct dnssec_priv
     if (!pkey)
         why_set(why, 0, "OpenSSL makes no %s key: %s", a->mnemonic, openssl_reason());
     ERR_pop_to_mark();
-    return pkey ? private_from_pkey(pkey, a, out, why) : -E_IO;
+    return pkey ? private_from_pkey(pkey, a, false, out, why) : -E_IO;
 }
 
 /* ---- what it is ---- */
