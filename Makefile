@@ -95,8 +95,8 @@ $(B)/small/%.o: %.c | $(B)/gen/extra_stages.def
 $(FAULTS_BIN): $(MAIN_OBJ) $(SMALL_OBJ) $(B)/libweir.a
 	@echo "  LD    $@"
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(EXTRA_OBJ) $(PKG_LIBS)
-$(B)/tests/unit/journal_crash_test: TESTLIB_OBJ += $(SMALL_OBJ)
-$(B)/tests/unit/journal_crash_test: $(SMALL_OBJ)
+$(B)/tests/unit/journal_crash_test $(B)/tests/unit/journal_damage_test: TESTLIB_OBJ += $(SMALL_OBJ)
+$(B)/tests/unit/journal_crash_test $(B)/tests/unit/journal_damage_test: $(SMALL_OBJ)
 
 # ---- tests -------------------------------------------------------------------------------------------------
 .PHONY: check unit cost corpora net prove

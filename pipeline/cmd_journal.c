@@ -54,6 +54,8 @@ static void listing_text(const struct journal_listing *list)
         printf("\n");
     if (list->held)
         printf("a newer version is held\n");
+    if (list->cut.text[0])
+        printf("older ones cannot be read: %s\n", list->cut.text);
 }
 
 static void listing_json(const char *zone, const struct journal_listing *list)
@@ -86,6 +88,8 @@ static void listing_json(const char *zone, const struct journal_listing *list)
     if (list->expires_at)
         json_int(j, "expires_at", list->expires_at);
     json_bool(j, "held", list->held);
+    if (list->cut.text[0])
+        json_string(j, "cut", list->cut.text);
     json_end(j);
     size_t len;
     printf("%s\n", json_text(j, &len));

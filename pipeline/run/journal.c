@@ -2,7 +2,7 @@
  *
  * Format. One LMDB table (journal_db.c), keys by kind (journal_record.c has the octets of each value):
  *
- *   F                        the format's number; another one is refused at the start
+ *   F                        the format's number, twice; another one is refused at the start
  *   Z name                   the zone's row: where its layers are, which steps there are, and all that is known of the accepted
  *                            version beside its records: when, from whom, by which chain, findings, every stage's state
  *   C image number           a chunk of an image: whole nodes, in order
@@ -19,7 +19,7 @@
  * Reading a zone (journal_load.c): the row; for each layer all chunks of its image, then the changes of the steps behind image_step
  * up to newest, each of which must fit to what is there; the history is the changes of the last `history` steps. Nothing is verified
  * or signed: the stages get their states back. What is not as it was written (sums, order, fit) is an error that costs this zone
- * its journal, not its service: it is fetched again.
+ * its journal, not its service: it is fetched again. Of a step that every image has already, only the history before it is lost.
  *
  * Writing. One thread has all write transactions. Whatever waits when a transaction begins goes into it, so its one fdatasync is shared
  * (group commit). A version becomes visible after it (`done`). With durability = "async" it is visible before, and the disk follows.
@@ -60,14 +60,14 @@ static uint64_t now_us(void)
     return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
-void journal_damaged(struct journal *j, const uint8_t *zone, const struct why *why)
+void journal_damaged(struct journal *j, const uint8_t *zone, const char *what,
+                     const struct why *why)
 {
     char text[NAME_TEXT_MAX];
     pthread_mutex_lock(&j->lock);
     j->stats.damaged++;
     pthread_mutex_unlock(&j->lock);
-    log_error("journal: what is kept of a zone cannot be read; it is fetched again",
-              LOG_KV("zone", LOG_S(zone ? name_print(zone, text) : "?")),
+    log_error(what, LOG_KV("zone", LOG_S(zone ? name_print(zone, text) : "?")),
               LOG_KV("why", LOG_S(why->text)));
 }
 
@@ -476,10 +476,13 @@ static int timers_commit(struct journal *j, struct why *why)
 
 /* ---- the thread ---- */
 
+enum { CAUSES_MAX = 4 };
+
 struct pace {
-    unsigned failures;             /* in a row */
-    uint64_t timers_at;            /* now_us at which timers are due */
-    char said[sizeof(struct why)]; /* the failure that the log has */
+    unsigned failures;           /* in a row */
+    uint64_t timers_at;          /* now_us at which timers are due */
+    struct why said[CAUSES_MAX]; /* of these failures, the causes that the log has */
+    unsigned nsaid;
     int given_up; /* the end is near, and nothing is written any more, for this error */
     struct why why;
 };
@@ -503,7 +506,8 @@ static void give_up(struct journal *j, int err, const struct why *why)
     }
     if (lost)
         log_error("journal is given up: versions that were served are not in it",
-                  LOG_KV("versions", LOG_U(lost)), LOG_KV("why", LOG_S(why->text)));
+                  LOG_KV("folder", LOG_S(j->folder)), LOG_KV("versions", LOG_U(lost)),
+                  LOG_KV("why", LOG_S(why->text)));
     j->ngarbage = 0;
     pthread_mutex_lock(&j->lock);
     struct journal_zone *dirty = j->dirty;
@@ -518,23 +522,28 @@ static void give_up(struct journal *j, int err, const struct why *why)
 static void pace_failed(struct journal *j, struct pace *pace, const struct why *why)
 {
     pace->failures++;
-    if (strcmp(pace->said, why->text) == 0)
-        return;
-    snprintf(pace->said, sizeof pace->said, "%s", why->text);
+    for (unsigned i = 0; i < pace->nsaid; i++)
+        if (strcmp(pace->said[i].text, why->text) == 0)
+            return;
+    if (pace->nsaid == CAUSES_MAX)
+        return; /* the status has the last one */
+    pace->said[pace->nsaid++] = *why;
     pthread_mutex_lock(&j->lock);
     size_t waiting = j->stats.waiting;
     pthread_mutex_unlock(&j->lock);
     log_error(
         "journal cannot be written: new versions wait, the last good ones stay; it is tried again",
-        LOG_KV("why", LOG_S(why->text)), LOG_KV("waiting", LOG_U(waiting)));
+        LOG_KV("folder", LOG_S(j->folder)), LOG_KV("why", LOG_S(why->text)),
+        LOG_KV("waiting", LOG_U(waiting)));
 }
 
-static void pace_went_well(struct pace *pace)
+static void pace_went_well(struct journal *j, struct pace *pace)
 {
     if (pace->failures)
-        log_notice("journal can be written again", LOG_KV("failures", LOG_U(pace->failures)));
+        log_notice("journal can be written again", LOG_KV("folder", LOG_S(j->folder)),
+                   LOG_KV("failures", LOG_U(pace->failures)));
     pace->failures = 0;
-    pace->said[0] = 0;
+    pace->nsaid = 0;
 }
 
 /* With the lock held: until there is something to do, or the back-off is over. */
@@ -607,7 +616,7 @@ static void *journal_thread(void *arg)
         if (!pace.given_up) {
             int err = thread_work(j, &pace, stop, &pace.why);
             if (!err)
-                pace_went_well(&pace);
+                pace_went_well(j, &pace);
             else
                 pace_failed(j, &pace, &pace.why);
             pace.given_up = closing ? err : 0;
@@ -653,9 +662,8 @@ static struct journal *journal_empty(void)
 int journal_open(const char *folder, struct journal **out, struct why *why)
 {
     struct journal *j = journal_empty();
-    int err = 0;
-    if (mkdir(folder, 0750) && errno != EEXIST)
-        err = why_set(why, -E_IO, "cannot make folder %s: %s", folder, strerror(errno));
+    j->folder = mem_strdup(folder);
+    int err = folder_make(folder, why);
     if (!err)
         err = journal_own(j, folder, why);
     if (!err)
@@ -670,7 +678,9 @@ int journal_open(const char *folder, struct journal **out, struct why *why)
         if (!err)
             err = journal_file_open(j, folder, why);
     }
-    j->busy = true; /* until its thread has found nothing to do */
+    if (!err)
+        err = folder_sync(folder, why); /* the file may be new in it */
+    j->busy = true;                     /* until its thread has found nothing to do */
     if (!err && pthread_create(&j->thread, NULL, journal_thread, j))
         err = why_set(why, -E_IO, "cannot start the journal's thread");
     j->started = !err;
@@ -713,6 +723,7 @@ void journal_close(struct journal **jp)
     mem_free(&j->garbage);
     mem_free(&j->undo);
     mem_free(&j->scratch.p);
+    mem_free(&j->folder);
     mem_free(jp);
 }
 

@@ -115,6 +115,7 @@ struct journal_listed {                                  /* a version */
 struct journal_listing {
     size_t n;
     struct journal_listed *version;                      /* newest first */
+    struct why cut;                                      /* why older ones cannot be listed; empty: they are */
     uint64_t image_octets;
     time_t checked_at, expires_at;                       /* 0: not known */
     bool held;

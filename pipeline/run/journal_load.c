@@ -41,6 +41,10 @@ struct layer_reading {
     const struct journal_row *row;
     unsigned layer;
     struct edit *edit;
+    struct journal_change
+        *change;     /* the history: room for row->history changes; NULL: not of this layer */
+    uint64_t first;  /* the step that it begins with */
+    struct why lost; /* why it does not begin earlier; empty: it is whole */
 };
 
 static int value_get(struct db_txn *txn, const struct journal_key *key, struct rbuf *out,
@@ -144,34 +148,60 @@ static int delta_read(const struct journal_step *step, struct rbuf *in, const ui
     return 0;
 }
 
-/* One layer as of the newest step. What led there is kept in `change`, for the last `history` steps, if that is not NULL. */
-static int layer_read(struct layer_reading *r, struct journal_change *change, struct snapshot **out,
-                      struct why *why)
+/* A step that the layer's image has already is wanted for the history alone. */
+static int old_step_read(struct layer_reading *r, uint64_t n, struct why *why)
+{
+    struct journal_step step;
+    struct rbuf in = {0};
+    struct changeset *c = NULL;
+    int err = step_read(r->txn, r->row, n, &step, &in, why);
+    if (!err)
+        err = delta_read(&step, &in, r->apex, step.nlayers - 1, &c, why);
+    if (!err && !c)
+        err = why_set(why, -E_FORMAT, "step %llu of the history has no change",
+                      (unsigned long long)n);
+    if (!err)
+        r->change[n - r->first] = (struct journal_change){step.at, c};
+    return err;
+}
+
+static int new_step_read(struct layer_reading *r, uint64_t n, struct why *why)
 {
     const struct journal_row *row = r->row;
-    uint64_t first = row->newest + 1 - (change ? row->history : 0),
-             image = row->layer[r->layer].image_step;
+    struct journal_step step;
+    struct rbuf in = {0};
+    struct changeset *c = NULL;
+    int err = step_read(r->txn, row, n, &step, &in, why);
+    /* What is served is the last layer, also of a chain that had more or fewer. */
+    if (!err)
+        err = delta_read(&step, &in, r->apex, r->change ? step.nlayers - 1 : r->layer, &c, why);
+    if (err)
+        return err;
+    err = c ? change_apply(r->edit, c, why)
+            : why_set(why, -E_FORMAT, "step %llu has no change", (unsigned long long)n);
+    if (!err && r->change && n >= r->first)
+        r->change[n - r->first] = (struct journal_change){step.at, changeset_ref(c)};
+    changeset_unref(c);
+    return err;
+}
+
+/* What is before step n cannot be led from any more. */
+static void history_cut(struct layer_reading *r, uint64_t n)
+{
+    for (; r->first < n; r->first++, r->change++)
+        changeset_unref(r->change->changes);
+}
+
+/* One layer as of the newest step, and what led there. An old step that cannot be read costs the history before it, no more. */
+static int layer_read(struct layer_reading *r, struct snapshot **out, struct why *why)
+{
+    uint64_t newest = r->row->newest, image = r->row->layer[r->layer].image_step;
     int err = image_read(r, why);
-    for (uint64_t n = first <= image ? first : image + 1; !err && n <= row->newest; n++) {
-        struct journal_step step;
-        struct rbuf in = {0};
-        struct changeset *c;
-        err = step_read(r->txn, row, n, &step, &in, why);
-        /* What is served is the last layer, also of a chain that had more or fewer. */
-        if (!err)
-            err = delta_read(&step, &in, r->apex, change ? step.nlayers - 1 : r->layer, &c, why);
-        if (err)
-            return err;
-        if (n > image)
-            err = c ? change_apply(r->edit, c, why)
-                    : why_set(why, -E_FORMAT, "step %llu has no change", (unsigned long long)n);
-        if (!err && change && n >= first && !c)
-            err = why_set(why, -E_FORMAT, "step %llu of the history has no change",
-                          (unsigned long long)n);
-        if (!err && change && n >= first)
-            change[n - first] = (struct journal_change){step.at, changeset_ref(c)};
-        changeset_unref(c);
-    }
+    for (uint64_t n = r->first; !err && r->change && n <= image && n <= newest; n++)
+        if (old_step_read(r, n, &r->lost))
+            history_cut(r, n + 1);
+    for (uint64_t n = image + 1; !err && n <= newest; n++)
+        err = new_step_read(r, n, why);
     return err ? err : edit_seal(&r->edit, out, NULL, why);
 }
 
@@ -193,26 +223,52 @@ void journal_loaded_free(struct journal_loaded **lp)
 }
 
 struct zone_reading {
+    struct journal *journal; /* that is told of damage; NULL: somebody else's */
+    const uint8_t *name;
     struct db_txn *txn;
     struct journal_row row;
     struct journal_about about;
     struct snapshot *layer[JOURNAL_LAYERS_MAX];
 };
 
+static void damage_tell(const struct zone_reading *z, const char *what, const struct why *why)
+{
+    if (z->journal)
+        journal_damaged(z->journal, z->name, what, why);
+}
+
+/* The layer that is served has the history. */
+static int served_read(struct zone_reading *z, struct layer_reading *r, struct journal_loaded *l,
+                       struct snapshot **out, struct why *why)
+{
+    l->change = mem_array(z->row.history + 1u, sizeof l->change[0]);
+    l->nchanges = z->row.history;
+    r->change = l->change;
+    r->first = z->row.newest + 1 - z->row.history;
+    int err = layer_read(r, out, why);
+    size_t gone = (size_t)(r->change - l->change);
+    l->nchanges -= gone;
+    memmove(l->change, r->change, l->nchanges * sizeof l->change[0]);
+    if (!err && gone)
+        damage_tell(z,
+                    "journal: old versions of a zone cannot be read; IXFR from those is answered "
+                    "in full",
+                    &r->lost);
+    return err;
+}
+
 static int layers_read(struct zone_reading *z, struct family *family, struct journal_loaded *l,
                        struct why *why)
 {
     int err = 0;
     struct soa soa;
-    l->change = mem_array(z->row.history + 1u, sizeof l->change[0]);
     for (unsigned i = 0; !err && i < z->row.nlayers; i++) {
         struct family *own = i ? family_beside(family) : family_ref(family);
         struct layer_reading r = {
             .txn = z->txn, .apex = family_apex(family), .row = &z->row, .layer = i};
         r.edit = edit_open(own, NULL, NULL);
-        bool served = i + 1 == z->row.nlayers;
-        l->nchanges = served ? z->row.history : 0;
-        err = layer_read(&r, served ? l->change : NULL, &z->layer[i], why);
+        err = i + 1 == z->row.nlayers ? served_read(z, &r, l, &z->layer[i], why)
+                                      : layer_read(&r, &z->layer[i], why);
         edit_abort(&r.edit);
         family_unref(own);
         if (!err && !snapshot_soa(z->layer[i], &soa))
@@ -262,14 +318,34 @@ static struct version *version_read(const struct zone_reading *z, const struct c
     return v;
 }
 
+/* -E_NOENT: nothing is known yet. */
+static int timers_get(struct db_txn *txn, uint64_t zone, time_t *checked_at, time_t *expires_at,
+                      struct why *why)
+{
+    struct journal_key key = journal_key_id(JOURNAL_TIMERS, zone);
+    struct db_item item;
+    struct rbuf in = {0};
+    int err = db_get(txn, key.octets, key.len, &item, why);
+    if (err)
+        return err;
+    item.key = key.octets;
+    err = journal_unseal(&item, &in, why);
+    if (err)
+        return err;
+    *checked_at = (time_t)rbuf_u64(&in);
+    *expires_at = (time_t)rbuf_u64(&in);
+    return 0;
+}
+
 static void timers_read(const struct zone_reading *z, struct journal_loaded *l)
 {
-    struct journal_key key = journal_key_id(JOURNAL_TIMERS, z->row.zone);
-    struct rbuf in = {0};
-    if (value_get(z->txn, &key, &in, NULL))
-        return;
-    l->checked_at = (time_t)rbuf_u64(&in);
-    l->expires_at = (time_t)rbuf_u64(&in);
+    struct why why;
+    int err = timers_get(z->txn, z->row.zone, &l->checked_at, &l->expires_at, &why);
+    if (err && err != -E_NOENT)
+        damage_tell(z,
+                    "journal: when a zone was last current cannot be read; it may be served for "
+                    "its SOA's expire from now on",
+                    &why);
 }
 
 static int held_parse(struct rbuf *in, struct journal_loaded *l, struct why *why)
@@ -299,17 +375,19 @@ static void held_read(const struct zone_reading *z, struct journal_loaded *l)
     struct db_item item;
     struct rbuf in = {0};
     struct why why;
-    char text[NAME_TEXT_MAX];
-    if (db_get(z->txn, key.octets, key.len, &item, NULL))
+    int err = db_get(z->txn, key.octets, key.len, &item, &why);
+    if (err == -E_NOENT)
         return;
     item.key = key.octets;
-    int err = journal_unseal(&item, &in, &why);
+    if (!err)
+        err = journal_unseal(&item, &in, &why);
     if (!err && rbuf_u64(&in) == z->row.newest)
         err = held_parse(&in, l, &why);
     if (err)
-        log_warn("journal: the version that was held cannot be read; it is fetched again",
-                 LOG_KV("zone", LOG_S(name_print(snapshot_apex_name(l->input), text))),
-                 LOG_KV("why", LOG_S(why.text)));
+        damage_tell(z,
+                    "journal: the version of a zone that was held cannot be read; it is fetched "
+                    "again",
+                    &why);
 }
 
 /* Of two times, 0 being never. */
@@ -318,11 +396,11 @@ static time_t earlier(time_t a, int64_t b)
     return b && (!a || b < a) ? (time_t)b : a;
 }
 
-static int zone_read(struct zone_reading *z, const uint8_t *name, struct family *family,
-                     const struct chain *chain, struct journal_loaded *l, struct why *why)
+static int zone_read(struct zone_reading *z, struct family *family, const struct chain *chain,
+                     struct journal_loaded *l, struct why *why)
 {
     struct rbuf about;
-    int err = row_read(z->txn, name, &z->row, &about, why);
+    int err = row_read(z->txn, z->name, &z->row, &about, why);
     if (!err)
         err = journal_about_load(&about, &z->about, why);
     if (!err)
@@ -342,14 +420,18 @@ static int zone_read(struct zone_reading *z, const uint8_t *name, struct family 
     return 0;
 }
 
-static int db_zone_read(struct db *db, const uint8_t *name, struct family *family,
-                        const struct chain *chain, struct journal_loaded **out, struct why *why)
+/* j: that is told of damage, or NULL. */
+static int db_zone_read(struct journal *j, struct db *db, const uint8_t *name,
+                        struct family *family, const struct chain *chain,
+                        struct journal_loaded **out, struct why *why)
 {
     struct zone_reading *z = mem_zalloc(sizeof *z);
     struct journal_loaded *l = mem_zalloc(sizeof *l);
+    z->journal = j;
+    z->name = name;
     int err = db_begin(db, false, &z->txn, why);
     if (!err) {
-        err = zone_read(z, name, family, chain, l, why);
+        err = zone_read(z, family, chain, l, why);
         db_abort(&z->txn);
     }
     for (unsigned i = 0; i < JOURNAL_LAYERS_MAX; i++)
@@ -365,7 +447,8 @@ static int db_zone_read(struct db *db, const uint8_t *name, struct family *famil
 int journal_load(struct journal_zone *jz, struct family *family, const struct chain *chain,
                  struct journal_loaded **out, struct why *why)
 {
-    int err = jz->row.newest ? db_zone_read(jz->journal->db, jz->name, family, chain, out, why)
+    struct journal *j = jz->journal;
+    int err = jz->row.newest ? db_zone_read(j, j->db, jz->name, family, chain, out, why)
                              : why_set(why, -E_NOENT, "the journal has nothing of it");
     if (!err) {
         jz->nlayers = jz->row.nlayers;
@@ -373,7 +456,7 @@ int journal_load(struct journal_zone *jz, struct family *family, const struct ch
             if ((*out)->change[i].changes->n)
                 served_step_add(jz, jz->row.newest + 1 - (*out)->nchanges + i);
     } else if (err != -E_NOENT) {
-        journal_damaged(jz->journal, jz->name, why);
+        journal_damaged(j, jz->name, JOURNAL_ZONE_LOST, why);
     }
     return err;
 }
@@ -421,7 +504,7 @@ struct journal_zone *journal_zone_new(struct journal *j, const uint8_t *name)
         db_abort(&txn);
     }
     if (err && err != -E_NOENT)
-        journal_damaged(j, name, &why);
+        journal_damaged(j, name, JOURNAL_ZONE_LOST, &why);
     if (!jz->row.newest) {
         jz->row.zone = atomic_fetch_add(&j->next_zone, 1);
         jz->row.oldest = 1;
@@ -487,22 +570,18 @@ static int list_read(struct db_txn *txn, const uint8_t *name, struct journal_lis
     if (err)
         return err;
     out->version = mem_array(row.newest + 1 - row.oldest + 1, sizeof out->version[0]);
-    for (uint64_t n = row.newest; !err && n >= row.oldest && n; n--) {
+    for (uint64_t n = row.newest; n >= row.oldest && n; n--) {
         struct journal_step step;
-        err = step_read(txn, &row, n, &step, &in, why);
-        if (!err)
-            out->version[out->n++] = listed(&row, &step);
+        if (step_read(txn, &row, n, &step, &in, &out->cut))
+            break;
+        out->version[out->n++] = listed(&row, &step);
     }
     for (unsigned i = 0; i < row.nlayers; i++)
         out->image_octets += row.layer[i].image_octets;
-    struct journal_key key = journal_key_id(JOURNAL_TIMERS, row.zone);
-    if (!err && !value_get(txn, &key, &in, NULL)) {
-        out->checked_at = (time_t)rbuf_u64(&in);
-        out->expires_at = (time_t)rbuf_u64(&in);
-    }
-    key = journal_key_id(JOURNAL_HELD, row.zone);
-    out->held = !err && !value_get(txn, &key, &in, NULL) && rbuf_u64(&in) == row.newest;
-    return err;
+    (void)!timers_get(txn, row.zone, &out->checked_at, &out->expires_at, NULL);
+    struct journal_key key = journal_key_id(JOURNAL_HELD, row.zone);
+    out->held = !value_get(txn, &key, &in, NULL) && rbuf_u64(&in) == row.newest;
+    return 0;
 }
 
 int journal_reader_list(struct journal_reader *r, const uint8_t *name, struct journal_listing *out,
@@ -553,7 +632,7 @@ int journal_reader_get(struct journal_reader *r, const uint8_t *name, const uint
 {
     struct journal_loaded *l;
     struct family *family = family_new(name);
-    int err = db_zone_read(r->db, name, family, NULL, &l, why);
+    int err = db_zone_read(NULL, r->db, name, family, NULL, &l, why);
     family_unref(family);
     if (err)
         return err;

@@ -42,8 +42,11 @@ static bool ids_have(const struct ids *ids, uint64_t id)
     return ids->n && bsearch(&id, ids->id, ids->n, sizeof id, id_cmp);
 }
 
+enum { FORMAT_COPIES = 2 };
+
 struct survey {
-    struct ids zones, images, bad; /* bad: offsets of names in `names` */
+    uint32_t format[FORMAT_COPIES]; /* 0: is not there, or cannot be read */
+    struct ids zones, images, bad;  /* bad: offsets of names in `names` */
     struct growbuf names;
 };
 
@@ -67,7 +70,7 @@ static int rows_survey(struct journal *j, struct db_txn *txn, struct db_cursor *
         if (!odd)
             odd = journal_row_load(&in, &row, &about, &bad);
         if (odd) {
-            journal_damaged(j, name_octets > 0 ? name : NULL, &bad);
+            journal_damaged(j, name_octets > 0 ? name : NULL, JOURNAL_ZONE_LOST, &bad);
             ids_add(&s->bad, s->names.len);
             growbuf_u16(&s->names, (uint16_t)item.key_len);
             growbuf_put(&s->names, item.key, item.key_len);
@@ -134,14 +137,15 @@ static int all_survey(struct journal *j, struct survey *s, struct why *why)
     return err;
 }
 
-/* The format's number; rows that cannot be read go. */
+/* The format's number, where it is missing or cannot be read; rows that cannot be read go. */
 static int begin_apply(struct journal *j, struct db_txn *txn, void *arg, struct why *why)
 {
     const struct survey *s = arg;
-    struct journal_key key = journal_key(JOURNAL_VERSION);
-    struct db_item item;
-    int err = db_get(txn, key.octets, key.len, &item, why);
-    if (err == -E_NOENT) {
+    int err = 0;
+    for (unsigned i = 0; !err && i < FORMAT_COPIES; i++) {
+        struct journal_key key = journal_key_format(i);
+        if (s->format[i])
+            continue;
         j->scratch.len = 0;
         growbuf_u32(&j->scratch, JOURNAL_FORMAT);
         err = value_put(j, txn, &key, &j->scratch, why);
@@ -153,32 +157,63 @@ static int begin_apply(struct journal *j, struct db_txn *txn, void *arg, struct 
     return err;
 }
 
-static int format_check(struct journal *j, struct why *why)
+static int format_get(struct db_txn *txn, unsigned copy, uint32_t *format, struct why *why)
 {
-    struct journal_key key = journal_key(JOURNAL_VERSION);
-    struct db_txn *txn;
+    struct journal_key key = journal_key_format(copy);
     struct db_item item;
     struct rbuf in;
+    int err = db_get(txn, key.octets, key.len, &item, why);
+    if (err)
+        return err;
+    item.key = key.octets;
+    err = journal_unseal(&item, &in, why);
+    *format = err ? 0 : rbuf_u32(&in);
+    return err;
+}
+
+/* It is the one value that all depends on, so it is there twice (in a journal of an earlier weir, once), and one is enough. */
+static int formats_read(struct journal *j, struct db_txn *txn, struct survey *s, struct why *why)
+{
+    int err[FORMAT_COPIES];
+    struct why bad;
+    for (unsigned i = 0; i < FORMAT_COPIES; i++) {
+        err[i] = format_get(txn, i, &s->format[i], &bad);
+        if (err[i] && err[i] != -E_NOENT)
+            *why = bad;
+    }
+    bool good = !err[0] || !err[1], none = err[0] == -E_NOENT && err[1] == -E_NOENT;
+    if (!good && !none)
+        return err[0] != -E_NOENT ? err[0] : err[1];
+    for (unsigned i = 0; i < FORMAT_COPIES; i++) {
+        if (err[i] && err[i] != -E_NOENT)
+            journal_damaged(
+                j, NULL,
+                "journal: one of the two notes of its format cannot be read; it is written again",
+                why);
+        if (!err[i] && s->format[i] != JOURNAL_FORMAT)
+            return why_set(why, -E_UNSUPPORTED,
+                           "the journal has format %u, and this weir reads %d: start the weir that "
+                           "wrote it, or put the folder aside",
+                           s->format[i], JOURNAL_FORMAT);
+    }
+    return 0;
+}
+
+static int format_check(struct journal *j, struct survey *s, struct why *why)
+{
+    struct db_txn *txn;
     int err = db_begin(j->db, false, &txn, why);
     if (err)
         return err;
-    err = db_get(txn, key.octets, key.len, &item, why);
-    if (!err)
-        err = journal_unseal(&item, &in, why);
-    uint32_t format = err ? JOURNAL_FORMAT : rbuf_u32(&in);
+    err = formats_read(j, txn, s, why);
     db_abort(&txn);
-    if (!err && format != JOURNAL_FORMAT)
-        return why_set(why, -E_UNSUPPORTED,
-                       "the journal has format %u, and this weir reads %d: start the weir that "
-                       "wrote it, or put the folder aside",
-                       format, JOURNAL_FORMAT);
-    return err == -E_NOENT ? 0 : err;
+    return err;
 }
 
 static int contents_open(struct journal *j, struct why *why)
 {
     struct survey s = {0};
-    int err = format_check(j, why);
+    int err = format_check(j, &s, why);
     if (!err)
         err = all_survey(j, &s, why);
     if (!err)
@@ -190,7 +225,30 @@ static int contents_open(struct journal *j, struct why *why)
     return err;
 }
 
-/* A file that cannot be read is not thrown away: somebody may want to look. One such is kept. */
+/* Some file systems cannot sync a folder, and say EINVAL. */
+int folder_sync(const char *folder, struct why *why)
+{
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int failed = fd < 0 || (fsync(fd) && errno != EINVAL);
+    int err =
+        failed ? why_set(why, -E_IO, "cannot sync folder %s: %s", folder, strerror(errno)) : 0;
+    if (fd >= 0)
+        close(fd);
+    return err;
+}
+
+int folder_make(const char *folder, struct why *why)
+{
+    if (mkdir(folder, 0750))
+        return errno == EEXIST
+                   ? 0
+                   : why_set(why, -E_IO, "cannot make folder %s: %s", folder, strerror(errno));
+    char *above = mem_printf("%s/..", folder);
+    int err = folder_sync(above, why);
+    mem_free(&above);
+    return err;
+}
+
 /* The lock goes with the process, however it ends. */
 int journal_own(struct journal *j, const char *folder, struct why *why)
 {
@@ -214,13 +272,12 @@ int journal_own(struct journal *j, const char *folder, struct why *why)
     return err;
 }
 
+/* A file that cannot be read is not thrown away: somebody may want to look. One such is kept. */
 int journal_put_aside(const char *folder, struct why *why)
 {
     char *aside = mem_printf("%s.damaged", folder);
     static const char *const file[] = {"data.mdb", "lock.mdb"};
-    int err = 0;
-    if (mkdir(aside, 0750) && errno != EEXIST)
-        err = why_set(why, -E_IO, "cannot make folder %s: %s", aside, strerror(errno));
+    int err = folder_make(aside, why);
     for (int i = 0; !err && i < 2; i++) {
         char *from = mem_printf("%s/%s", folder, file[i]),
              *to = mem_printf("%s/%s", aside, file[i]);

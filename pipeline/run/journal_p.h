@@ -87,6 +87,7 @@ struct journal_garbage {               /* values to be deleted: of one id, from 
 
 struct journal {
     struct db *db;
+    char *folder;
     int owner;                         /* the lock that says who writes; -1: not held */
     pthread_t thread;
     bool started;
@@ -120,7 +121,9 @@ struct journal {
 };
 
 /* ---- journal.c */
-void journal_damaged(struct journal *j, const uint8_t *zone, const struct why *why);
+/* Counts it, and says in the log what it costs. zone may be NULL: not known. */
+#define JOURNAL_ZONE_LOST "journal: what is kept of a zone cannot be read; it is fetched again"
+void journal_damaged(struct journal *j, const uint8_t *zone, const char *what, const struct why *why);
 void garbage_add(struct journal *j, enum journal_kind kind, uint64_t id, uint64_t from, uint64_t to);
 void row_will_change(struct journal *j, struct journal_zone *jz);
 /* One transaction: fn fills it. It is done again when the map was too small; after a failure nothing has changed. */
@@ -134,6 +137,9 @@ int journal_own(struct journal *j, const char *folder, struct why *why) MUST_CHE
 int journal_file_open(struct journal *j, const char *folder, struct why *why) MUST_CHECK;
 /* A file that cannot be read is not thrown away: somebody may want to look. One such is kept. */
 int journal_put_aside(const char *folder, struct why *why) MUST_CHECK;
+int folder_make(const char *folder, struct why *why) MUST_CHECK;   /* there already: 0 */
+/* What was made in it is found there after a crash. */
+int folder_sync(const char *folder, struct why *why) MUST_CHECK;
 
 /* ---- journal_write.c */
 void served_step_add(struct journal_zone *jz, uint64_t step);

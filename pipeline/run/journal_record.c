@@ -27,6 +27,14 @@ struct journal_key journal_key(enum journal_kind kind)
     return (struct journal_key){.octets = {(uint8_t)kind}, .len = 1};
 }
 
+struct journal_key journal_key_format(unsigned copy)
+{
+    struct journal_key key = journal_key(JOURNAL_VERSION);
+    if (copy)
+        key.octets[key.len++] = 2;
+    return key;
+}
+
 struct journal_key journal_key_id(enum journal_kind kind, uint64_t id)
 {
     struct journal_key key = journal_key(kind);

@@ -18,7 +18,7 @@ enum { JOURNAL_FORMAT = 1, JOURNAL_KEY_MAX = NAME_MAX_OCTETS + 1 };
 /* The first octet of a key. */
 enum journal_kind {
     JOURNAL_CHUNK = 'C',               /* image u64 | number u32: nodes of an image */
-    JOURNAL_VERSION = 'F',             /* the format */
+    JOURNAL_VERSION = 'F',             /* nothing, or 2 u8, its copy: the format */
     JOURNAL_HELD = 'H',                /* zone u64: the held candidate */
     JOURNAL_STEP = 'S',                /* zone u64 | step u64: one change */
     JOURNAL_TIMERS = 'T',              /* zone u64 */
@@ -28,7 +28,8 @@ struct journal_key {
     uint8_t octets[JOURNAL_KEY_MAX];
     size_t len;
 };
-struct journal_key journal_key(enum journal_kind kind);                 /* 'F', or where a kind begins */
+struct journal_key journal_key(enum journal_kind kind);                 /* where a kind begins */
+struct journal_key journal_key_format(unsigned copy);                   /* 0 or 1 */
 struct journal_key journal_key_id(enum journal_kind kind, uint64_t id); /* 'H', 'T', or where an id's rows begin */
 struct journal_key journal_key_step(uint64_t zone, uint64_t step);
 struct journal_key journal_key_chunk(uint64_t image, uint32_t number);

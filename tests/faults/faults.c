@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdint.h>
@@ -23,6 +24,7 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char orders[128];
 static unsigned calls;
+static _Atomic unsigned folder_syncs;
 
 enum verdict { GO_ON, HALF, HALF_AND_DIE, FAIL };
 
@@ -40,6 +42,11 @@ unsigned faults_calls(void)
     unsigned n = calls;
     pthread_mutex_unlock(&lock);
     return n;
+}
+
+unsigned faults_folder_syncs(void)
+{
+    return atomic_load(&folder_syncs);
 }
 
 static bool is_journal(int fd)
@@ -81,8 +88,15 @@ static void orders_read(const char *name, size_t octets)
     orders_load(file);
 }
 
-static int errno_named(const char *text)
+/* "EIO", or of "EIO/ENOSPC" the one whose turn it is. */
+static int errno_named(const char *both, unsigned turn)
 {
+    char text[16];
+    const char *slash = strchr(both, '/');
+    if (slash && turn % 2)
+        snprintf(text, sizeof text, "%s", slash + 1);
+    else
+        snprintf(text, sizeof text, "%.*s", slash ? (int)(slash - both) : 15, both);
     static const struct {
         const char *name;
         int number;
@@ -110,7 +124,7 @@ static enum verdict judge(const char *name, size_t octets)
     else if (n >= 3 && strcmp(verb, "unreadable") != 0 && calls >= from && calls < until &&
              (n < 4 || strcmp(only, name) == 0))
         verdict = strcmp(verb, "short") == 0 ? HALF : FAIL;
-    int number = verdict == FAIL ? errno_named(verb) : 0;
+    int number = verdict == FAIL ? errno_named(verb, calls) : 0;
     pthread_mutex_unlock(&lock);
     if (verdict == FAIL)
         errno = number;
@@ -234,6 +248,9 @@ int fdatasync(int fd)
 
 int fsync(int fd)
 {
+    struct stat st;
+    if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
+        atomic_fetch_add(&folder_syncs, 1);
     return plain(is_journal(fd) ? judge("fsync", 0) : GO_ON, NEXT(fsync), fd);
 }
 

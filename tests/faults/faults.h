@@ -7,6 +7,7 @@
  *            half N          … after half of its octets were written; of a call that writes none, after it
  *            ERRNO N M       calls N up to, not including, M fail with it (ENOSPC, EIO, EROFS, EDQUOT)
  *            ERRNO N M NAME  … of them those of the function NAME only
+ *            ERRNO/ERRNO N M … the first and the second in turn
  *            short N M       … write half of their octets and say so
  *            unreadable A B INODE  reads of the octets from A up to, not including, B of that file fail with EIO (pread, which is not
  *                            counted; what is read through LMDB's map is not stood before)
@@ -21,5 +22,6 @@
 
 void faults_set(const char *orders); /* counting begins anew */
 unsigned faults_calls(void);
+unsigned faults_folder_syncs(void);  /* fsync of folders, ever */
 
 #endif
