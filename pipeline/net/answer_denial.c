@@ -105,7 +105,12 @@ static bool nsec_of_wildcard(struct answer_state *s, const uint8_t *name, unsign
 
 /* Blocks of SHA-1: what four hashes cost at the most iterations. A proof has three where every name
  * has its record. */
-enum { HASH_OCTETS = 20, HASH_LABEL = 32, HASH_BLOCK = 64, HASH_PADDING = 9 };
+enum {
+    HASH_OCTETS = DNSSEC_NSEC3_HASH,
+    HASH_LABEL = DNSSEC_NSEC3_TEXT,
+    HASH_BLOCK = 64,
+    HASH_PADDING = 9
+};
 enum { BLOCKS_MAX = 4 * (DNSSEC_NSEC3_ITERATIONS_MAX + 1), STEPS_MAX = 256 };
 
 /* The chain to answer from. Flags that are not 0 announce nothing (RFC 5155 4.1.2). */
@@ -158,18 +163,6 @@ static bool nsec3_in_chain(const struct answer_state *s, const struct node *node
     return false;
 }
 
-/* Five octets are eight digits of base32hex (RFC 4648 7). */
-static void put_hash_label(const uint8_t hash[HASH_OCTETS], uint8_t *label)
-{
-    static const char digits[] = "0123456789abcdefghijklmnopqrstuv";
-    *label++ = HASH_LABEL;
-    for (unsigned i = 0; i < HASH_OCTETS; i += 5) {
-        uint64_t v = (uint64_t)hash[i] << 32 | get_u32(hash + i + 1);
-        for (int shift = 35; shift >= 0; shift -= 5)
-            *label++ = (uint8_t)digits[v >> shift & 31];
-    }
-}
-
 /* Blocks of SHA-1 for so many octets. */
 static unsigned hash_blocks(size_t octets)
 {
@@ -192,9 +185,7 @@ static bool nsec3_owner(struct answer_state *s, const uint8_t *name, uint8_t out
         return false;
     }
     dnssec_nsec3_hash(name, (uint16_t)iterations, salt, salt_len, hash);
-    put_hash_label(hash, out);
-    name_copy(out + 1 + HASH_LABEL, apex);
-    return true;
+    return dnssec_nsec3_owner(hash, apex, out);
 }
 
 /* The record of that very owner, or NULL. */

@@ -102,7 +102,12 @@ bool dnssec_zonemd_end(struct dnssec_zonemd **zonemd, uint8_t out[DNSSEC_ZONEMD_
 /* NSEC3 hash (RFC 5155 5), SHA-1. No zone may ask for more iterations: what RFC 5155 10.3 allows for RSA of 2,048 bits. A
  * resolver takes a zone of more than 150 (newer ones: 50) for unsigned, but only if it gets the records (RFC 9276 3.2), so answers
  * do without them no earlier than at what no signer had a reason for. */
-enum { DNSSEC_NSEC3_ITERATIONS_MAX = 500 };
+enum { DNSSEC_NSEC3_ITERATIONS_MAX = 500, DNSSEC_NSEC3_HASH = 20, DNSSEC_NSEC3_TEXT = 32 };
 void dnssec_nsec3_hash(const uint8_t *name, uint16_t iterations, const uint8_t *salt, size_t salt_len, uint8_t out[20]);
+/* The hash as text, in the letters of its owner; and read off an owner's first label (false: that is no hash). */
+void dnssec_nsec3_print(const uint8_t hash[DNSSEC_NSEC3_HASH], char out[DNSSEC_NSEC3_TEXT + 1]);
+bool dnssec_nsec3_parse(const uint8_t *owner, uint8_t out[DNSSEC_NSEC3_HASH]);
+/* The owner of the hash's NSEC3. False: it would be too long for a name. */
+bool dnssec_nsec3_owner(const uint8_t hash[DNSSEC_NSEC3_HASH], const uint8_t *apex, uint8_t out[NAME_MAX_OCTETS]);
 
 #endif

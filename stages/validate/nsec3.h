@@ -1,7 +1,7 @@
 /* nsec3: what the three NSEC3 files share.
  *
  *        nsec3.c          which chains there are, and how each is judged
- *        nsec3_record.c   one record, and how hashes are written
+ *        nsec3_record.c   one record
  *        nsec3_chain.c    a whole chain: the hashes of all names against all records
  *        nsec3_change.c   what a change can have made wrong in a chain
  *
@@ -12,7 +12,7 @@
 
 #include "stages/validate/validate.h"
 
-enum { HASH = 20, HASH_TEXT = 32, NSEC3_CHAINS = 2 };
+enum { HASH = DNSSEC_NSEC3_HASH, HASH_TEXT = DNSSEC_NSEC3_TEXT, NSEC3_CHAINS = 2 };
 
 struct nsec3_params {
     uint16_t iterations;
@@ -57,10 +57,6 @@ static inline bool nsec3_opt_out(const struct nsec3 *nsec3)
 {
     return nsec3->flags & 1;
 }
-
-/* base32hex (RFC 4648 7), without padding. */
-void hash_print(const uint8_t hash[HASH], char out[HASH_TEXT + 1]);
-bool hash_parse(const uint8_t *label, uint8_t out[HASH]);
 
 /* --- judging --- */
 

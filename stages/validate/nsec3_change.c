@@ -156,7 +156,7 @@ static bool record_at(const struct change3 *c, const struct node *node, struct t
     *out = (struct there){.node = node};
     return node && nsec3_find(node, &c->chain->params, &out->nsec3) > 0 &&
            name_labels(node_name(node)) == c->check->apex_labels + 1 &&
-           hash_parse(node_name(node), out->hash);
+           dnssec_nsec3_parse(node_name(node), out->hash);
 }
 
 enum seek { AT_OR_BEFORE, BEFORE, AFTER };
@@ -186,26 +186,15 @@ static bool record_seek(struct change3 *c, const struct snapshot *s, const uint8
     return false;
 }
 
-static const uint8_t *record_owner(const struct change3 *c, const uint8_t hash[HASH],
-                                   uint8_t out[NAME_MAX_OCTETS])
-{
-    char text[HASH_TEXT + 1];
-    hash_print(hash, text);
-    out[0] = HASH_TEXT;
-    memcpy(out + 1, text, HASH_TEXT);
-    name_copy(out + 1 + HASH_TEXT, c->check->apex_name);
-    return out;
-}
-
 /* Finds out what there is for a name. */
 static void touched_look(struct change3 *c, struct touched *t)
 {
     uint8_t owner[NAME_MAX_OCTETS];
     t->wanted = name_wanted(c, t->want.name, &t->want);
     wanted_hash(c->chain, &t->want);
-    record_owner(c, t->want.hash, owner);
-    t->matched = record_at(c, snapshot_get(c->s, owner), &t->there);
-    if (!t->wanted || t->matched)
+    bool possible = dnssec_nsec3_owner(t->want.hash, c->check->apex_name, owner);
+    t->matched = possible && record_at(c, snapshot_get(c->s, owner), &t->there);
+    if (!t->wanted || t->matched || !possible)
         return;
     if (!t->want.node)
         t->want.optional = nonterminal_optional(c, t->want.name);

@@ -55,43 +55,6 @@ bool nsec3_only(const struct node *node)
     return has;
 }
 
-/* --- base32hex: 20 octets are 32 letters --- */
-
-void hash_print(const uint8_t hash[HASH], char out[HASH_TEXT + 1])
-{
-    static const char letters[] = "0123456789abcdefghijklmnopqrstuv";
-    for (unsigned i = 0; i < HASH_TEXT; i++) {
-        unsigned bit = i * 5, octet = bit / 8;
-        unsigned two = (unsigned)hash[octet] << 8 | (octet + 1 < HASH ? hash[octet + 1] : 0);
-        out[i] = letters[two >> (11 - bit % 8) & 31];
-    }
-    out[HASH_TEXT] = '\0';
-}
-
-bool hash_parse(const uint8_t *label, uint8_t out[HASH])
-{
-    if (label[0] != HASH_TEXT)
-        return false;
-    unsigned bits = 0, held = 0;
-    for (unsigned i = 1; i <= HASH_TEXT; i++) {
-        uint8_t c = name_lower_table[label[i]];
-        unsigned value;
-        if (c >= '0' && c <= '9')
-            value = c - '0';
-        else if (c >= 'a' && c <= 'v')
-            value = c - 'a' + 10u;
-        else
-            return false;
-        bits = (bits << 5 | value) & 0xfff;
-        held += 5;
-        if (held >= 8) {
-            held -= 8;
-            *out++ = (uint8_t)(bits >> held);
-        }
-    }
-    return true;
-}
-
 /* --- judging --- */
 
 bool there_read(struct chain3 *chain, const struct node *node, struct there *out)
@@ -104,7 +67,7 @@ bool there_read(struct chain3 *chain, const struct node *node, struct there *out
         return false;
     if (same > 1)
         finding_add(check->run->findings, NSEC3_MULTIPLE, owner, RR_NSEC3, same, 0, NULL);
-    if (name_labels(owner) == check->apex_labels + 1 && hash_parse(owner, out->hash))
+    if (name_labels(owner) == check->apex_labels + 1 && dnssec_nsec3_parse(owner, out->hash))
         return true;
     finding_add(check->run->findings, NSEC3_OWNER, owner, RR_NSEC3, 0, 0, NULL);
     return false;
@@ -128,8 +91,8 @@ void there_check_link(struct chain3 *chain, const struct there *there, const str
         return;
     char is[HASH_TEXT + 1] = "a hash of another length", should[HASH_TEXT + 1], text[128];
     if (there->nsec3.next_len == HASH)
-        hash_print(there->nsec3.next, is);
-    hash_print(next->hash, should);
+        dnssec_nsec3_print(there->nsec3.next, is);
+    dnssec_nsec3_print(next->hash, should);
     snprintf(text, sizeof(text), "%s, the next is %s", is, should);
     finding_add(chain->check->run->findings, NSEC3_NEXT, node_name(there->node), RR_NSEC3, 0, 0,
                 text);
@@ -149,7 +112,7 @@ void wanted_check_match(struct chain3 *chain, const struct wanted *want, const s
 void wanted_report_gap(struct chain3 *chain, const struct wanted *want)
 {
     char hash[HASH_TEXT + 1], text[HASH_TEXT + 16];
-    hash_print(want->hash, hash);
+    dnssec_nsec3_print(want->hash, hash);
     snprintf(text, sizeof(text), "hash %s", hash);
     finding_add(chain->check->run->findings, NSEC3_MISSING, want->name, RR_NSEC3, 0, 0, text);
 }

@@ -470,6 +470,51 @@ START_TEST(test_nsec3_rfc5155)
 }
 END_TEST
 
+START_TEST(test_nsec3_owner)
+{
+    struct random random = random_open();
+    uint8_t apex[NAME_MAX_OCTETS], owner[NAME_MAX_OCTETS], hash[20], back[20];
+    ck_assert_int_gt(name_parse("Weir.test.", apex, NULL), 0);
+    for (int i = 0; i < 200; i++) {
+        char text[DNSSEC_NSEC3_TEXT + 1], want[40];
+        random_octets(&random, hash, sizeof(hash));
+        ldns_b32_ntop_extended_hex(hash, sizeof(hash), want, sizeof(want));
+        dnssec_nsec3_print(hash, text);
+        ck_assert_str_eq(text, want);
+        ck_assert(dnssec_nsec3_owner(hash, apex, owner));
+        ck_assert_int_eq(owner[0], 32);
+        ck_assert_mem_eq(owner + 1, want, 32);
+        ck_assert_mem_eq(owner + 33, apex, name_len(apex));
+        owner[1 + random_below(&random, 32)] &= (uint8_t)~0x20; /* a capital, or no letter at all */
+        if (dnssec_nsec3_parse(owner, back))
+            ck_assert_mem_eq(back, hash, sizeof(hash));
+    }
+    ck_assert(!dnssec_nsec3_parse((const uint8_t *)"\37aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", back));
+    ck_assert(dnssec_nsec3_parse((const uint8_t *)"\40vaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaA", back));
+    ck_assert(!dnssec_nsec3_parse((const uint8_t *)"\40waaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", back));
+    ck_assert(!dnssec_nsec3_parse((const uint8_t *)"\40-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", back));
+}
+END_TEST
+
+/* An apex of 222 octets leaves room for the 33 of a hash's label; one more does not. */
+START_TEST(test_nsec3_owner_too_long)
+{
+    for (size_t last = 28; last < 31; last++) {
+        uint8_t apex[NAME_MAX_OCTETS], owner[NAME_MAX_OCTETS], hash[20] = {0};
+        const uint8_t label[] = {63, 63, 63, (uint8_t)last};
+        size_t n = 0;
+        for (unsigned i = 0; i < 4; n += 1u + label[i++]) {
+            apex[n] = label[i];
+            memset(apex + n + 1, 'a', label[i]);
+        }
+        apex[n++] = 0;
+        ck_assert_int_eq(dnssec_nsec3_owner(hash, apex, owner), n <= 222);
+        if (n <= 222)
+            ck_assert_uint_eq(name_len(owner), n + 33);
+    }
+}
+END_TEST
+
 START_TEST(test_nsec3_equals_ldns)
 {
     struct random random = random_open();
@@ -514,5 +559,7 @@ int main(void)
     suite_add(s, test_tables_random);
     suite_add(s, test_nsec3_rfc5155);
     suite_add(s, test_nsec3_equals_ldns);
+    suite_add(s, test_nsec3_owner);
+    suite_add(s, test_nsec3_owner_too_long);
     return suite_run(s);
 }

@@ -159,11 +159,56 @@ START_TEST(test_cost)
 }
 END_TEST
 
+/* A zone whose name leaves no room for a hash's label says that it has NSEC3. It is refused, and so is a change of it, whose
+ * names are then looked for one by one. */
+START_TEST(test_apex_too_long_for_nsec3)
+{
+    static const uint8_t param[] = {1, 0, 0, 0, 0};
+    char text[NAME_TEXT_MAX];
+    uint8_t long_apex[NAME_MAX_OCTETS];
+    struct why why;
+    snprintf(text, sizeof text, "%060d.%060d.%060d.%050d.", 0, 0, 0, 0);
+    name_of(text, long_apex);
+    struct family *family = family_new(long_apex);
+    struct signer signer = signer_open(NOW, 1);
+    struct edit *e = edit_open(family, NULL, NULL);
+    uint8_t soa[2 + 20] = {0};
+    put_u32(soa + 2, 1);
+    put(e, text, RR_SOA, soa, sizeof soa);
+    put_ns(e, text);
+    struct snapshot *bare = seal(e), *made = signer_sign(&signer, bare, family, NULL);
+    e = edit_open(family, made, made);
+    put(e, text, RR_NSEC3PARAM, param, sizeof param);
+    struct snapshot *first = seal(e);
+    e = edit_open(family, first, first);
+    put(e, text, RR_TXT, "\1x", 2);
+    struct snapshot *second = seal(e), *all[] = {bare, made, first, second};
+    struct stageplay play;
+    ck_assert_int_eq(
+        stageplay_open(&play, registry_find("validate"), long_apex, "denial=any", &why), 0);
+    for (int i = 2; i < 4; i++) {
+        struct stageresult result = stageplay_run(&play, all[i], NOW, false, NULL);
+        char *found = stageresult_print(&result);
+        ck_assert_int_eq(result.verdict, STAGE_REJECT);
+        ck_assert_msg(strstr(found, i == 2 ? "nsec3-chain-missing" : "nsec3-missing") != NULL, "%s",
+                      found);
+        mem_free(&found);
+        stageplay_accept(&play, &result); /* an operator's policy may let it through */
+    }
+    stageplay_close(&play);
+    signer_close(&signer);
+    for (int i = 0; i < 4; i++)
+        snapshot_unref(all[i]);
+    family_unref(family);
+}
+END_TEST
+
 int main(void)
 {
     struct suite s = suite_open("validate_delta");
     suite_add(s, test_cut_appears);
     suite_add(s, test_cut_goes);
     suite_add(s, test_cost);
+    suite_add(s, test_apex_too_long_for_nsec3);
     return suite_run(s);
 }
