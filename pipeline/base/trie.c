@@ -78,7 +78,7 @@ static struct branch *branch_own(struct trie_pool *pool, uintptr_t *slot)
     n->map = b->map;
     memcpy(n->twig, b->twig, b->count * sizeof b->twig[0]);
     branch_leave(pool, b, b->count);
-    *slot = branch_twig(n, *slot & TWIG_MARKED);
+    *slot = branch_twig(n, *slot & TWIG_MARKS);
     return n;
 }
 
@@ -93,7 +93,7 @@ static void branch_add(struct trie_pool *pool, uintptr_t *slot, unsigned digit, 
     n->twig[at] = twig;
     memcpy(n->twig + at + 1, b->twig + at, (b->count - at) * sizeof b->twig[0]);
     branch_leave(pool, b, b->count);
-    *slot = branch_twig(n, (*slot | twig) & TWIG_MARKED);
+    *slot = branch_twig(n, (*slot | twig) & TWIG_MARKS);
 }
 
 /* Takes the twig at index `at` out, whose reference passes to the caller. The last but one twig
@@ -114,7 +114,7 @@ static void branch_drop(struct trie_pool *pool, uintptr_t *slot, unsigned at, un
     memcpy(n->twig, b->twig, at * sizeof b->twig[0]);
     memcpy(n->twig + at, b->twig + at + 1, (b->count - at - 1u) * sizeof b->twig[0]);
     branch_leave(pool, b, at);
-    *slot = branch_twig(n, branch_mark(n));
+    *slot = branch_twig(n, branch_marks(n));
 }
 
 /* A new branch of two: what is at *slot, and the leaf. */
@@ -126,7 +126,7 @@ static void branch_fork(struct trie_pool *pool, uintptr_t *slot, unsigned offset
     n->map = digit_bit(old_digit) | digit_bit(new_digit);
     n->twig[old_digit > new_digit] = *slot;
     n->twig[new_digit > old_digit] = leaf;
-    *slot = branch_twig(n, (*slot | leaf) & TWIG_MARKED);
+    *slot = branch_twig(n, (*slot | leaf) & TWIG_MARKS);
 }
 
 /* A marked leaf has gone from under the slot: is there another one? All that belongs to this version alone is looked at again, along
@@ -139,7 +139,7 @@ static void twig_remark(uintptr_t *slot, const struct trie_key *key)
     unsigned digit = key_digit(key, b->offset);
     if (branch_has(b, digit))
         twig_remark(&b->twig[branch_rank(b, digit)], key);
-    *slot = branch_twig(b, branch_mark(b));
+    *slot = branch_twig(b, branch_marks(b));
 }
 
 /* ---- the trie
@@ -178,8 +178,8 @@ void *trie_put(struct trie *trie, const struct trie_key *key, void *leaf)
 {
     const struct trie_leaf_ops *ops = trie->pool->leaf;
     ASSERT(leaf && ((uintptr_t)leaf & TWIG_TAGS) == 0);
-    uintptr_t mark = ops->marked && ops->marked(leaf) ? TWIG_MARKED : 0;
-    uintptr_t twig = (uintptr_t)leaf | mark;
+    uintptr_t marks = ops->marks ? ops->marks(leaf) * TWIG_MARK : 0;
+    uintptr_t twig = (uintptr_t)leaf | marks;
     if (!trie->root) {
         trie->root = twig;
         return NULL;
@@ -191,12 +191,12 @@ void *trie_put(struct trie *trie, const struct trie_key *key, void *leaf)
     uintptr_t *slot = &trie->root;
     while (twig_is_branch(*slot) && twig_branch(*slot)->offset < differ) {
         struct branch *b = branch_own(trie->pool, slot);
-        *slot |= mark;
+        *slot |= marks;
         slot = &b->twig[branch_rank(b, key_digit(key, b->offset))];
     }
     if (differ == KEY_SAME) {
         void *old = twig_leaf(*slot);
-        bool unmarked = twig_is_marked(*slot) && !mark;
+        bool unmarked = *slot & ~marks & TWIG_MARKS;
         *slot = twig;
         if (unmarked)
             twig_remark(&trie->root, key);
@@ -224,7 +224,7 @@ void *trie_remove(struct trie *trie, const struct trie_key *key)
         struct branch *b = twig_branch(*slot);
         unsigned digit = key_digit(key, b->offset), at = branch_rank(b, digit);
         if (!twig_is_branch(b->twig[at])) {
-            bool marked = twig_is_marked(b->twig[at]);
+            bool marked = b->twig[at] & TWIG_MARKS;
             branch_drop(trie->pool, slot, at, digit);
             if (marked)
                 twig_remark(&trie->root, key);

@@ -2,8 +2,8 @@
  *
  * WHAT   A qp-trie: a branch tests one digit of the key, holds a 64-bit map of the digits that occur
  *        there, and packs one pointer a digit. Leaves are the caller's objects; keys are never stored,
- *        the caller derives them from a leaf. Leaves may be marked, and the nearest marked one is found without
- *        passing the others. Tries of one pool share branches: an edit copies only
+ *        the caller derives them from a leaf. Leaves may be marked in TRIE_MARKS ways, and the nearest one that is marked
+ *        so is found without passing the others. Tries of one pool share branches: an edit copies only
  *        the branches on the path to a changed leaf, and changes in place what nobody else holds.
  *
  *              root ── branch(offset 3) ─┬─ digit 0 ── leaf
@@ -15,7 +15,7 @@
  *        (For DNS names zone/name.h makes such keys: their order is the canonical order of RFC 4034 6.1.)
  * WHO    A pool has one writer at a time: every function that takes a non-const trie or pool belongs to
  *        it. Functions on a const trie are for any thread, for as long as that root is held.
- * OWNS   Leaves are aligned to 4 octets at least. trie_init/copy take a reference on the root, trie_fini drops it. Leaves are counted through
+ * OWNS   Leaves are aligned to 8 octets at least. trie_init/copy take a reference on the root, trie_fini drops it. Leaves are counted through
  *        pool->leaf->ref/unref, which must be thread-safe.
  * FAILS  Never; out of memory aborts.
  * COST   find: O(key). insert/remove: O(key), and at most one branch copy a level on shared paths.
@@ -30,7 +30,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { TRIE_DIGITS = 50, TRIE_KEY_MAX = 520 };
+enum { TRIE_DIGITS = 50, TRIE_KEY_MAX = 520, TRIE_MARKS = 2 };
 
 struct trie_key {
     uint16_t len;
@@ -41,7 +41,7 @@ struct trie_leaf_ops {
     void (*key)(const void *leaf, struct trie_key *out);
     void (*ref)(void *leaf);
     void (*unref)(void *leaf);
-    bool (*marked)(const void *leaf); /* always the same for a leaf; NULL: none is marked */
+    unsigned (*marks)(const void *leaf); /* bit k: it has mark k, always the same for a leaf; NULL: none is marked */
 };
 
 struct trie_pool;
@@ -111,13 +111,13 @@ const void *trie_last(struct trie_iter *it, const struct trie *trie);
 const void *trie_next(struct trie_iter *it);   /* NULL at the end, and from then on */
 const void *trie_prev(struct trie_iter *it);
 
-/* The nearest marked leaf before or behind a key, whatever lies between: O(key), for a branch knows whether there is one below it. NULL:
- * none. */
-const void *trie_marked_lt(const struct trie *trie, const struct trie_key *key);
-const void *trie_marked_le(const struct trie *trie, const struct trie_key *key);
-const void *trie_marked_gt(const struct trie *trie, const struct trie_key *key);
-const void *trie_marked_first(const struct trie *trie);
-const void *trie_marked_last(const struct trie *trie);
+/* The nearest leaf that has the mark, before or behind a key, whatever lies between: O(key), for a branch knows whether there is one
+ * below it. NULL: none. */
+const void *trie_marked_lt(const struct trie *trie, const struct trie_key *key, unsigned mark);
+const void *trie_marked_le(const struct trie *trie, const struct trie_key *key, unsigned mark);
+const void *trie_marked_gt(const struct trie *trie, const struct trie_key *key, unsigned mark);
+const void *trie_marked_first(const struct trie *trie, unsigned mark);
+const void *trie_marked_last(const struct trie *trie, unsigned mark);
 
 /* Calls fn for every key whose leaf differs (by pointer) between two tries of any pools, in key order:
  * (was, NULL) gone, (NULL, now) new, (was, now) replaced. Subtrees shared by pointer are skipped whole. */

@@ -182,20 +182,20 @@ const void *trie_prev(struct trie_iter *it)
 /* ---- marked leaves ------------------------------------------------------------------------------------- */
 
 /* The nearest index with a marked twig, from `index` on in one direction; -1: none. */
-static int marked_index(const struct branch *b, int index, bool back)
+static int marked_index(const struct branch *b, int index, bool back, unsigned mark)
 {
     for (; index >= 0 && index < (int)b->count; index += back ? -1 : 1)
-        if (twig_is_marked(b->twig[index]))
+        if (twig_is_marked(b->twig[index], mark))
             return index;
     return -1;
 }
 
 /* The last (back) or first marked leaf under a marked twig. */
-static const void *marked_down(uintptr_t twig, bool back)
+static const void *marked_down(uintptr_t twig, bool back, unsigned mark)
 {
     while (twig_is_branch(twig)) {
         const struct branch *b = twig_branch(twig);
-        int index = marked_index(b, back ? b->count - 1 : 0, back);
+        int index = marked_index(b, back ? b->count - 1 : 0, back, mark);
         ASSERT(index >= 0);
         twig = b->twig[index];
     }
@@ -203,60 +203,60 @@ static const void *marked_down(uintptr_t twig, bool back)
 }
 
 /* The nearest one past where the cursor stands. */
-static const void *marked_climb(struct trie_iter *it, bool back)
+static const void *marked_climb(struct trie_iter *it, bool back, unsigned mark)
 {
     while (it->depth > 0) {
         const struct branch *b = (const struct branch *)it->stack[--it->depth].branch;
         int at = it->stack[it->depth].index;
-        int index = marked_index(b, back ? at - 1 : at + 1, back);
+        int index = marked_index(b, back ? at - 1 : at + 1, back, mark);
         if (index >= 0)
-            return marked_down(b->twig[index], back);
+            return marked_down(b->twig[index], back, mark);
     }
     return NULL;
 }
 
 static const void *marked_near(const struct trie *trie, const struct trie_key *key, bool back,
-                               bool equal)
+                               bool equal, unsigned mark)
 {
     struct trie_iter it;
     struct fork fork;
-    if (!twig_is_marked(trie->root))
+    if (!twig_is_marked(trie->root, mark))
         return NULL;
     if (iter_seek(&it, trie, key, &fork)) {
-        bool marked = trie->pool->leaf->marked(it.leaf);
-        return equal && marked ? it.leaf : marked_climb(&it, back);
+        bool marked = trie->pool->leaf->marks(it.leaf) >> mark & 1;
+        return equal && marked ? it.leaf : marked_climb(&it, back, mark);
     }
     if (fork.at) {
-        int index = marked_index(fork.at, back ? (int)fork.rank - 1 : (int)fork.rank, back);
+        int index = marked_index(fork.at, back ? (int)fork.rank - 1 : (int)fork.rank, back, mark);
         if (index >= 0)
-            return marked_down(fork.at->twig[index], back);
-    } else if (fork.before == back && twig_is_marked(fork.twig)) {
-        return marked_down(fork.twig, back);
+            return marked_down(fork.at->twig[index], back, mark);
+    } else if (fork.before == back && twig_is_marked(fork.twig, mark)) {
+        return marked_down(fork.twig, back, mark);
     }
-    return marked_climb(&it, back);
+    return marked_climb(&it, back, mark);
 }
 
-const void *trie_marked_lt(const struct trie *trie, const struct trie_key *key)
+const void *trie_marked_lt(const struct trie *trie, const struct trie_key *key, unsigned mark)
 {
-    return marked_near(trie, key, true, false);
+    return marked_near(trie, key, true, false, mark);
 }
 
-const void *trie_marked_le(const struct trie *trie, const struct trie_key *key)
+const void *trie_marked_le(const struct trie *trie, const struct trie_key *key, unsigned mark)
 {
-    return marked_near(trie, key, true, true);
+    return marked_near(trie, key, true, true, mark);
 }
 
-const void *trie_marked_gt(const struct trie *trie, const struct trie_key *key)
+const void *trie_marked_gt(const struct trie *trie, const struct trie_key *key, unsigned mark)
 {
-    return marked_near(trie, key, false, false);
+    return marked_near(trie, key, false, false, mark);
 }
 
-const void *trie_marked_first(const struct trie *trie)
+const void *trie_marked_first(const struct trie *trie, unsigned mark)
 {
-    return twig_is_marked(trie->root) ? marked_down(trie->root, false) : NULL;
+    return twig_is_marked(trie->root, mark) ? marked_down(trie->root, false, mark) : NULL;
 }
 
-const void *trie_marked_last(const struct trie *trie)
+const void *trie_marked_last(const struct trie *trie, unsigned mark)
 {
-    return twig_is_marked(trie->root) ? marked_down(trie->root, true) : NULL;
+    return twig_is_marked(trie->root, mark) ? marked_down(trie->root, true, mark) : NULL;
 }

@@ -1,8 +1,8 @@
 /* trie_p: the inside of the trie. For the trie's own files and for tests that count or check
  * branches.
  *
- * WHAT   A twig is a tagged pointer: bit 0 set = a branch, clear = a leaf of the caller's; bit 1 set = that leaf is
- * marked, or some leaf below that branch is. Both point to what is aligned to 4 octets at least. A branch
+ * WHAT   A twig is a tagged pointer: bit 0 set = a branch, clear = a leaf of the caller's; bit 1 + k set = that leaf has
+ * mark k, or some leaf below that branch has. Both point to what is aligned to 8 octets at least. A branch
  * is one block: 16 octets of head, then one twig a digit that occurs, packed in digit order. The
  * twig of digit d is number popcount(map & bits below d).
  *
@@ -54,15 +54,20 @@ static inline size_t branch_bytes(unsigned count)
     return sizeof(struct branch) + count * sizeof(uintptr_t);
 }
 
-enum { TWIG_BRANCH = 1, TWIG_MARKED = 2, TWIG_TAGS = TWIG_BRANCH | TWIG_MARKED };
+enum {
+    TWIG_BRANCH = 1,
+    TWIG_MARK = 2, /* mark 0; the others in the bits above */
+    TWIG_MARKS = ((1 << TRIE_MARKS) - 1) * TWIG_MARK,
+    TWIG_TAGS = TWIG_BRANCH | TWIG_MARKS
+};
 
 static inline bool twig_is_branch(uintptr_t twig)
 {
     return twig & TWIG_BRANCH;
 }
-static inline bool twig_is_marked(uintptr_t twig)
+static inline bool twig_is_marked(uintptr_t twig, unsigned mark)
 {
-    return twig & TWIG_MARKED;
+    return twig & (uintptr_t)TWIG_MARK << mark;
 }
 static inline struct branch *twig_branch(uintptr_t twig)
 {
@@ -72,18 +77,18 @@ static inline void *twig_leaf(uintptr_t twig)
 {
     return (void *)(twig & ~(uintptr_t)TWIG_TAGS);
 }
-/* mark: TWIG_MARKED or 0. */
-static inline uintptr_t branch_twig(struct branch *b, uintptr_t mark)
+/* marks: of TWIG_MARKS. */
+static inline uintptr_t branch_twig(struct branch *b, uintptr_t marks)
 {
-    return (uintptr_t)b | TWIG_BRANCH | mark;
+    return (uintptr_t)b | TWIG_BRANCH | marks;
 }
-/* TWIG_MARKED if a twig of the branch is marked, else 0. */
-static inline uintptr_t branch_mark(const struct branch *b)
+/* The marks that some twig of the branch has. */
+static inline uintptr_t branch_marks(const struct branch *b)
 {
     uintptr_t all = 0;
     for (unsigned i = 0; i < b->count; i++)
         all |= b->twig[i];
-    return all & TWIG_MARKED;
+    return all & TWIG_MARKS;
 }
 
 /* The compiler may not assume a popcnt instruction on a plain x86-64, and its library call is

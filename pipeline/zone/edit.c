@@ -67,6 +67,8 @@ struct edit {
     struct trie_key key;  /* the owner's */
     struct trie_key last; /* no key of the trie is larger */
 
+    struct snapshot view; /* edit_view's */
+
     struct arena *arena; /* of the late; made at first need */
     struct late_visit **late;
     size_t late_n, late_room;
@@ -319,6 +321,17 @@ const struct node *edit_get(struct edit *e, const uint8_t *name)
     edit_settle_all(e);
     name_key(name, &key);
     return trie_get(&e->trie, &key);
+}
+
+const struct snapshot *edit_view(struct edit *e)
+{
+    edit_settle_all(e);
+    e->view = (struct snapshot){.family = e->family,
+                                .trie = e->trie,
+                                .names = e->names,
+                                .records = e->records,
+                                .bytes = e->bytes};
+    return &e->view;
 }
 
 void edit_put(struct edit *e, struct node *node)

@@ -11,7 +11,7 @@
  *        edit left a record out, so every later add, del and the seal fail, too. Bounds are checked as records
  *        come; of one owner's records duplicates count until its node is built.
  * COST   put/remove/add: O(name) trie path, copied where shared. seal: O(what is not shared with `since`).
- *        get, put, remove and del first build what waits: the current owner, and every owner with late records (its node
+ *        get, view, put, remove and del first build what waits: the current owner, and every owner with late records (its node
  *        anew). del opens its owner's node and keeps it open while del and add stay with that owner; going back and
  *        forth between owners builds a node a turn. A load should use add alone.
  */
@@ -35,6 +35,8 @@ struct edit *edit_open(struct family *family, const struct snapshot *base, const
 void edit_limit(struct edit *e, const struct edit_limits *limits);
 
 const struct node *edit_get(struct edit *e, const uint8_t *name);        /* as of now; borrowed until the next change; NULL */
+/* All of it as of now, for the functions that look around in a snapshot: borrowed until the next change, and not to be referenced. */
+const struct snapshot *edit_view(struct edit *e);
 void edit_put(struct edit *e, struct node *node);                        /* whole name; takes over one reference */
 bool edit_remove(struct edit *e, const uint8_t *name);                   /* whole name; false: was not there */
 /* One record. Owner must be at or below the apex and rdata valid: checked by the caller (transfer, text). */

@@ -147,12 +147,13 @@ static void leaf_unref(void *leaf)
 {
     node_unref(leaf);
 }
-static bool leaf_marked(const void *leaf)
+static unsigned leaf_marks(const void *leaf)
 {
-    return node_has(leaf, RR_NSEC3);
+    return (unsigned)node_has(leaf, RR_NSEC3) << NODE_MARK_NSEC3 |
+           (unsigned)node_has(leaf, RR_RRSIG) << NODE_MARK_SIGNED;
 }
 
-const struct trie_leaf_ops node_leaf_ops = {leaf_key, leaf_ref, leaf_unref, leaf_marked};
+const struct trie_leaf_ops node_leaf_ops = {leaf_key, leaf_ref, leaf_unref, leaf_marks};
 
 struct node_builder *node_builder_new(void)
 {

@@ -85,6 +85,7 @@ struct node *node_ref(const struct node *node);   /* returns it, for keeping */
 void node_unref(struct node *node);               /* NULL allowed */
 bool node_equal(const struct node *a, const struct node *b); /* octet for octet, name's case included */
 
+enum { NODE_MARK_NSEC3, NODE_MARK_SIGNED }; /* marks in a trie: has NSEC3; has a signature */
 extern const struct trie_leaf_ops node_leaf_ops;
 
 /* Collects the records of one owner, in any order, duplicates allowed; then makes the node. Reusable. */

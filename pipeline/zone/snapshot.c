@@ -6,7 +6,8 @@
  * decides, everything further down is only data that happens to lie there.
  *
  * Nodes with NSEC3 are marked in the trie. They lie among the other names, as one of them in a million or half of all, and
- * the one before a hash is what a denial and a check of the chain ask for.
+ * the one before a hash is what a denial and a check of the chain ask for. Nodes with signatures have a mark of their own: whether
+ * there is one below an empty non-terminal tells, under opt-out, whether that has an NSEC3, however many delegations lie below it.
  */
 #include "pipeline/zone/snapshot.h"
 
@@ -166,31 +167,38 @@ const struct node *snapshot_nsec3_before(const struct snapshot *s, const uint8_t
 {
     struct trie_key key;
     name_key(name, &key);
-    return trie_marked_lt(&s->trie, &key);
+    return trie_marked_lt(&s->trie, &key, NODE_MARK_NSEC3);
 }
 
 const struct node *snapshot_nsec3_at_or_before(const struct snapshot *s, const uint8_t *name)
 {
     struct trie_key key;
     name_key(name, &key);
-    return trie_marked_le(&s->trie, &key);
+    return trie_marked_le(&s->trie, &key, NODE_MARK_NSEC3);
 }
 
 const struct node *snapshot_nsec3_after(const struct snapshot *s, const uint8_t *name)
 {
     struct trie_key key;
     name_key(name, &key);
-    return trie_marked_gt(&s->trie, &key);
+    return trie_marked_gt(&s->trie, &key, NODE_MARK_NSEC3);
 }
 
 const struct node *snapshot_nsec3_first(const struct snapshot *s)
 {
-    return trie_marked_first(&s->trie);
+    return trie_marked_first(&s->trie, NODE_MARK_NSEC3);
 }
 
 const struct node *snapshot_nsec3_last(const struct snapshot *s)
 {
-    return trie_marked_last(&s->trie);
+    return trie_marked_last(&s->trie, NODE_MARK_NSEC3);
+}
+
+const struct node *snapshot_signed_after(const struct snapshot *s, const uint8_t *name)
+{
+    struct trie_key key;
+    name_key(name, &key);
+    return trie_marked_gt(&s->trie, &key, NODE_MARK_SIGNED);
 }
 
 void status_walk_begin(struct status_walk *w, const struct snapshot *s)

@@ -94,6 +94,8 @@ const struct node *snapshot_nsec3_at_or_before(const struct snapshot *s, const u
 const struct node *snapshot_nsec3_after(const struct snapshot *s, const uint8_t *name);
 const struct node *snapshot_nsec3_first(const struct snapshot *s);
 const struct node *snapshot_nsec3_last(const struct snapshot *s);
+/* The nearest node with a signature behind a name, at the same cost. */
+const struct node *snapshot_signed_after(const struct snapshot *s, const uint8_t *name);
 
 /* Walks a version in order and tells each node's status with O(1) state: no descents. */
 struct status_walk {

@@ -192,11 +192,14 @@ END_TEST
 static void expect_nsec3_around(const struct snapshot *s, const uint8_t *name)
 {
     const struct node *first = NULL, *last = NULL, *before = NULL, *upto = NULL, *after = NULL;
+    const struct node *signed_after = NULL;
     struct snapshot_iter it;
     for (const struct node *node = snapshot_first(&it, s); node; node = snapshot_next(&it)) {
+        int where = name_cmp(node_name(node), name);
+        if (where > 0 && !signed_after && node_has(node, RR_RRSIG))
+            signed_after = node;
         if (!node_has(node, RR_NSEC3))
             continue;
-        int where = name_cmp(node_name(node), name);
         first = first ? first : node;
         last = node;
         before = where < 0 ? node : before;
@@ -208,6 +211,7 @@ static void expect_nsec3_around(const struct snapshot *s, const uint8_t *name)
     EXPECT_PTR(snapshot_nsec3_before(s, name), before);
     EXPECT_PTR(snapshot_nsec3_at_or_before(s, name), upto);
     EXPECT_PTR(snapshot_nsec3_after(s, name), after);
+    EXPECT_PTR(snapshot_signed_after(s, name), signed_after);
 }
 
 static void two_letters(uint8_t out[NAME_MAX_OCTETS])
@@ -218,10 +222,10 @@ static void two_letters(uint8_t out[NAME_MAX_OCTETS])
     name_copy(out + 3, apex);
 }
 
-/* Names of two letters below the apex, with and without NSEC3: new, gone, replaced, and all but NSEC3 kept. */
+/* Names of two letters below the apex, with and without NSEC3, with and without a signature: new, gone, replaced, and all but NSEC3 kept. */
 static void change_nsec3(struct edit *e, unsigned changes, unsigned one_in)
 {
-    static const uint8_t nsec3[] = {1, 0, 0, 0, 0, 1, 9}, a[] = {192, 0, 2, 1};
+    static const uint8_t nsec3[] = {1, 0, 0, 0, 0, 1, 9}, a[] = {192, 0, 2, 1}, rrsig[20] = {0, 1};
     for (; changes > 0; changes--) {
         uint8_t name[NAME_MAX_OCTETS];
         two_letters(name);
@@ -235,6 +239,8 @@ static void change_nsec3(struct edit *e, unsigned changes, unsigned one_in)
             EXPECT_EQ(edit_add(e, name, RR_A, 300, a, sizeof a, NULL), 0);
         if (below(one_in) == 0)
             EXPECT_EQ(edit_add(e, name, RR_NSEC3, 300, nsec3, sizeof nsec3, NULL), 0);
+        if (below(2 * one_in) == 0)
+            EXPECT_EQ(edit_add(e, name, RR_RRSIG, 300, rrsig, sizeof rrsig, NULL), 0);
     }
 }
 
@@ -245,11 +251,15 @@ START_TEST(nsec3_neighbours)
     for (unsigned round = 0; round < ROUNDS; round++) {
         struct family *family = family_new(apex);
         struct snapshot *s = NULL;
+        uint8_t look[NAME_MAX_OCTETS];
         unsigned one_in = 1u << below(10);
         for (unsigned step = 0; step < STEPS; step++) {
             struct edit *e = edit_open(family, s, s);
             struct snapshot *next;
             change_nsec3(e, step ? CHANGES : NODES, one_in);
+            two_letters(look);
+            expect_nsec3_around(edit_view(e), look); /* while it is being changed, too */
+            change_nsec3(e, step ? CHANGES : 0, one_in);
             EXPECT_EQ(edit_seal(&e, &next, NULL, NULL), 0);
             snapshot_unref(s);
             s = next;

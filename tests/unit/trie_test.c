@@ -24,7 +24,7 @@ struct leaf {
     uint32_t refs, held; /* held: by the models */
     uint32_t seen;       /* pointers found by the count check */
     uint16_t len;
-    bool marked;
+    unsigned marks;
     uint8_t digit[];
 };
 static size_t leaves_alive;
@@ -48,18 +48,18 @@ static void leaf_unref(void *leaf)
         mem_free(&l);
     }
 }
-static bool leaf_marked(const void *leaf)
+static unsigned leaf_marks(const void *leaf)
 {
-    return ((const struct leaf *)leaf)->marked;
+    return ((const struct leaf *)leaf)->marks;
 }
-static const struct trie_leaf_ops ops = {leaf_key, leaf_ref, leaf_unref, leaf_marked};
+static const struct trie_leaf_ops ops = {leaf_key, leaf_ref, leaf_unref, leaf_marks};
 
 static struct leaf *leaf_new(const struct trie_key *key)
 {
     struct leaf *l = mem_zalloc(sizeof *l + key->len);
     l->refs = 1;
     l->len = key->len;
-    l->marked = rng(4) == 0;
+    l->marks = (unsigned)(rng(4) == 0) | (unsigned)(rng(3) == 0) << 1;
     memcpy(l->digit, key->digit, key->len);
     leaves_alive++;
     return l;
@@ -235,10 +235,10 @@ static void check_seeks(const struct version *v, const struct trie_key *key)
         EXPECT_PTR(trie_prev(&it), le > 1 ? v->leaf[le - 2] : NULL);
 }
 
-/* The nearest marked leaf from `at` on in one direction. */
-static const struct leaf *model_marked(const struct version *v, int at, int step)
+/* The nearest leaf with the mark from `at` on in one direction. */
+static const struct leaf *model_marked(const struct version *v, unsigned mark, int at, int step)
 {
-    while (at >= 0 && at < (int)v->n && !v->leaf[at]->marked)
+    while (at >= 0 && at < (int)v->n && !(v->leaf[at]->marks >> mark & 1))
         at += step;
     return at >= 0 && at < (int)v->n ? v->leaf[at] : NULL;
 }
@@ -246,12 +246,14 @@ static const struct leaf *model_marked(const struct version *v, int at, int step
 static void check_marked(const struct version *v, const struct trie_key *key)
 {
     bool exact;
-    int at = (int)model_place(v, key, &exact);
-    EXPECT_PTR(trie_marked_lt(&v->trie, key), model_marked(v, at - 1, -1));
-    EXPECT_PTR(trie_marked_le(&v->trie, key), model_marked(v, exact ? at : at - 1, -1));
-    EXPECT_PTR(trie_marked_gt(&v->trie, key), model_marked(v, exact ? at + 1 : at, 1));
-    EXPECT_PTR(trie_marked_first(&v->trie), model_marked(v, 0, 1));
-    EXPECT_PTR(trie_marked_last(&v->trie), model_marked(v, (int)v->n - 1, -1));
+    int at = (int)model_place(v, key, &exact), behind = exact ? at + 1 : at, last = (int)v->n - 1;
+    for (unsigned mark = 0; mark < TRIE_MARKS; mark++) {
+        EXPECT_PTR(trie_marked_lt(&v->trie, key, mark), model_marked(v, mark, at - 1, -1));
+        EXPECT_PTR(trie_marked_le(&v->trie, key, mark), model_marked(v, mark, behind - 1, -1));
+        EXPECT_PTR(trie_marked_gt(&v->trie, key, mark), model_marked(v, mark, behind, 1));
+        EXPECT_PTR(trie_marked_first(&v->trie, mark), model_marked(v, mark, 0, 1));
+        EXPECT_PTR(trie_marked_last(&v->trie, mark), model_marked(v, mark, last, -1));
+    }
 }
 
 static void check_path(const struct version *v, const struct trie_key *key)
@@ -322,13 +324,13 @@ static void census_twig(uintptr_t twig, unsigned least_offset)
 {
     if (!twig_is_branch(twig)) {
         struct leaf *l = twig_leaf(twig);
-        EXPECT_EQ(twig_is_marked(twig), l->marked);
+        EXPECT_EQ(twig & TWIG_MARKS, l->marks * TWIG_MARK);
         if (l->seen++ == 0)
             census.leaf[census.leaves++] = l;
         return;
     }
     struct branch *b = twig_branch(twig);
-    EXPECT_EQ(twig_is_marked(twig), branch_mark(b) != 0);
+    EXPECT_EQ(twig & TWIG_MARKS, branch_marks(b));
     for (unsigned i = 0; i < census.n; i++)
         if (census.branch[i] == b) {
             census.seen[i]++;
