@@ -3,7 +3,7 @@
  * WHAT   Raises the soft limit (RLIMIT_NOFILE) to the hard one and shares it out:
  *
  *          base       sockets and loops of every thread, the log         without these there is no start
- *          work       control socket, serial checks, transfers in, NOTIFY, zone files, captures
+ *          work       control socket, serial checks, transfers in, NOTIFY, questions to parents, zone files, captures
  *          clients    the rest, for TCP clients: tcp_clients of them if there is room, else fewer
  *
  *        So a house full of clients leaves room for the zones to come in and for `weir status`.

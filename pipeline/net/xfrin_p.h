@@ -1,4 +1,5 @@
-/* xfrin_p: what the files of xfrin share. Private to pipeline/net/xfrin*.c and their tests.
+/* xfrin_p: what the files of xfrin share. Private to pipeline/net/xfrin*.c and their tests, and to parent*.c, whose questions go out the
+ * same way.
  *
  * WHAT   A round is one attempt to bring a zone up to date: its primaries in order (the one that sent a NOTIFY first),
  *        each asked for its serial and, if that is worth it, for the zone. It ends with the first primary that settles

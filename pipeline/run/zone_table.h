@@ -64,6 +64,7 @@ struct zone {
 
     void *net;                          /* the control loop's own state for this zone: transfers in; only that loop touches it */
     void *net_notify;                   /* … and what its secondaries were told */
+    void *net_parent;                   /* … and what its parent's servers say */
 };
 struct zone_config {                    /* one zone's row of a configuration, kept alive with it */
     struct config *config;

@@ -9,6 +9,7 @@
 #include "pipeline/run/chain.h"
 #include "tests/lib/home.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -124,6 +125,8 @@ void daemon_open(struct daemon *d, unsigned workers, const char *config,
     memset(d, 0, sizeof *d);
     struct server *s = &d->server;
     d->log = memfd_create("log", MFD_CLOEXEC);
+    int err = fcntl(d->log, F_SETFL, O_APPEND); /* two threads may write at one time */
+    ASSERT(!err);
     log_open(LOG_DEBUG, d->log);
     rcu_thread_start();
     atomic_store(&s->config, config_make(config));
