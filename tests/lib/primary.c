@@ -299,6 +299,12 @@ static void ixfr_answer(struct primary *p, struct conn *c, const struct asked *a
     case PRIMARY_IXFR_FORMERR:
         rcode_answer(&s, RCODE_FORMERR);
         return;
+    case PRIMARY_IXFR_SERVFAIL:
+        rcode_answer(&s, RCODE_SERVFAIL);
+        return;
+    case PRIMARY_IXFR_REFUSED:
+        rcode_answer(&s, RCODE_REFUSED);
+        return;
     case PRIMARY_IXFR_CLOSES:
         c->close_at_stop = true;
         return;

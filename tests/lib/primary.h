@@ -51,6 +51,8 @@ enum primary_ixfr {
     PRIMARY_IXFR_CLOSES,    /* without a word */
     PRIMARY_IXFR_DIES,      /* after half of the octets */
     PRIMARY_IXFR_FORMERR,   /* without OPT */
+    PRIMARY_IXFR_SERVFAIL,
+    PRIMARY_IXFR_REFUSED,
     PRIMARY_IXFR_BEHIND,    /* a difference to serial - 1, over the first connection */
     PRIMARY_IXFR_LATE_END,  /* the right answer, and a message more */
 };

@@ -212,6 +212,9 @@ static const struct {
      "notice primary does not answer IXFR, so zones come from it in full zone=a.example. "
      "primary=" P1 " why=\"message 1: the primary answered NOTIMP\""},
     {PRIMARY_IXFR_FORMERR, true, 1, 1, "why=\"message 1: the primary answered FORMERR\""},
+    /* Knot, with a journal that does not fit together (github.com/NLnetLabs/nsd issue 479) */
+    {PRIMARY_IXFR_SERVFAIL, true, 1, 1, "why=\"message 1: the primary answered SERVFAIL\""},
+    {PRIMARY_IXFR_REFUSED, true, 1, 1, "why=\"message 1: the primary answered REFUSED\""},
     {PRIMARY_IXFR_ABSENT, false, 1, 1,
      "warn answer to IXFR dropped: the whole zone is fetched instead zone=a.example. primary=" P1
      " kind=\"does not fit\" why=\"message 1, record 3 (h999999.a.example. A): to be deleted, but "

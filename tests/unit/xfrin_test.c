@@ -381,6 +381,22 @@ START_TEST(aborted_transfers_are_asked_for_again_less_and_less)
 }
 END_TEST
 
+/* A primary whose zone moves under its own transfers ends them with another SOA than it began (as that of ee. did): refused, and
+ * fetched again by itself. */
+START_TEST(zone_that_moves_under_its_transfer_is_fetched_again)
+{
+    p1 = primary_start(P1);
+    struct primary_play moves = axfr(10, PRIMARY_OTHER_SERIAL_LAST);
+    play(p1, moves);
+    daemon_open(&d, 1, ONE, quick);
+    UNTIL(&d, counters()->transfers_failed == 1 && daemon_idle(&d, Z));
+    play(p1, good(11));
+    UNTIL(&d, daemon_serves(&d, Z, 11) && daemon_idle(&d, Z));
+    ck_assert_uint_eq(p1->axfr, 2);
+    end();
+}
+END_TEST
+
 START_TEST(transfer_with_an_older_serial_than_told)
 {
     p1 = primary_start(P1);
@@ -806,6 +822,7 @@ int main(void)
     tcase_add_loop_test(s.tcase, wrong_transfer_is_refused_whole_and_the_next_primary_asked, 0,
                         (int)(sizeof wrong / sizeof wrong[0]));
     suite_add(s, last_good_version_stays);
+    suite_add(s, zone_that_moves_under_its_transfer_is_fetched_again);
     suite_add(s, aborted_transfers_are_asked_for_again_less_and_less);
     suite_add(s, transfer_with_an_older_serial_than_told);
     suite_add(s, older_serial_is_followed_only_on_order);

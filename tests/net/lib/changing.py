@@ -1,48 +1,7 @@
-"""A zone that changes at random, and real primaries that keep the history of it: NSD, Knot and BIND, each told of weir's port."""
-
-import os
-
-from peers import Server, file_of, write
+"""A zone that changes at random."""
 
 Z = "changes.example."
 NAMES = 300
-
-
-def nsd_primary(net, text, port):
-    folder, own = net.subfolder("nsd-primary"), net.port()
-    write(os.path.join(folder, file_of(Z)), text)
-    write(folder + "/nsd.conf",
-          f'server:\n  ip-address: 127.0.0.1@{own}\n  username: ""\n  chroot: ""\n  zonesdir: "{folder}"\n  database: ""\n'
-          f'  zonelistfile: "{folder}/zone.list"\n  xfrdfile: "{folder}/xfrd.state"\n  xfrdir: "{folder}"\n  pidfile: "{folder}/pid"\n'
-          "  zonefiles-check: yes\n  server-count: 1\n  tcp-count: 200\n  verbosity: 2\n  xfrd-reload-timeout: 0\n"
-          "remote-control:\n  control-enable: no\n"
-          f"zone:\n  name: {Z}\n  zonefile: {file_of(Z)}\n  provide-xfr: 127.0.0.1 NOKEY\n  store-ixfr: yes\n  create-ixfr: yes\n"
-          f"  ixfr-number: 50\n  notify: 127.0.0.1@{port} NOKEY\n")
-    return Server(net, "nsd-primary", ["nsd", "-d", "-c", folder + "/nsd.conf"], own, folder)
-
-
-def knot_primary(net, text, port):
-    folder, own = net.subfolder("knot-primary"), net.port()
-    write(os.path.join(folder, file_of(Z)), text)
-    write(folder + "/knot.conf",
-          f"server:\n    rundir: {folder}\n    listen: 127.0.0.1@{own}\nlog:\n  - target: stderr\n    any: info\n"
-          f"database:\n    storage: {folder}\nacl:\n  - id: all\n    address: 127.0.0.0/8\n    action: transfer\n"
-          f"remote:\n  - id: weir\n    address: 127.0.0.1@{port}\n"
-          f"zone:\n  - domain: {Z}\n    storage: {folder}\n    file: {file_of(Z)}\n    acl: all\n    semantic-checks: off\n"
-          "    zonefile-load: difference\n    zonefile-sync: -1\n    journal-content: changes\n    notify: weir\n")
-    return Server(net, "knot-primary", ["knotd", "-c", folder + "/knot.conf"], own, folder)
-
-
-def bind_primary(net, text, port):
-    folder, own = net.subfolder("bind-primary"), net.port()
-    write(os.path.join(folder, file_of(Z)), text)
-    write(folder + "/named.conf",
-          f'options {{ directory "{folder}"; listen-on port {own} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }}; pid-file none; '
-          "session-keyfile none; lock-file none; recursion no; allow-transfer { any; }; notify explicit; notify-delay 0; "
-          f"also-notify {{ 127.0.0.1 port {port}; }}; check-integrity no; check-names primary ignore; empty-zones-enable no; "
-          "dnssec-validation no; ixfr-from-differences yes; max-ixfr-ratio unlimited; };\ncontrols { };\n"
-          f'zone "{Z}" {{ type primary; file "{file_of(Z)}"; }};\n')
-    return Server(net, "bind-primary", ["named", "-g", "-c", folder + "/named.conf"], own, folder)
 
 
 class History:

@@ -304,7 +304,7 @@ class Comparison:
             return
         if unlike(ours, theirs):
             for d in DIFFERENCES:
-                if self.peer.what in d.peers and d.when(q, ours, theirs):
+                if self.peer.what.rstrip("0123456789") in d.peers and d.when(q, ours, theirs):
                     before = unlike(ours, theirs)
                     d.alike(ours, theirs)
                     d.used += before != unlike(ours, theirs)

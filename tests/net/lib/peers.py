@@ -307,9 +307,10 @@ class Net:
 
     # ---- peers: zones = {name: text} makes a primary, secondary_of = (port, [names]) a secondary
 
-    # With tsig = {name: key} all that concerns a zone is signed by its key, and only by that.
+    # With tsig = {name: key} all that concerns a zone is signed by its key, and only by that; with history a primary keeps the changes
+    # of its zones and answers IXFR from them.
 
-    def nsd(self, zones=None, notify=(), secondary_of=None, host="127.0.0.1", more="", tsig=None, ixfr=False):
+    def nsd(self, zones=None, notify=(), secondary_of=None, host="127.0.0.1", more="", tsig=None, ixfr=False, history=False):
         tsig = tsig or {}
         what, port = self.name("nsd"), self.port()
         folder = self.subfolder(what)
@@ -323,6 +324,7 @@ class Net:
             write(os.path.join(folder, file_of(z)), text)
             conf += f"zone:\n  name: {z}\n  zonefile: {file_of(z)}\n  provide-xfr: 127.0.0.0/8 {by[z]}\n  provide-xfr: ::1 {by[z]}\n"
             conf += "".join(f"  notify: {address(where)} {by[z]}\n" for where in notify)
+            conf += "  store-ixfr: yes\n  create-ixfr: yes\n  ixfr-number: 50\n" if history else ""
         if secondary_of:
             how = "" if ixfr else "AXFR "
             for z in secondary_of[1]:
@@ -333,9 +335,10 @@ class Net:
         self.answers(nsd, next(iter(zones), None) if zones else None)
         return nsd
 
-    def knot(self, zones=None, notify=(), secondary_of=None, more="", tsig=None):
+    def knot(self, zones=None, notify=(), secondary_of=None, more="", tsig=None, history=False):
         what, port, tsig = self.name("knot"), self.port(), tsig or {}
         folder = self.subfolder(what)
+        more += "    zonefile-load: difference\n    zonefile-sync: -1\n    journal-content: changes\n" if history else ""
         targets = list(notify) + ([secondary_of[0]] if secondary_of else [])
         keys = "".join(f"  - id: {k[0]}\n    algorithm: {k[1]}\n    secret: {base64.b64encode(k[2]).decode()}\n" for k in tsig.values())
         conf = (f"server:\n    rundir: {folder}\n    listen: 127.0.0.1@{port}\n" + ("key:\n" + keys if keys else "") + f"log:\n  - target: stderr\n    any: info\n"
@@ -360,7 +363,7 @@ class Net:
         self.answers(knot, next(iter(zones), None) if zones else None)
         return knot
 
-    def bind(self, zones=None, notify=(), secondary_of=None, tsig=None, ixfr=False):
+    def bind(self, zones=None, notify=(), secondary_of=None, tsig=None, ixfr=False, history=False):
         tsig = tsig or {}
         what, port = self.name("bind"), self.port()
         folder = self.subfolder(what)
@@ -369,7 +372,7 @@ class Net:
         conf = (f'options {{ directory "{folder}"; listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }}; pid-file none; '
                 f'session-keyfile none; lock-file none; recursion no; allow-transfer {{ any; }}; notify {"explicit" if also else "no"}; '
                 f'{"also-notify { " + also + "};" if also else ""} notify-delay 0; check-integrity no; check-names primary ignore; '
-                f'check-names secondary ignore; provide-ixfr no; request-ixfr {"yes" if ixfr else "no"}; empty-zones-enable no; dnssec-validation no; '
+                f'check-names secondary ignore; {"ixfr-from-differences yes; max-ixfr-ratio unlimited" if history else "provide-ixfr no"}; request-ixfr {"yes" if ixfr else "no"}; empty-zones-enable no; dnssec-validation no; '
                 f'max-transfer-idle-in 1; min-refresh-time 2; }};\ncontrols {{ }};\n')
         conf += "".join(f'key "{k[0]}" {{ algorithm {k[1]}; secret "{base64.b64encode(k[2]).decode()}"; }};\n' for k in tsig.values())
         for z, text in (zones or {}).items():
