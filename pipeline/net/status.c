@@ -286,6 +286,7 @@ static void journal_json(const struct server *s, struct json *j)
     json_uint(j, "damaged", t.damaged);
     json_real(j, "slowest_commit_seconds", (double)t.slowest_us / 1e6);
     json_uint(j, "waiting", t.waiting);
+    json_uint(j, "behind_octets", t.behind_octets);
     json_uint(j, "file_octets", t.size);
     json_uint(j, "used_octets", t.used);
     if (t.error[0]) {

@@ -214,8 +214,25 @@ static int ready_commit(struct journal *j, struct why *why)
     return err;
 }
 
+/* While nothing can be written, a zone may hold one version after the other: only the last word on it counts. */
+static void ready_drop_held(struct journal *j, const struct journal_zone *jz)
+{
+    for (struct journal_write **at = &j->ready, *w; (w = *at);) {
+        if (w->zone != jz || (w->kind != WRITE_HOLD && w->kind != WRITE_UNHOLD)) {
+            at = &w->next;
+            continue;
+        }
+        *at = w->next;
+        if (j->ready_end == &w->next)
+            j->ready_end = at;
+        write_free(&w);
+    }
+}
+
 static void ready_add(struct journal *j, struct journal_write *w)
 {
+    if (w->kind == WRITE_HOLD || w->kind == WRITE_UNHOLD)
+        ready_drop_held(j, w->zone);
     w->next = NULL;
     *j->ready_end = w;
     j->ready_end = &w->next;

@@ -23,7 +23,7 @@
 
 struct journal;
 struct journal_zone;
-enum { JOURNAL_LAYERS_MAX = CHAIN_CHANGING_MAX + 2, JOURNAL_STAGES_MAX = CHAIN_STAGES_MAX, JOURNAL_ASYNC_MAX = 1000 /* versions of a zone that may be ahead of the disk */ };
+enum { JOURNAL_LAYERS_MAX = CHAIN_CHANGING_MAX + 2, JOURNAL_STAGES_MAX = CHAIN_STAGES_MAX };
 
 /* Opens, or makes, the journal in `folder`. What cannot be read is put aside (FOLDER.damaged) and a new one is begun. */
 int journal_open(const char *folder, struct journal **out, struct why *why) MUST_CHECK;
@@ -55,6 +55,8 @@ struct journal_accept {
 };
 void journal_accept(struct journal_zone *jz, const struct journal_accept *what);
 unsigned journal_waiting(struct journal_zone *jz);       /* versions of it that are not on disk yet */
+/* So many versions of it, or so many octets of all zones, are seen before they are on disk that the next one has to wait. */
+bool journal_behind(struct journal_zone *jz);
 
 /* A version with this layer may be accepted soon, and will need an image of it: it is begun. The next accept of the zone
  * takes it over, or journal_ahead_drop deletes it. Costs nobody anything but the disk's time when nothing else waits. */
@@ -94,6 +96,7 @@ struct journal_stats {
     uint64_t failures, damaged;                          /* writes that failed; zones or files that could not be read */
     uint64_t slowest_us;                                 /* the longest that one transaction took */
     size_t waiting;                                      /* versions that wait */
+    size_t behind_octets;                                /* of what waits, and nobody waits for */
     size_t size, used;                                   /* octets of the file, and of what is in use there */
     char error[sizeof(struct why)];                      /* of the last write; empty: it went well */
     time_t error_at;                                     /* when it began */

@@ -14,6 +14,8 @@ enum {
     BATCH_OCTETS = (1 << 23) >> JOURNAL_SHRINK, /* of versions, a transaction */
     GARBAGE_SLICE = 256 >> JOURNAL_SHRINK / 2, /* values deleted in one transaction */
     TIMERS_S = 1,
+    BEHIND_VERSIONS_MAX = 1000,        /* of a zone */
+    BEHIND_OCTETS_MAX = (1 << 28) >> JOURNAL_SHRINK, /* of all zones; each may be beyond it by one version */
     EMPTY_MAX = 1000,                  /* steps among those of a history that change nothing of what is served */
     FORGET_OCTETS = 1 << 20,           /* so much was written: its pages are let go of when there is nothing to do */
 };
@@ -27,6 +29,7 @@ struct journal_write {
     uint64_t step;                     /* 0: no layer changed */
     struct growbuf value;              /* of the step, or of what is held */
     struct growbuf about;
+    size_t behind_octets;              /* as it counts for BEHIND_OCTETS_MAX */
     unsigned history, nlayers;
     bool unhold;
     struct write_layer {

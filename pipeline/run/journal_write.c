@@ -11,6 +11,10 @@
 void write_free(struct journal_write **wp)
 {
     struct journal_write *w = *wp;
+    struct journal *j = w->zone->journal;
+    pthread_mutex_lock(&j->lock);
+    j->stats.behind_octets -= w->behind_octets;
+    pthread_mutex_unlock(&j->lock);
     for (unsigned i = 0; i < w->nlayers; i++)
         snapshot_unref(w->layer[i].snapshot);
     mem_free(&w->value.p);
@@ -30,10 +34,22 @@ static struct journal_write *write_new(struct journal_zone *jz, int kind)
     return w;
 }
 
+/* What it holds in memory: what is encoded, and what an image will be made of. */
+static size_t write_octets(const struct journal_write *w)
+{
+    size_t octets = w->value.len + w->about.len;
+    for (unsigned i = 0; i < w->nlayers; i++)
+        octets += w->layer[i].image ? w->layer[i].snapshot->bytes : 0;
+    return octets;
+}
+
 static void write_queue(struct journal_write *w)
 {
     struct journal *j = w->zone->journal;
+    if (!w->done)
+        w->behind_octets = write_octets(w);
     pthread_mutex_lock(&j->lock);
+    j->stats.behind_octets += w->behind_octets;
     if (w->kind == WRITE_ACCEPT) {
         w->zone->waiting++;
         j->stats.waiting++;
@@ -50,6 +66,15 @@ unsigned journal_waiting(struct journal_zone *jz)
     unsigned n = jz->waiting;
     pthread_mutex_unlock(&jz->journal->lock);
     return n;
+}
+
+bool journal_behind(struct journal_zone *jz)
+{
+    struct journal *j = jz->journal;
+    pthread_mutex_lock(&j->lock);
+    bool behind = jz->waiting >= BEHIND_VERSIONS_MAX || j->stats.behind_octets >= BEHIND_OCTETS_MAX;
+    pthread_mutex_unlock(&j->lock);
+    return behind;
 }
 
 void served_step_add(struct journal_zone *jz, uint64_t step)

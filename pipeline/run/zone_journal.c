@@ -40,8 +40,7 @@ bool zone_journal_waits(struct zone *z)
 {
     if (!z->journal)
         return false;
-    return !zone_run_async(z) || journal_waiting(z->journal) >= JOURNAL_ASYNC_MAX ||
-           !rcu_read(&z->version);
+    return !zone_run_async(z) || journal_behind(z->journal) || !rcu_read(&z->version);
 }
 
 void zone_journal_ahead(struct zone *z, const struct snapshot *input)

@@ -745,6 +745,117 @@ START_TEST(test_changes_behind_an_image)
 }
 END_TEST
 
+static size_t behind(const struct world *w)
+{
+    struct journal_stats stats;
+    journal_stats(w->journal, &stats);
+    return stats.behind_octets;
+}
+
+static void until_it_waits(struct zone *z, uint32_t serial)
+{
+    for (int i = 0; i < 10000; i++) {
+        if (journal_waiting(z->journal) && journal_behind(z->journal)) {
+            struct version *v = zone_version(z);
+            EXPECT(v->soa.serial < serial);
+            version_unref(v);
+            return;
+        }
+        usleep(1000);
+    }
+    ck_abort_msg("serial %u should wait for the disk", serial);
+}
+
+/* With durability = "async", what is ahead of the disk has a bound in octets: then versions wait, and are seen when it can be written again. */
+START_TEST(test_async_is_bounded)
+{
+    struct random random = random_open();
+    struct play p = play_open(random_u64(&random));
+    struct expected want = {0};
+    struct zone *z;
+    size_t before = 0, largest = 0;
+    p.w = world_make();
+    p.w.async = true;
+    faults_set("");
+    world_enter(&p.w);
+    z = world_zone(&p.w, 3);
+    hand_in(z, &p.source[3]);
+    zone_table_drain(p.w.table);
+    journal_wait(p.w.journal);
+    EXPECT_EQ(behind(&p.w), 0);
+    faults_set("ENOSPC 1 1000000");
+    unsigned n = 0;
+    for (; !journal_behind(z->journal); n++) {
+        ck_assert_uint_lt(n, 900);
+        source_step(&p.source[3], 60);
+        hand_in(z, &p.source[3]);
+        zone_table_drain(p.w.table);
+        size_t now = behind(&p.w);
+        largest = now - before > largest ? now - before : largest;
+        before = now;
+    }
+    ck_assert_msg(before < (1 << 20) + largest && n > 3, "%zu octets, %u versions", before, n);
+    for (int i = 0; i < 3; i++) {
+        source_step(&p.source[3], 60);
+        hand_in(z, &p.source[3]);
+        until_it_waits(z, p.source[3].gen.serial);
+        EXPECT_EQ(behind(&p.w), before);
+    }
+    faults_set("");
+    zone_table_drain(p.w.table);
+    journal_wait(p.w.journal);
+    EXPECT_EQ(behind(&p.w), 0);
+    world_expect(&p.w, 3, &want);
+    EXPECT_EQ(want.serial, p.source[3].gen.serial);
+    restart_finds(&p, &want);
+    expected_free(&want);
+}
+END_TEST
+
+/* One held version after the other while nothing can be written: the last one is what waits. */
+START_TEST(test_held_ones_do_not_pile_up)
+{
+    struct random random = random_open();
+    struct play p = play_open(random_u64(&random));
+    struct source *s = &p.source[ZONE_HOLDS];
+    struct journal_stats stats;
+    size_t one = 0;
+    p.w = world_make();
+    faults_set("");
+    world_enter(&p.w);
+    hold_play(&p);
+    faults_set("ENOSPC 1 1000000");
+    for (int i = 0; i < 60; i++) {
+        do
+            source_step(s, 3);
+        while (s->gen.serial % 5);
+        hand_in(world_zone(&p.w, ZONE_HOLDS), s);
+        zone_table_drain(p.w.table);
+        journal_stats(p.w.journal, &stats);
+        for (uint64_t was = stats.failures; stats.failures < was + 2;) {
+            usleep(1000); /* the journal has looked at what has come */
+            journal_stats(p.w.journal, &stats);
+        }
+        one = i == 9 ? stats.behind_octets : one;
+        ck_assert_msg(i < 10 || stats.behind_octets < 2 * one,
+                      "%zu octets of %d held versions, %zu of 10", stats.behind_octets, i, one);
+    }
+    ck_assert_uint_gt(one, 0);
+    faults_set("");
+    journal_wait(p.w.journal);
+    uint32_t held = s->gen.serial;
+    world_leave(&p.w);
+    world_enter(&p.w);
+    zone_table_drain(p.w.table);
+    struct zone *z = world_zone(&p.w, ZONE_HOLDS);
+    ck_assert_ptr_nonnull(z->held);
+    EXPECT_EQ(z->held->serial, held);
+    world_leave(&p.w);
+    world_end(&p.w);
+    play_close(&p);
+}
+END_TEST
+
 /* The zone is dropped while its version waits, and comes again: what waits is not written over what the new one writes. */
 START_TEST(test_dropped_and_back_while_a_version_waits)
 {
@@ -805,6 +916,8 @@ int main(int argc, char **argv)
     suite_add(s, test_sectors_that_cannot_be_read);
     suite_add(s, test_layers_take_turns);
     suite_add(s, test_changes_behind_an_image);
+    suite_add(s, test_async_is_bounded);
+    suite_add(s, test_held_ones_do_not_pile_up);
     suite_add(s, test_dropped_and_back_while_a_version_waits);
     suite_add(s, test_end_while_a_version_waits);
     return suite_run(s);
