@@ -159,6 +159,7 @@ $(B)/tests/fuzz/validate_fuzz $(B)/tests/fuzz/validate_replay: $(patsubst %,$(B)
 .PHONY: bench
 bench: all $(BENCH_BIN) ## figures as ratios against NSD and Knot in the same run
 	$(Q)B=$(B) tests/bench/run $(BENCH_BIN)
+	$(Q)B=$(B) tests/bench/changes
 
 # ---- lint --------------------------------------------------------------------------------------------------
 .PHONY: lint format
