@@ -34,8 +34,9 @@
  * transactions after the one that let go of them. (4) At the start, chunks, steps, timers and held candidates whose number no row has
  * are deleted: that is all that a crash can leave behind. A failed transaction is taken back in memory, too (undo), and done again.
  *
- * Compaction. When a layer's steps outgrow half of its image, a new image is made from the snapshot in memory, SLICE_OCTETS a
- * transaction, with the versions of all zones in between; so a change waits for one slice at most. */
+ * Compaction. When a layer's steps outgrow half of its image, a new image is made from the snapshot in memory, SLICE_OCTETS
+ * a transaction, or less if the disk is slow, with the versions of all zones in between; so a change waits for one slice at most,
+ * which should not be felt (SLICE_US). */
 #include "pipeline/run/journal_p.h"
 
 #include "pipeline/base/log.h"
@@ -157,6 +158,18 @@ int journal_transact(struct journal *j, transaction_fn *fn, void *arg, struct wh
             j->stats.slowest_us = took;
     }
     pthread_mutex_unlock(&j->lock);
+    return err;
+}
+
+int slice_transact(struct journal *j, transaction_fn *fn, void *arg, struct why *why)
+{
+    uint64_t began = now_us();
+    int err = journal_transact(j, fn, arg, why);
+    uint64_t took = now_us() - began;
+    if (took > SLICE_US && j->slice > SLICE_LEAST)
+        j->slice /= 2;
+    else if (took < SLICE_US / 2 && j->slice < SLICE_OCTETS)
+        j->slice *= 2;
     return err;
 }
 
@@ -307,7 +320,7 @@ static int slice_apply(struct journal *j, struct db_txn *txn, void *arg, struct 
 {
     struct journal_image *next = arg;
     *next = *j->images;
-    return image_write(j, txn, next, SLICE_OCTETS, why);
+    return image_write(j, txn, next, j->slice, why);
 }
 
 /* The row leads to the new image from now on; what is known of the version stays as it is. */
@@ -360,7 +373,7 @@ static int images_commit(struct journal *j, struct why *why)
     struct journal_image next;
     int err;
     if (j->images->node) {
-        err = journal_transact(j, slice_apply, &next, why);
+        err = slice_transact(j, slice_apply, &next, why);
         if (!err)
             *j->images = next;
         if (err || next.node || !next.write)
@@ -668,6 +681,7 @@ static struct journal *journal_empty(void)
     pthread_cond_init(&j->transacted, NULL);
     pthread_condattr_destroy(&attr);
     j->owner = -1;
+    j->slice = SLICE_LEAST;
     j->queue_end = &j->queue;
     j->ready_end = &j->ready;
     j->images_end = &j->images;

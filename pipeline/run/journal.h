@@ -13,7 +13,7 @@
  * FAILS  A write that fails is tried again until it succeeds (a named error in log and status meanwhile), or, once journal_closing was
  *        called, given up: then `done` gets the error. A record that is damaged costs its zone, not the others.
  * COST   accept: encoding the change in the caller, O(d); a descent and a share of one fdatasync in the journal. A new image O(zone),
- *        in slices of SLICE_OCTETS a transaction, between which other zones' changes are committed.
+ *        in slices that take some 20 ms each, between which other zones' changes are committed.
  * SPEC   RFC 1995 2 (stable storage before it is served), design.md 6.
  */
 #ifndef WEIR_RUN_JOURNAL_H

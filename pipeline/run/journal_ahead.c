@@ -72,7 +72,7 @@ static int ahead_apply(struct journal *j, struct db_txn *txn, void *arg, struct 
 {
     struct journal_image *next = arg;
     *next = *ahead_next(j);
-    return image_write(j, txn, next, SLICE_OCTETS, why);
+    return image_write(j, txn, next, j->slice, why);
 }
 
 /* A failure is nobody's: the version, if it comes, has its image made as if this had not been. But what was written may be
@@ -81,7 +81,7 @@ void ahead_commit(struct journal *j)
 {
     struct journal_image next, *im = ahead_next(j);
     struct why why;
-    if (journal_transact(j, ahead_apply, &next, &why))
+    if (slice_transact(j, ahead_apply, &next, &why))
         ahead_drop(j, im->zone);
     else
         *im = next;

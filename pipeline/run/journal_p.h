@@ -9,7 +9,9 @@
 
 enum {
     CHUNK_OCTETS = (1 << 16) >> JOURNAL_SHRINK, /* of an image, a value */
-    SLICE_OCTETS = (1 << 22) >> JOURNAL_SHRINK, /* of an image, a transaction */
+    SLICE_OCTETS = (1 << 22) >> JOURNAL_SHRINK, /* of an image, a transaction, … */
+    SLICE_LEAST = SLICE_OCTETS / 4,    /* … or less, down to this, where it takes longer than SLICE_US */
+    SLICE_US = 20000,
     SMALL_OCTETS = (1 << 18) >> JOURNAL_SHRINK, /* an image of up to so much goes with its version's own transaction */
     BATCH_OCTETS = (1 << 23) >> JOURNAL_SHRINK, /* of versions, a transaction */
     GARBAGE_SLICE = 256 >> JOURNAL_SHRINK / 2, /* values deleted in one transaction */
@@ -119,6 +121,7 @@ struct journal {
     } *undo;                           /* rows as they were before the transaction */
     size_t nundo, undo_cap;
     struct growbuf scratch;
+    size_t slice;                      /* octets of an image, the next transaction */
     uint64_t octets;                   /* written in this transaction … */
     uint64_t mapped;                   /* … and since the pages were let go of */
 };
@@ -132,6 +135,8 @@ void row_will_change(struct journal *j, struct journal_zone *jz);
 /* One transaction: fn fills it. It is done again when the map was too small; after a failure nothing has changed. */
 typedef int transaction_fn(struct journal *j, struct db_txn *txn, void *arg, struct why *why);
 int journal_transact(struct journal *j, transaction_fn *fn, void *arg, struct why *why) MUST_CHECK;
+/* The same with a slice of an image, the next of which will be as large as the time that this one took allows. */
+int slice_transact(struct journal *j, transaction_fn *fn, void *arg, struct why *why) MUST_CHECK;
 int value_put(struct journal *j, struct db_txn *txn, const struct journal_key *key, struct growbuf *value, struct why *why) MUST_CHECK;
 
 /* ---- journal_open.c */

@@ -26,7 +26,12 @@ static void sleeper_run(struct stage_run *run)
 }
 
 static const struct option sleeper_options[] = {
-    {.name = "pause", .kind = OPTION_SECONDS, .offset = 0, .fallback = "10", .max = 1000, .help = "-"},
+    {.name = "pause",
+     .kind = OPTION_SECONDS,
+     .offset = 0,
+     .fallback = "10",
+     .max = 1000,
+     .help = "-"},
     {.name = NULL},
 };
 static const struct stage_type sleeper = {.name = "sleeper",
@@ -50,8 +55,7 @@ static void liar_run(struct stage_run *run)
         }
     }
 }
-static const struct stage_type liar = {
-    .name = "liar", .flags = STAGE_DNSSEC_ONLY, .run = liar_run};
+static const struct stage_type liar = {.name = "liar", .flags = STAGE_DNSSEC_ONLY, .run = liar_run};
 
 struct zone_text {
     uint8_t serial;
@@ -98,8 +102,7 @@ START_TEST(nothing_to_change_is_passed_on)
         bool passed;
         size_t names, changes;
     } steps[] = {
-        {{1, true, false, false}, true, 2, 2},
-        {{2, true, false, true}, true, 3, 2},
+        {{1, true, false, false}, true, 2, 2}, {{2, true, false, true}, true, 3, 2},
         {{3, true, true, true}, false, 3, 1},  /* the first DNSSEC record */
         {{4, false, true, true}, false, 2, 2}, /* www has no more than that: it vanishes */
         {{5, true, false, true}, false, 3, 2}, /* an own output stays one */
