@@ -61,8 +61,13 @@ int key_folder_add_public(struct key_folder *folder, const uint8_t *rdata, size_
 int key_folder_remove(struct key_folder *folder, const char *name, struct why *why) MUST_CHECK;
 
 /* A key from files elsewhere, for import: path is that of any of its files, or without the ending. The same checks as in the folder,
- * but for its name; owner is the one whose key it should be. The caller frees it with key_files_free(&file, 1) after mem_alloc of one. */
+ * but for its name. key_file_clear gives back what is in *out. */
 int key_file_read(const char *path, const uint8_t *apex, struct key_file *out, struct why *why) MUST_CHECK;
+/* The same of a private half that stands alone (as Knot keeps them): its DNSKEY is made of it. algorithm: 0 as in
+ * dnssec_private_parse. */
+int key_file_read_private(const char *path, const uint8_t *apex, uint8_t algorithm, uint16_t flags, struct key_file *out,
+                          struct why *why) MUST_CHECK;
+void key_file_clear(struct key_file *file);
 
 /* A small text file in the folder (name: "state"). The text is mem_alloc'ed and terminated; -E_NOENT: there is none. */
 int key_folder_read(struct key_folder *folder, const char *name, char **text, size_t *len, struct why *why) MUST_CHECK;

@@ -296,3 +296,10 @@ size_t dnssec_private_signature_len(const struct dnssec_private *key)
 {
     return key->signature_len;
 }
+
+int dnssec_private_open(const char *uri, uint8_t algorithm, struct dnssec_private **out,
+                        struct why *why)
+{
+    (void)uri, (void)algorithm, (void)out;
+    return why_set(why, -E_UNSUPPORTED, "keys in an HSM are not supported yet");
+}

@@ -229,7 +229,7 @@ int private_pem_read(const char *text, size_t len, const struct algorithm *want,
     int got =
         PEM_bytes_read_bio_secmem(&octets, &n, &name, PEM_STRING_EVP_PKEY, in, no_password, &asked);
     BIO_free(in);
-    struct der d = {octets, octets + n};
+    struct der d = {octets, got == 1 ? octets + n : NULL};
     int err;
     if (asked || (got == 1 && strcmp(name, PEM_STRING_PKCS8) == 0))
         err = why_set(why, -E_UNSUPPORTED,
