@@ -20,6 +20,7 @@
 #include "pipeline/base/arena.h"
 #include "pipeline/base/assert.h"
 #include "pipeline/base/buf.h"
+#include "pipeline/base/checksum.h"
 #include "pipeline/base/errors.h"
 #include "pipeline/base/pool.h"
 #include "pipeline/zone/changeset.h"
@@ -27,6 +28,7 @@
 #include "pipeline/zone/edit.h"
 #include "pipeline/zone/keyset.h"
 #include "pipeline/zone/snapshot.h"
+#include "pipeline/zone/touched.h"
 
 #include <time.h>
 

@@ -43,18 +43,6 @@ unsigned nsec3_find(const struct node *node, const struct nsec3_params *params, 
     return same;
 }
 
-bool nsec3_only(const struct node *node)
-{
-    bool has = false;
-    for (unsigned i = 0; i < node->nrrsets; i++) {
-        uint16_t type = node->head[i].type == RR_RRSIG ? node->head[i].covered : node->head[i].type;
-        if (type != RR_NSEC3)
-            return false;
-        has |= node->head[i].type == RR_NSEC3;
-    }
-    return has;
-}
-
 /* --- judging --- */
 
 bool there_read(struct chain3 *chain, const struct node *node, struct there *out)

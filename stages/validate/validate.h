@@ -331,7 +331,6 @@ bool bitmap_check(const struct node *node, enum bitmap_rule rule, bool for_nsec3
 
 void nsec_check(struct check *check, struct worker *worker, const struct item *item);
 void nsec3_check_all(struct check *check);
-bool nsec3_only(const struct node *node);
 
 void scope_decide(struct check *check);
 
