@@ -110,11 +110,15 @@ struct stageresult stageplay_run(struct stageplay *play, const struct snapshot *
     struct changeset *delta = changeset_between(play->prev, next);
     struct arena *arena = arena_new();
     struct edit *out = changes ? edit_open(play->family, play->out, play->out) : NULL;
+    struct soa served;
+    bool serves = play->out && snapshot_soa(play->out, &served);
     struct stage_run run = {.conf = play->conf,
                             .state = play->state,
                             .prev = play->prev,
                             .next = next,
                             .delta = delta,
+                            .keys = play->keys,
+                            .served = serves ? &served : NULL,
                             .now = now,
                             .woken = woken,
                             .scratch = arena,
@@ -128,6 +132,7 @@ struct stageresult stageplay_run(struct stageplay *play, const struct snapshot *
     findings_close(result.findings);
     result.state = run.next_state;
     result.wake_at = run.wake_at;
+    result.good_until = run.good_until;
     result.visited = run.visited;
     if (changes) {
         struct why why;

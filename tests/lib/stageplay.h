@@ -15,6 +15,7 @@ struct stageplay {
     struct family *family;       /* of outputs */
     struct snapshot *prev, *out; /* of the last accepted run; out NULL for a check-only stage */
     void *state;
+    const struct keyset *keys; /* that it is given; borrowed, NULL: none */
 };
 struct stageresult {
     enum verdict verdict;
@@ -22,7 +23,7 @@ struct stageresult {
     struct snapshot *next, *out;
     struct changeset *changes; /* of the output; NULL for a check-only stage */
     void *state;
-    time_t wake_at;
+    time_t wake_at, good_until;
     uint64_t visited;
 };
 

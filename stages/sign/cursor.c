@@ -1,0 +1,66 @@
+/* cursor: the pace at which signatures are renewed.
+ *
+ *      │◀──────────────────────── validity ────────────────────────▶│
+ *      made                                          renewed         ends
+ *      │◀─────────── period ──────────▶│◀─ slack ─▶│◀─ jitter ─▶│◀─ refresh ─▶│
+ *
+ * The cursor walks all names in canonical order, once a period, and makes anew every signature that would have less than the margin
+ * left when it comes again. It goes by rrsets, not by names, so that each hour has the same work; what is behind it is counted to the
+ * rrset, also when names come and go, so it need not hurry at the end of a round. The first signing of a zone makes all signatures at
+ * once, and already the first round spreads them over the period.
+ *
+ * Slack is what a wake-up may be late without anybody noticing. If more was lost (weir was down, the zone became many times larger
+ * in front of the cursor), renew.c sweeps.
+ */
+#include "stages/sign/sign.h"
+
+enum {
+    CURSOR_STEPS = 32,
+    CURSOR_STEP_MAX = 1000
+}; /* a round has so many steps at least; rrsets a step */
+
+int64_t cursor_period(const struct sign_conf *conf)
+{
+    int64_t slack = 2 * (conf->validity / (EXPIRY_SLOTS / 2)) + 2;
+    return conf->validity - conf->refresh - conf->jitter - slack;
+}
+
+/* rrsets of all that should be behind after so many seconds of a round. */
+static uint64_t cursor_target(uint64_t rrsets, int64_t period, int64_t passed)
+{
+    if (passed <= 0)
+        return 0;
+    if (passed >= period)
+        return rrsets;
+    return (uint64_t)((unsigned __int128)rrsets * (uint64_t)passed / (uint64_t)period);
+}
+
+uint64_t cursor_quota(const struct cursor *c, uint64_t rrsets, int64_t period, int64_t now)
+{
+    uint64_t target = cursor_target(rrsets, period, now - c->began);
+    if (now - c->began >= period)
+        return UINT64_MAX; /* to the end, whatever was counted */
+    return target > c->behind ? target - c->behind : 0;
+}
+
+int64_t cursor_due(const struct cursor *c, uint64_t rrsets, int64_t period)
+{
+    uint64_t step = rrsets / CURSOR_STEPS;
+    step = step < 1 ? 1 : step > CURSOR_STEP_MAX ? CURSOR_STEP_MAX : step;
+    if (rrsets == 0 || c->behind + step >= rrsets)
+        return c->began + period;
+    unsigned __int128 passed = (unsigned __int128)(c->behind + step) * (uint64_t)period;
+    return c->began + (int64_t)((passed + rrsets - 1) / rrsets);
+}
+
+void cursor_begin(struct cursor *c, int64_t now)
+{
+    *c = (struct cursor){.began = now};
+}
+
+/* Rounds follow each other by plan, so that small delays do not add up; a plan that was missed by more than a round is none. */
+void cursor_turn(struct cursor *c, int64_t period, int64_t now)
+{
+    int64_t began = c->began + period;
+    cursor_begin(c, now - began > period ? now - period : began);
+}

@@ -1,0 +1,70 @@
+/* findings: what sign reports. Codes are stable; the order is that of enum sign_code.
+ *
+ * {n0} is a key's tag and {n1} its algorithm wherever a key is meant.
+ */
+#include "stages/sign/sign.h"
+
+const struct finding_type sign_findings[] = {
+    [SIGN_SOA_MISSING] = {"soa-missing", STAGE_REJECT, "no SOA at the apex",
+                          "Without SOA this is no zone: the transfer or the file is broken at its "
+                          "source."},
+    [SIGN_INPUT_SIGNED] =
+        {"input-signed", STAGE_REJECT, "{text} in what is to be signed",
+         "Somebody else signed the zone, or a part of it. Put the stage strip before sign, or take "
+         "the records out at the primary."},
+    [SIGN_TOO_MANY_RECORDS] =
+        {"too-many-records", STAGE_REJECT,
+         "with its signatures the name has more records than one "
+         "name can hold",
+         "65,535 records are the limit, signatures included. Nobody can transfer or use so many: "
+         "the primary's data is broken."},
+    [SIGN_NO_KEYS] =
+        {"no-keys", STAGE_RETRY, "the zone has no keys",
+         "`weir key generate ZONE` makes them, `weir key import ZONE` takes those that "
+         "there are; `weir key list ZONE` shows them. Until then the last good version "
+         "is served, if there is one: never one without signatures."},
+    [SIGN_NO_KSK] =
+        {"no-ksk", STAGE_RETRY, "no key signs the DNSKEY set, and there is no set made elsewhere",
+         "The zone wants a KSK or CSK that is in use (`weir key list ZONE` shows the states), or "
+         "DNSKEY sets that an offline KSK signed."},
+    [SIGN_NO_ZSK] = {"no-zsk", STAGE_RETRY, "no key signs the zone's data",
+                     "The zone wants a ZSK or CSK that is in use: `weir key list ZONE` shows the "
+                     "states, `weir key generate ZONE` makes one."},
+    [SIGN_KEY_ABSENT] =
+        {"key-absent", STAGE_RETRY,
+         "key {n0} of algorithm {n1} is to sign, and its private half is "
+         "not here",
+         "Its file cannot be read, or the HSM is gone. The last good version is served meanwhile, "
+         "and its signatures end some day: see good_until in `weir status`."},
+    [SIGN_KEY_UNFIT] = {"key-unfit", STAGE_REJECT,
+                        "the private half of key {n0} of algorithm {n1} is not that of its DNSKEY",
+                        "Signatures by it would be worth nothing. Two keys were mixed up, in the "
+                        "key's folder or in "
+                        "the HSM: put the right file back, or retire the key."},
+    [SIGN_KEY_SAME_TAG] =
+        {"key-same-tag", STAGE_REJECT, "two keys have the tag {n0} and algorithm {n1}",
+         "Nobody could tell whose signature is whose. Retire one of them and generate another."},
+    [SIGN_FAILED] =
+        {"failed", STAGE_RETRY, "key {n0} of algorithm {n1} cannot sign: {text}",
+         "Nothing of this version goes out half signed. An HSM that comes back needs no "
+         "help: it will be tried again."},
+    [SIGN_CLOCK] = {"clock", STAGE_RETRY, "the clock says {n0}, and {n1} was passed already",
+                    "Seconds since 1970. Signatures that begin in the future are good for nobody: "
+                    "set the clock "
+                    "(NTP) right. Before 2020 it is believed in no case."},
+    [SIGN_PREPARED_NONE] =
+        {"prepared-none", STAGE_RETRY,
+         "none of the {n0} DNSKEY sets that were made elsewhere is valid now",
+         "The KSK is offline. Have it sign a DNSKEY set for the time to come, and import that. "
+         "Nothing goes out with a DNSKEY set that has no valid signature."},
+    [SIGN_PREPARED_ENDS] =
+        {"prepared-ends", STAGE_PASS,
+         "the last of the DNSKEY sets that were made elsewhere ends in {n0} s",
+         "The KSK is offline. Have it sign a DNSKEY set for the time after, and import that."},
+    [SIGN_PREPARED_KEY] =
+        {"prepared-key", STAGE_RETRY,
+         "key {n0} of algorithm {n1} signs, and is not in the DNSKEY set that was made elsewhere",
+         "Signatures by it would not verify. Have the offline KSK sign a set that has this key, or "
+         "go back to the key before."},
+    {NULL, STAGE_PASS, NULL, NULL},
+};

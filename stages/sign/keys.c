@@ -1,0 +1,181 @@
+/* keys: the zone's keys, before anything is signed with them.
+ *
+ * A keyset says what each key does; whether it can is found out here: its private half is there, and is its own; no two keys can be
+ * mistaken for each other. Nothing is signed by half of the keys: either all that should sign can, or the run ends with a finding and
+ * the last version stays.
+ *
+ * Whose signatures stay: those of keys that are published or sign. A signature names its key by tag and algorithm only, so the state
+ * has a print of the DNSKEY that they meant: if another key has come to that tag, its namesake's signatures are not taken for its own.
+ */
+#include "stages/sign/sign.h"
+
+enum { CLOCK_LEAST = 1577836800 }; /* 2020: older than this weir */
+
+static void keys_refuse(struct signing *s, enum sign_code code, const struct keyset_key *key)
+{
+    finding_add(s->run->findings, code, s->apex_name, RR_DNSKEY, key ? key->tag : 0,
+                key ? key->algorithm : 0, NULL);
+    s->failed = true;
+}
+
+const struct sign_key *sign_keys_find(const struct sign_keys *keys, uint8_t algorithm, uint16_t tag)
+{
+    for (unsigned i = 0; i < keys->n; i++)
+        if (keys->key[i].key->tag == tag && keys->key[i].key->algorithm == algorithm)
+            return &keys->key[i];
+    return NULL;
+}
+
+static const struct key_tally *tally_of(const struct sign_state *state,
+                                        const struct keyset_key *key)
+{
+    for (unsigned i = 0; state && i < state->nkeys; i++)
+        if (state->key[i].use.tag == key->tag && state->key[i].use.algorithm == key->algorithm)
+            return &state->key[i];
+    return NULL;
+}
+
+static void key_take(struct signing *s, const struct keyset_key *key)
+{
+    struct sign_keys *keys = &s->keys;
+    struct sign_key *k = &keys->key[keys->n++];
+    *k = (struct sign_key){.key = key, .print = checksum64(0, key->rdata, key->len)};
+    const struct key_tally *tally = tally_of(s->last, key);
+    k->trusted = s->last && (!tally || tally->use.signatures == 0 || tally->print == k->print);
+    if (key->signs_zone && !memchr(keys->algorithm, key->algorithm, keys->nalgorithms))
+        keys->algorithm[keys->nalgorithms++] = key->algorithm;
+}
+
+static bool acts(const struct keyset_key *key)
+{
+    return key->publish || key->signs_keys || key->signs_zone;
+}
+
+/* Can the key do what it is to do? */
+static void key_judge(struct signing *s, const struct keyset *set, unsigned i)
+{
+    const struct keyset_key *key = &set->key[i];
+    for (unsigned j = 0; j < i; j++)
+        if (acts(&set->key[j]) && set->key[j].tag == key->tag &&
+            set->key[j].algorithm == key->algorithm)
+            keys_refuse(s, SIGN_KEY_SAME_TAG, key);
+    if (!key->signs_zone && (!key->signs_keys || set->nprepared > 0))
+        return;
+    if (!key->private)
+        keys_refuse(s, SIGN_KEY_ABSENT, key);
+    else if (!dnssec_private_fits(key->private, key->rdata, key->len))
+        keys_refuse(s, SIGN_KEY_UNFIT, key);
+}
+
+/* --- sets that were made elsewhere --- */
+
+static bool prepared_has(const struct keyset_prepared *prepared, const struct keyset_key *key)
+{
+    struct rrset set;
+    struct rdata rdata;
+    if (!node_rrset(prepared->node, RR_DNSKEY, 0, &set))
+        return false;
+    for (const uint8_t *p = set.rdata; rrset_next(&set, &p, &rdata);)
+        if (rdata.len == key->len && memcmp(rdata.data, key->rdata, key->len) == 0)
+            return true;
+    return false;
+}
+
+/* The latest set that is valid now, and when that changes. */
+static void prepared_choose(struct signing *s, const struct keyset *set)
+{
+    struct sign_keys *keys = &s->keys;
+    int64_t last = 0;
+    for (unsigned i = 0; i < set->nprepared; i++) {
+        const struct keyset_prepared *p = &set->prepared[i];
+        if (p->from > s->run->now && p->from < keys->prepared_next)
+            keys->prepared_next = p->from;
+        if (p->from <= s->run->now && s->run->now <= p->until)
+            keys->prepared = p;
+        if (p->until > last)
+            last = p->until;
+    }
+    if (!keys->prepared) {
+        finding_add(s->run->findings, SIGN_PREPARED_NONE, s->apex_name, RR_DNSKEY, set->nprepared,
+                    0, NULL);
+        s->failed = true;
+        return;
+    }
+    for (unsigned i = 0; i < set->n; i++)
+        if (set->key[i].signs_zone && set->key[i].publish &&
+            !prepared_has(keys->prepared, &set->key[i]))
+            keys_refuse(s, SIGN_PREPARED_KEY, &set->key[i]);
+    bool news = !s->run->prev || s->run->woken || s->run->delta->n > 0;
+    if (news && last - s->run->now < s->conf->prepared_warn)
+        finding_add(s->run->findings, SIGN_PREPARED_ENDS, s->apex_name, RR_DNSKEY,
+                    last - s->run->now, 0, NULL);
+    if (last - s->run->now >= s->conf->prepared_warn &&
+        last - s->conf->prepared_warn + 1 < keys->prepared_next)
+        keys->prepared_next = last - s->conf->prepared_warn + 1; /* to say so */
+}
+
+/* --- all of them --- */
+
+/* Signatures that exist begin inception_offset before they were made; earlier than that the clock cannot be right. */
+static void clock_judge(struct signing *s)
+{
+    int64_t least = s->last ? s->last->seen - s->conf->inception_offset : 0;
+    least = least < CLOCK_LEAST ? CLOCK_LEAST : least;
+    if (s->run->now >= least)
+        return;
+    finding_add(s->run->findings, SIGN_CLOCK, NULL, 0, s->run->now, least, NULL);
+    s->failed = true;
+}
+
+bool sign_keys_open(struct signing *s)
+{
+    const struct keyset *set = s->run->keys;
+    unsigned ksks = 0, zsks = 0;
+    s->keys.prepared_next = NEVER;
+    clock_judge(s);
+    if (!set || (set->n == 0 && !set->unsigned_zone))
+        keys_refuse(s, SIGN_NO_KEYS, NULL);
+    if (s->failed || set->unsigned_zone)
+        return !s->failed;
+    for (unsigned i = 0; i < set->n; i++) {
+        if (!acts(&set->key[i]))
+            continue;
+        key_judge(s, set, i);
+        key_take(s, &set->key[i]);
+        ksks += set->key[i].signs_keys;
+        zsks += set->key[i].signs_zone;
+    }
+    if (zsks == 0)
+        keys_refuse(s, SIGN_NO_ZSK, NULL);
+    if (set->nprepared > 0)
+        prepared_choose(s, set);
+    else if (ksks == 0)
+        keys_refuse(s, SIGN_NO_KSK, NULL);
+    return !s->failed;
+}
+
+static uint64_t rrsets_of(const struct sign_state *state, uint8_t algorithm)
+{
+    for (unsigned i = 0; i < state->nalgorithms; i++)
+        if (state->algorithm[i].algorithm == algorithm)
+            return state->algorithm[i].rrsets;
+    return 0;
+}
+
+bool sign_keys_turned(const struct signing *s)
+{
+    const struct sign_state *last = s->last;
+    for (unsigned i = 0; i < last->nkeys; i++) {
+        const struct key_use *use = &last->key[i].use;
+        const struct sign_key *key = sign_keys_find(&s->keys, use->algorithm, use->tag);
+        if (use->signatures > 0 && (!key || !key->trusted))
+            return true;
+    }
+    for (unsigned i = 0; i < s->keys.n; i++) {
+        const struct keyset_key *key = s->keys.key[i].key;
+        if (key->publish && memchr(s->keys.algorithm, key->algorithm, s->keys.nalgorithms) &&
+            rrsets_of(last, key->algorithm) < last->rrsets)
+            return true;
+    }
+    return false;
+}
