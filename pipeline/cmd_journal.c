@@ -1,12 +1,24 @@
-/* weir journal, weir dump: what the journal has of a zone. They read it themselves: beside a running weir, or without one. */
+/* weir journal, weir dump: what the journal has, of all zones, or of one. They read it themselves: beside a running weir, or without one. Only
+ * which zones are configured is a running weir's to say. */
 #include "pipeline/command.h"
 
 #include "pipeline/base/json.h"
+#include "pipeline/net/control.h"
 #include "pipeline/run/journal.h"
 #include "pipeline/zone/text.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+static int journal_beside(const struct config *config, struct journal_reader **out, struct why *why)
+{
+    char *folder = mem_printf("%s/journal", config->server.state);
+    int err = journal_reader_open(folder, out, why);
+    mem_free(&folder);
+    return err;
+}
 
 static int journal_find(const char *path, const char *zone, uint8_t name[NAME_MAX_OCTETS],
                         struct journal_reader **out, struct why *why)
@@ -17,12 +29,127 @@ static int journal_find(const char *path, const char *zone, uint8_t name[NAME_MA
     int err = config_load_server(command_config_path(path), &config, why);
     if (err)
         return err;
-    char *folder = mem_printf("%s/journal", config->server.state);
-    err = journal_reader_open(folder, out, why);
-    mem_free(&folder);
+    err = journal_beside(config, out, why);
     config_unref(config);
     return err;
 }
+
+/* ---- all zones ---- */
+
+struct configured {
+    bool known;
+    size_t n;
+    uint8_t (*name)[NAME_MAX_OCTETS]; /* in order */
+};
+
+static struct configured configured_ask(const struct config *config)
+{
+    struct configured c = {false, 0, NULL};
+    char *text = NULL, *rest = NULL, *word = (char[]){"zones"};
+    size_t len = 0, lines = 0;
+    struct why why;
+    FILE *f = open_memstream(&text, &len);
+    c.known = config->server.control &&
+              control_ask(config->server.control, 1, (char *[]){word, NULL}, f, &why) == 0;
+    fclose(f);
+    for (size_t i = 0; i < len; i++)
+        lines += text[i] == '\n';
+    c.name = mem_array(lines + 1, sizeof c.name[0]);
+    for (char *line = strtok_r(text, "\n", &rest); c.known && line;
+         line = strtok_r(NULL, "\n", &rest))
+        if (name_parse(line, c.name[c.n], &why) > 0)
+            c.n++;
+    free(text);
+    return c;
+}
+
+static int name_order(const void *a, const void *b)
+{
+    return name_cmp(a, b);
+}
+
+static int zone_order(const void *a, const void *b)
+{
+    const struct journal_zone_listed *x = a, *y = b;
+    return name_cmp(x->name, y->name);
+}
+
+static bool is_configured(const struct configured *c, const uint8_t *name)
+{
+    return bsearch(name, c->name, c->n, sizeof c->name[0], name_order) != NULL;
+}
+
+static void zones_text(const struct journal_zones *zones, const struct configured *c)
+{
+    char text[NAME_TEXT_MAX];
+    for (size_t i = 0; i < zones->n; i++) {
+        const struct journal_zone_listed *z = &zones->zone[i];
+        printf("%s  serial %u  %" PRIu64 " versions  %" PRIu64 " octets", name_print(z->name, text),
+               z->serial, z->versions, z->octets);
+        if (c->known)
+            printf("  %s", is_configured(c, z->name) ? "configured" : "not configured");
+        if (z->damage.text[0])
+            printf("  damaged: %s", z->damage.text);
+        putchar('\n');
+    }
+    if (!c->known)
+        printf("no weir answers: which of them are configured is not known\n");
+}
+
+static void zones_json(const struct journal_zones *zones, const struct configured *c)
+{
+    char text[NAME_TEXT_MAX];
+    struct json *j = json_new();
+    json_object(j, NULL);
+    json_array(j, "zones");
+    for (size_t i = 0; i < zones->n; i++) {
+        const struct journal_zone_listed *z = &zones->zone[i];
+        json_object(j, NULL);
+        json_string(j, "zone", name_print(z->name, text));
+        json_uint(j, "serial", z->serial);
+        json_uint(j, "versions", z->versions);
+        json_uint(j, "octets", z->octets);
+        if (c->known)
+            json_bool(j, "configured", is_configured(c, z->name));
+        if (z->damage.text[0])
+            json_string(j, "damage", z->damage.text);
+        json_end(j);
+    }
+    json_end(j);
+    json_end(j);
+    size_t len;
+    printf("%s\n", json_text(j, &len));
+    json_free(&j);
+}
+
+static int zones_list(const char *path, bool as_json)
+{
+    struct config *config;
+    struct journal_reader *reader = NULL;
+    struct journal_zones zones;
+    struct why why;
+    if (config_load_server(command_config_path(path), &config, &why))
+        return command_fail("journal", &why);
+    int err = journal_beside(config, &reader, &why);
+    if (!err)
+        err = journal_reader_zones(reader, &zones, &why);
+    journal_reader_close(&reader);
+    if (!err) {
+        struct configured c = configured_ask(config);
+        if (zones.n)
+            qsort(zones.zone, zones.n, sizeof zones.zone[0], zone_order);
+        if (as_json)
+            zones_json(&zones, &c);
+        else
+            zones_text(&zones, &c);
+        mem_free(&c.name);
+        mem_free(&zones.zone);
+    }
+    config_unref(config);
+    return err ? command_fail("journal", &why) : EXIT_YES;
+}
+
+/* ---- one zone ---- */
 
 static const char *when(time_t at, char out[32])
 {
@@ -105,8 +232,10 @@ static int journal(int argc, char **argv)
     int err = command_options(&command_journal, &argc, argv, options);
     if (err)
         return err;
+    if (argc == 1)
+        return zones_list(path, as_json);
     if (argc != 2)
-        return command_usage(&command_journal, "expected one zone");
+        return command_usage(&command_journal, "expected one zone, or none");
     struct why why;
     uint8_t name[NAME_MAX_OCTETS];
     char text[NAME_TEXT_MAX];
@@ -168,7 +297,8 @@ static int dump(int argc, char **argv)
 }
 
 const struct command_type command_journal = {
-    "journal", "[-c FILE] ZONE [--json]", "the versions of a zone that the journal keeps", journal};
+    "journal", "[-c FILE] [ZONE] [--json]",
+    "what the journal keeps: all zones, or the versions of one", journal};
 const struct command_type command_dump = {"dump", "[-c FILE] ZONE [--serial N]",
                                           "print a version of a zone, as served, as a zone file",
                                           dump};

@@ -14,11 +14,13 @@ static const struct command_type asked[] = {
     {"reload", "[-c FILE]", "read the configuration and zone files again", command_ask},
     {"approve", "[-c FILE] ZONE [SERIAL]", "publish a version that is held", command_ask},
     {"discard", "[-c FILE] ZONE [SERIAL]", "drop a version that is held", command_ask},
+    {"purge", "[-c FILE] ZONE",
+     "delete what the journal keeps of a zone that is no longer configured", command_ask},
 };
 static const struct command_type *const types[] = {
-    &command_serve, &command_check,   &command_replay, &asked[0],
-    &asked[1],      &asked[2],        &asked[3],       &asked[4],
-    &asked[5],      &command_journal, &command_dump,   &command_stages,
+    &command_serve,   &command_check, &command_replay, &asked[0], &asked[1],
+    &asked[2],        &asked[3],      &asked[4],       &asked[5], &asked[6],
+    &command_journal, &command_dump,  &command_stages,
 };
 enum { TYPES = sizeof types / sizeof types[0] };
 

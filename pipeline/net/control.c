@@ -170,12 +170,51 @@ static char *do_discard(struct command *c)
     return do_held(c, zone_discard, "discarded");
 }
 
+static char *do_purge(struct command *c)
+{
+    struct why why;
+    uint8_t name[NAME_MAX_OCTETS];
+    if (c->argc < 2)
+        return answer_error("purge: which zone?");
+    if (name_parse(c->argv[1], name, &why) < 0)
+        return answer_error(why.text);
+    if (zone_table_get(c->server->zones, name)) {
+        why_set(&why, -E_EXISTS,
+                "zone %s is configured: only what is kept of zones that are not can be purged",
+                c->argv[1]);
+        return answer_error(why.text);
+    }
+    if (journal_purge(c->server->journal, name, &why))
+        return answer_error(why.text);
+    log_notice("purge asked for by the operator", LOG_KV("zone", LOG_S(c->argv[1])));
+    return answer_ok(
+        mem_printf("zone %s: what the journal has of it is being deleted\n", c->argv[1]));
+}
+
+static char *do_zones(struct command *c)
+{
+    size_t n, len = 0;
+    char *text = NULL;
+    FILE *f = open_memstream(&text, &len);
+    struct zone **list = zone_table_list(c->server->zones, &n);
+    for (size_t i = 0; i < n; i++) {
+        fprintf(f, "%s\n", list[i]->text);
+        zone_unref(list[i]);
+    }
+    mem_free(&list);
+    fclose(f);
+    char *reply = mem_printf("0\n%s", text);
+    free(text);
+    return reply;
+}
+
 static const struct {
     const char *name;
     char *(*run)(struct command *);
 } commands[] = {
     {"status", do_status}, {"retransfer", do_retransfer}, {"notify", do_notify},
     {"reload", do_reload}, {"approve", do_approve},       {"discard", do_discard},
+    {"purge", do_purge},   {"zones", do_zones},
 };
 
 static char *command_run(struct server *server, char *request, size_t len)

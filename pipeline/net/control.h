@@ -1,4 +1,5 @@
-/* control: the socket behind `weir status`, `retransfer`, `reload`, `approve`, `discard`, `stages`.
+/* control: the socket behind `weir status`, `retransfer`, `notify`, `reload`, `approve`, `discard`, `purge`; and `zones`, which `weir journal` asks
+ * for: the names of all zones that are configured, in order, a line each.
  *
  * WHAT   A Unix stream socket (mode 0600, owner only). One request a connection: words separated by NUL, ended by an empty word;
  *        the reply is a line "0\n" or "1\n" (exit code) and then text until the end of the stream.

@@ -201,6 +201,8 @@ static void write_end(struct journal *j, struct journal_write *w, int err, const
         j->stats.versions += !err;
         pthread_mutex_unlock(&j->lock);
     }
+    if (w->kind == WRITE_PURGE)
+        purge_end(j, w->zone, err, why);
     if (w->done)
         w->done(w->ctx, err, why);
     write_free(&w);

@@ -37,6 +37,10 @@ void journal_zone_unref(struct journal_zone *jz);        /* NULL allowed */
 /* What of it is not written yet will not be, so that another one of the same name can begin with what is. */
 void journal_zone_retire(struct journal_zone *jz);
 
+/* Nothing of a zone that is not configured is kept; done soon, and said in the log. If it comes back before, it is not. -E_NOENT: there is
+ * nothing of it. The thread that also makes zones. */
+int journal_purge(struct journal *j, const uint8_t *name, struct why *why) MUST_CHECK;
+
 struct journal_layer_change {
     const struct snapshot *snapshot;
     const struct changeset *delta;                       /* from the version accepted before; NULL: a new image is needed */
@@ -125,6 +129,18 @@ struct journal_listing {
 };
 /* -E_NOENT: it has nothing of the zone. The caller frees `version`. */
 int journal_reader_list(struct journal_reader *r, const uint8_t *name, struct journal_listing *out, struct why *why) MUST_CHECK;
+struct journal_zone_listed {
+    uint8_t name[NAME_MAX_OCTETS];
+    uint32_t serial;                                     /* served */
+    uint64_t versions, octets;                           /* octets: of all that is kept of it */
+    struct why damage;                                   /* empty: none was met */
+};
+struct journal_zones {
+    size_t n;
+    struct journal_zone_listed *zone;                    /* in no order that counts */
+};
+/* All zones that it has. The caller frees `zone`. */
+int journal_reader_zones(struct journal_reader *r, struct journal_zones *out, struct why *why) MUST_CHECK;
 /* The served version with this serial (NULL: the newest). One reference. */
 int journal_reader_get(struct journal_reader *r, const uint8_t *name, const uint32_t *serial, struct snapshot **out,
                        struct why *why) MUST_CHECK;

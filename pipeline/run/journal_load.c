@@ -1,4 +1,4 @@
-/* Reading a zone's journal: a restart's first half, and what `weir dump` prints.
+/* Reading a zone's journal: a restart's first half, and what `weir dump` prints (journal_reader.c).
  *
  *   row ─▶ for each layer: image ─▶ edit ─▶ changes of the steps behind it ─▶ snapshot
  *      └─▶ history: the changes of the last steps       └─▶ stages: their states
@@ -11,10 +11,6 @@
 
 #include <stdio.h>
 #include <string.h>
-
-struct journal_reader {
-    struct db *db;
-};
 
 int row_read(struct db_txn *txn, const uint8_t *name, struct journal_row *row, struct rbuf *about,
              struct why *why)
@@ -47,8 +43,7 @@ struct layer_reading {
     struct why lost; /* why it does not begin earlier; empty: it is whole */
 };
 
-static int value_get(struct db_txn *txn, const struct journal_key *key, struct rbuf *out,
-                     struct why *why)
+int value_get(struct db_txn *txn, const struct journal_key *key, struct rbuf *out, struct why *why)
 {
     struct db_item item;
     int err = db_get(txn, key->octets, key->len, &item, why);
@@ -94,7 +89,7 @@ static void node_swap(const struct node **held, const struct node *same)
     *held = now;
 }
 
-static int change_apply(struct edit *e, struct changeset *c, struct why *why)
+int change_apply(struct edit *e, struct changeset *c, struct why *why)
 {
     for (size_t i = 0; i < c->n; i++) {
         struct change *change = &c->change[i];
@@ -114,9 +109,8 @@ static int change_apply(struct edit *e, struct changeset *c, struct why *why)
     return 0;
 }
 
-/* The step's head, and `in` at the changes. */
-static int step_read(struct db_txn *txn, const struct journal_row *row, uint64_t number,
-                     struct journal_step *step, struct rbuf *in, struct why *why)
+int step_read(struct db_txn *txn, const struct journal_row *row, uint64_t number,
+              struct journal_step *step, struct rbuf *in, struct why *why)
 {
     struct journal_key key = journal_key_step(row->zone, number);
     int err = value_get(txn, &key, in, why);
@@ -318,9 +312,8 @@ static struct version *version_read(const struct zone_reading *z, const struct c
     return v;
 }
 
-/* -E_NOENT: nothing is known yet. */
-static int timers_get(struct db_txn *txn, uint64_t zone, time_t *checked_at, time_t *expires_at,
-                      struct why *why)
+int timers_get(struct db_txn *txn, uint64_t zone, time_t *checked_at, time_t *expires_at,
+               struct why *why)
 {
     struct journal_key key = journal_key_id(JOURNAL_TIMERS, zone);
     struct db_item item;
@@ -420,10 +413,8 @@ static int zone_read(struct zone_reading *z, struct family *family, const struct
     return 0;
 }
 
-/* j: that is told of damage, or NULL. */
-static int db_zone_read(struct journal *j, struct db *db, const uint8_t *name,
-                        struct family *family, const struct chain *chain,
-                        struct journal_loaded **out, struct why *why)
+int zone_records_read(struct journal *j, struct db *db, const uint8_t *name, struct family *family,
+                      const struct chain *chain, struct journal_loaded **out, struct why *why)
 {
     struct zone_reading *z = mem_zalloc(sizeof *z);
     struct journal_loaded *l = mem_zalloc(sizeof *l);
@@ -448,7 +439,7 @@ int journal_load(struct journal_zone *jz, struct family *family, const struct ch
                  struct journal_loaded **out, struct why *why)
 {
     struct journal *j = jz->journal;
-    int err = jz->row.newest ? db_zone_read(j, j->db, jz->name, family, chain, out, why)
+    int err = jz->row.newest ? zone_records_read(j, j->db, jz->name, family, chain, out, why)
                              : why_set(why, -E_NOENT, "the journal has nothing of it");
     if (!err) {
         jz->nlayers = jz->row.nlayers;
@@ -464,185 +455,4 @@ int journal_load(struct journal_zone *jz, struct family *family, const struct ch
 void journal_loaded_all(struct journal *j)
 {
     db_forget(j->db);
-}
-
-/* A transaction that began before may still write. */
-void journal_zone_retire(struct journal_zone *jz)
-{
-    struct journal *j = jz->journal;
-    pthread_mutex_lock(&j->lock);
-    atomic_store(&jz->retired, true);
-    j->retired_in = j->transactions;
-    pthread_mutex_unlock(&j->lock);
-}
-
-static void retired_wait(struct journal *j)
-{
-    pthread_mutex_lock(&j->lock);
-    while (j->transacting && j->transactions <= j->retired_in)
-        pthread_cond_wait(&j->transacted, &j->lock);
-    pthread_mutex_unlock(&j->lock);
-}
-
-struct journal_zone *journal_zone_new(struct journal *j, const uint8_t *name)
-{
-    retired_wait(j);
-    struct journal_zone *jz = mem_zalloc(sizeof *jz + name_len(name));
-    jz->refs = 1;
-    jz->journal = j;
-    jz->behind_end = &jz->behind;
-    name_copy(jz->name, name);
-    struct db_txn *txn;
-    struct rbuf about;
-    struct journal_row row;
-    struct why why;
-    int err = db_begin(j->db, false, &txn, &why);
-    if (!err) {
-        err = row_read(txn, name, &row, &about, &why);
-        if (!err)
-            jz->row = row;
-        db_abort(&txn);
-    }
-    if (err && err != -E_NOENT)
-        journal_damaged(j, name, JOURNAL_ZONE_LOST, &why);
-    if (!jz->row.newest) {
-        jz->row.zone = atomic_fetch_add(&j->next_zone, 1);
-        jz->row.oldest = 1;
-    }
-    jz->last_step = jz->row.newest;
-    return jz;
-}
-
-void journal_zone_unref(struct journal_zone *jz)
-{
-    if (!jz || atomic_fetch_sub_explicit(&jz->refs, 1, memory_order_acq_rel) != 1)
-        return;
-    mem_free(&jz->served_step);
-    mem_free(&jz);
-}
-
-/* ---- for people ---- */
-
-int journal_reader_open(const char *folder, struct journal_reader **out, struct why *why)
-{
-    struct db *db;
-    int err = db_open(folder, true, &db, why);
-    if (err)
-        return err;
-    struct journal_reader *r = mem_zalloc(sizeof *r);
-    r->db = db;
-    *out = r;
-    return 0;
-}
-
-void journal_reader_close(struct journal_reader **r)
-{
-    if (!*r)
-        return;
-    db_close(&(*r)->db);
-    mem_free(r);
-}
-
-static struct journal_listed listed(const struct journal_row *row, const struct journal_step *s)
-{
-    struct journal_listed v = {
-        .serial = s->to,
-        .input_serial = s->input,
-        .from_serial = s->from,
-        .has_from = s->has_from,
-        .ixfr = s->step + row->history > row->newest,
-        .at = (time_t)s->at,
-        .names = s->names,
-        .records = s->records,
-        .change_octets = s->octets,
-        .notes = s->notes,
-    };
-    memcpy(v.origin, s->origin, sizeof v.origin);
-    return v;
-}
-
-static int list_read(struct db_txn *txn, const uint8_t *name, struct journal_listing *out,
-                     struct why *why)
-{
-    struct journal_row row;
-    struct rbuf in = {0};
-    int err = row_read(txn, name, &row, &in, why);
-    if (err)
-        return err;
-    out->version = mem_array(row.newest + 1 - row.oldest + 1, sizeof out->version[0]);
-    for (uint64_t n = row.newest; n >= row.oldest && n; n--) {
-        struct journal_step step;
-        if (step_read(txn, &row, n, &step, &in, &out->cut))
-            break;
-        out->version[out->n++] = listed(&row, &step);
-    }
-    for (unsigned i = 0; i < row.nlayers; i++)
-        out->image_octets += row.layer[i].image_octets;
-    (void)!timers_get(txn, row.zone, &out->checked_at, &out->expires_at, NULL);
-    struct journal_key key = journal_key_id(JOURNAL_HELD, row.zone);
-    out->held = !value_get(txn, &key, &in, NULL) && rbuf_u64(&in) == row.newest;
-    return 0;
-}
-
-int journal_reader_list(struct journal_reader *r, const uint8_t *name, struct journal_listing *out,
-                        struct why *why)
-{
-    struct db_txn *txn;
-    *out = (struct journal_listing){0};
-    int err = db_begin(r->db, false, &txn, why);
-    if (err)
-        return err;
-    err = list_read(txn, name, out, why);
-    db_abort(&txn);
-    if (err)
-        mem_free(&out->version);
-    return err;
-}
-
-/* From what is served back to where it had the serial: the history, turned round. */
-static int rewind_to(struct snapshot **s, const struct journal_loaded *l, uint32_t serial,
-                     struct why *why)
-{
-    struct soa soa;
-    snapshot_soa(*s, &soa);
-    size_t i = l->nchanges;
-    while (soa.serial != serial) {
-        const struct changeset *c = i ? l->change[--i].changes : NULL;
-        if (!c || !c->has_from)
-            return why_set(why, -E_NOENT, "the journal has no version with serial %u", serial);
-        struct changeset *back = changeset_invert(c);
-        struct edit *e = edit_open((*s)->family, *s, *s);
-        struct snapshot *before = NULL;
-        int err = change_apply(e, back, why);
-        if (!err)
-            err = edit_seal(&e, &before, NULL, why);
-        edit_abort(&e);
-        changeset_unref(back);
-        if (err)
-            return err;
-        snapshot_unref(*s);
-        *s = before;
-        snapshot_soa(*s, &soa);
-    }
-    return 0;
-}
-
-int journal_reader_get(struct journal_reader *r, const uint8_t *name, const uint32_t *serial,
-                       struct snapshot **out, struct why *why)
-{
-    struct journal_loaded *l;
-    struct family *family = family_new(name);
-    int err = db_zone_read(NULL, r->db, name, family, NULL, &l, why);
-    family_unref(family);
-    if (err)
-        return err;
-    struct snapshot *s = snapshot_ref(l->served);
-    if (serial)
-        err = rewind_to(&s, l, *serial, why);
-    journal_loaded_free(&l);
-    if (err)
-        snapshot_unref(s);
-    else
-        *out = s;
-    return err;
 }

@@ -27,7 +27,7 @@ static const uint64_t STEP_OCTETS_MAX = 1 << 30; /* a change that is larger is a
 struct journal_write {
     struct journal_write *next;
     struct journal_zone *zone;         /* a reference */
-    enum { WRITE_ACCEPT, WRITE_HOLD, WRITE_UNHOLD, WRITE_AHEAD, WRITE_AHEAD_DROP } kind;
+    enum { WRITE_ACCEPT, WRITE_HOLD, WRITE_UNHOLD, WRITE_AHEAD, WRITE_AHEAD_DROP, WRITE_PURGE } kind;
     uint64_t step;                     /* 0: no layer changed */
     struct growbuf value;              /* of the step, or of what is held */
     struct growbuf about;
@@ -78,7 +78,7 @@ struct journal_zone {
     _Atomic bool retired;              /* the zone is gone: nothing of it is written any more */
     bool timers_dirty;
     int64_t checked_at, expires_at;
-    struct journal_zone *next_dirty;
+    struct journal_zone *next_dirty, *next_purging;
     /* the journal's thread: what was written last, and a list of its own */
     int64_t kept_checked_at, kept_expires_at;
     struct journal_zone *next_kept;
@@ -102,6 +102,7 @@ struct journal {
     pthread_cond_t work, quiet;
     struct journal_write *queue, **queue_end;
     struct journal_zone *dirty;        /* timers that changed; a reference each */
+    struct journal_zone *purging;      /* whose purge waits; its write has the reference */
     bool closing, stop, busy;
     bool transacting;                  /* a transaction is going on … */
     uint64_t transactions;             /* … the number of which is this; */
@@ -173,7 +174,23 @@ void ahead_drop_all(struct journal *j);
 struct journal_image *ahead_next(const struct journal *j); /* that is not whole yet, or NULL */
 void ahead_commit(struct journal *j);                    /* a slice of it */
 
+void write_purge(struct journal_zone *jz);
+
+/* ---- journal_zone.c */
+int purge_apply(struct journal *j, struct db_txn *txn, struct journal_zone *jz, struct why *why) MUST_CHECK;
+void purge_end(struct journal *j, struct journal_zone *jz, int err, const struct why *why);
+
 /* ---- journal_load.c */
+int value_get(struct db_txn *txn, const struct journal_key *key, struct rbuf *out, struct why *why) MUST_CHECK;
+/* The step's head, and `in` at the changes. */
+int step_read(struct db_txn *txn, const struct journal_row *row, uint64_t number, struct journal_step *step, struct rbuf *in,
+              struct why *why) MUST_CHECK;
+/* -E_NOENT: nothing is known yet. */
+int timers_get(struct db_txn *txn, uint64_t zone, time_t *checked_at, time_t *expires_at, struct why *why) MUST_CHECK;
+int change_apply(struct edit *e, struct changeset *c, struct why *why) MUST_CHECK;
+/* All of a zone. j: that is told of damage, or NULL. */
+int zone_records_read(struct journal *j, struct db *db, const uint8_t *name, struct family *family, const struct chain *chain,
+                      struct journal_loaded **out, struct why *why) MUST_CHECK;
 int row_read(struct db_txn *txn, const uint8_t *name, struct journal_row *row, struct rbuf *about, struct why *why) MUST_CHECK;
 
 #endif

@@ -195,6 +195,11 @@ void journal_ahead_drop(struct journal_zone *jz)
     write_queue(write_new(jz, WRITE_AHEAD_DROP));
 }
 
+void write_purge(struct journal_zone *jz)
+{
+    write_queue(write_new(jz, WRITE_PURGE));
+}
+
 /* ---- the journal's thread ---- */
 
 /* The layer's new row. An image that is small is written here and now. */
@@ -305,6 +310,8 @@ int write_apply(struct journal *j, struct db_txn *txn, struct journal_write *w, 
         return err;
     case WRITE_UNHOLD:
         return unhold_apply(txn, w->zone, why);
+    case WRITE_PURGE:
+        return purge_apply(j, txn, w->zone, why);
     case WRITE_AHEAD:
     case WRITE_AHEAD_DROP: /* write_prepare has done it */
         break;

@@ -117,6 +117,25 @@ static void approval_play(struct play *p, const char *orders)
     journal_wait(p->w.journal);
 }
 
+/* … and one of a zone that is dropped, and purged. */
+static void purge_play(struct play *p, const char *orders)
+{
+    struct why why;
+    uint8_t name[NAME_MAX_OCTETS];
+    for (unsigned i = 2; i < 4; i++)
+        for (int k = 0; k < 12; k++) {
+            hand_in(world_zone(&p->w, i), &p->source[i]);
+            zone_table_drain(p->w.table);
+            source_step(&p->source[i], 3);
+        }
+    journal_wait(p->w.journal);
+    world_configure(&p->w, 1u << 3);
+    faults_set(orders);
+    ck_assert_int_gt(name_parse(world_names[3], name, NULL), 0);
+    ck_assert_int_eq(journal_purge(p->w.journal, name, &why), 0);
+    journal_wait(p->w.journal);
+}
+
 /* ---- what should be: as accepted in a run without faults ---- */
 
 static struct truth {
@@ -228,13 +247,15 @@ START_TEST(test_child)
     snprintf(p.w.folder, sizeof p.w.folder, "%s", argv[0]);
     p.w.async = argv[2][0] == '1';
     p.w.listen = on_report;
-    bool approval = strcmp(argv[3], "approval") == 0;
-    faults_set(approval ? "" : argv[4]);
+    bool changes = strcmp(argv[3], "changes") == 0;
+    faults_set(changes ? argv[4] : "");
     world_enter(&p.w);
-    if (approval)
+    if (changes)
+        script_play(&p);
+    else if (strcmp(argv[3], "approval") == 0)
         approval_play(&p, argv[4]);
     else
-        script_play(&p);
+        purge_play(&p, argv[4]);
     world_leave(&p.w);
     play_close(&p);
 }
@@ -597,6 +618,49 @@ START_TEST(test_killed_while_approved_async)
 }
 END_TEST
 
+/* A zone is purged, and weir dies on the way: it is there as a whole, or not at all, and in the end nothing is left of what is not. */
+START_TEST(test_killed_while_purged)
+{
+    struct random random = random_open();
+    uint64_t seed = random_u64(&random);
+    unsigned whole = 0, gone = 0;
+    bool crashed = true;
+    size_t least = 0, most = 0;
+    for (unsigned n = 1; crashed; n++) {
+        struct play p = play_open(seed);
+        struct journal_stats stats;
+        char orders[64];
+        p.w = world_make();
+        snprintf(orders, sizeof orders, "kill %u", n);
+        crashed = child_run(&p.w, seed, "purge", orders).crashed;
+        faults_set("");
+        world_enter(&p.w);
+        zone_table_drain(p.w.table);
+        journal_wait(p.w.journal);
+        journal_stats(p.w.journal, &stats);
+        struct version *v = zone_version(world_zone(&p.w, 3)),
+                       *other = zone_version(world_zone(&p.w, 2));
+        ck_assert_msg(stats.damaged == 0 && other && other->soa.serial == 12, "%s", orders);
+        if (v) {
+            EXPECT_EQ(v->soa.serial, 12);
+            EXPECT(v->history && v->history->n > 0);
+            whole++;
+        } else {
+            least = !gone || stats.used < least ? stats.used : least;
+            most = stats.used > most ? stats.used : most;
+            gone++;
+        }
+        version_unref(v);
+        version_unref(other);
+        world_leave(&p.w);
+        world_end(&p.w);
+        play_close(&p);
+    }
+    ck_assert_msg(whole > 1 && gone > 3, "%u times whole, %u times gone", whole, gone);
+    ck_assert_msg(most < 2 * least, "%zu octets are in use afterwards, or %zu", least, most);
+}
+END_TEST
+
 /* The disk cannot read a sector: what lies there is fetched again, its zone's alone if it is a value's, and nothing else is lost. */
 START_TEST(test_sectors_that_cannot_be_read)
 {
@@ -913,6 +977,7 @@ int main(int argc, char **argv)
     suite_add(s, test_failing_calls);
     suite_add(s, test_failing_calls_async);
     suite_add(s, test_nothing_is_left_for_good);
+    suite_add(s, test_killed_while_purged);
     suite_add(s, test_sectors_that_cannot_be_read);
     suite_add(s, test_layers_take_turns);
     suite_add(s, test_changes_behind_an_image);

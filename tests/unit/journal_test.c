@@ -354,6 +354,140 @@ START_TEST(test_dropped_and_back)
 }
 END_TEST
 
+static bool is_listed(const struct world *w, unsigned i, size_t *n)
+{
+    struct journal_reader *r;
+    struct journal_zones zones;
+    struct journal_listing list;
+    struct why why = {""};
+    uint8_t name[NAME_MAX_OCTETS];
+    bool found = false;
+    ck_assert_int_gt(name_parse(world_names[i], name, NULL), 0);
+    ck_assert_msg(journal_reader_open(w->folder, &r, &why) == 0, "%s", why.text);
+    ck_assert_int_eq(journal_reader_zones(r, &zones, &why), 0);
+    for (size_t k = 0; k < zones.n; k++) {
+        const struct journal_zone_listed *z = &zones.zone[k];
+        EXPECT(!z->damage.text[0]);
+        if (!name_equal(z->name, name))
+            continue;
+        found = true;
+        ck_assert_int_eq(journal_reader_list(r, name, &list, &why), 0);
+        EXPECT_EQ(z->serial, list.version[0].serial);
+        EXPECT_EQ(z->versions, list.n);
+        EXPECT(z->octets > list.image_octets);
+        mem_free(&list.version);
+    }
+    *n = zones.n;
+    mem_free(&zones.zone);
+    journal_reader_close(&r);
+    return found;
+}
+
+static int purge(struct world *w, unsigned i)
+{
+    struct why why = {""};
+    uint8_t name[NAME_MAX_OCTETS];
+    ck_assert_int_gt(name_parse(world_names[i], name, NULL), 0);
+    return journal_purge(w->journal, name, &why);
+}
+
+/* Two zones, the second with a large image; then a world without that. */
+static void two_zones(struct world *w, struct random *random, struct expected want[2])
+{
+    *w = world_make();
+    world_enter(w);
+    for (unsigned i = 0; i < 2; i++) {
+        struct source s = source_make(random, i, i ? 3000 : 30);
+        for (int k = 0; k < 3; k++) {
+            hand_in(world_zone(w, i), &s);
+            zone_table_drain(w->table);
+            source_step(&s, 3);
+        }
+        world_expect(w, i, &want[i]);
+        source_free(&s);
+    }
+    journal_wait(w->journal);
+    world_configure(w, 1u << 1);
+    zone_table_drain(w->table);
+}
+
+START_TEST(test_purge)
+{
+    struct random random = random_open();
+    struct world w;
+    struct expected want[2] = {0};
+    struct journal_stats stats;
+    size_t n;
+    two_zones(&w, &random, want);
+    journal_stats(w.journal, &stats);
+    size_t before = stats.used;
+    world_leave(&w);
+    EXPECT(is_listed(&w, 1, &n) && n == 2);
+    world_enter(&w);
+    EXPECT_EQ(purge(&w, 2), -E_NOENT);
+    EXPECT_EQ(purge(&w, 1), 0);
+    journal_wait(w.journal);
+    EXPECT_EQ(purge(&w, 1), -E_NOENT);
+    journal_stats(w.journal, &stats);
+    ck_assert_msg(stats.used < before / 4, "%zu octets of %zu", stats.used, before);
+    world_leave(&w);
+    EXPECT(!is_listed(&w, 1, &n) && n == 1);
+    w.without = 0;
+    world_enter(&w);
+    journal_stats(w.journal, &stats);
+    EXPECT_EQ(stats.damaged, 0);
+    EXPECT(zone_version(world_zone(&w, 1)) == NULL);
+    world_found_as(&w, 0, &want[0]);
+    struct source s = source_make(&random, 1, 30); /* and it begins anew */
+    hand_in(world_zone(&w, 1), &s);
+    zone_table_drain(w.table);
+    world_expect(&w, 1, &want[1]);
+    world_leave(&w);
+    world_enter(&w);
+    world_found_as(&w, 1, &want[1]);
+    world_leave(&w);
+    source_free(&s);
+    for (unsigned i = 0; i < 2; i++)
+        expected_free(&want[i]);
+    world_end(&w);
+}
+END_TEST
+
+/* The zone is configured again before it could be purged. */
+START_TEST(test_purge_and_back)
+{
+    struct random random = random_open();
+    struct world w;
+    struct expected want[2] = {0};
+    struct journal_stats stats;
+    size_t n;
+    two_zones(&w, &random, want);
+    disk_full(true);
+    EXPECT_EQ(purge(&w, 1), 0);
+    EXPECT_EQ(purge(&w, 1), 0); /* a second word does no harm */
+    do
+        journal_stats(w.journal, &stats);
+    while (!stats.failures);
+    world_configure(&w, 0);
+    zone_table_drain(w.table);
+    world_found_as(&w, 1, &want[1]);
+    disk_full(false);
+    journal_wait(w.journal);
+    world_found_as(&w, 1, &want[1]);
+    world_leave(&w);
+    EXPECT(is_listed(&w, 1, &n) && n == 2);
+    world_enter(&w);
+    journal_stats(w.journal, &stats);
+    EXPECT_EQ(stats.damaged, 0);
+    for (unsigned i = 0; i < 2; i++) {
+        world_found_as(&w, i, &want[i]);
+        expected_free(&want[i]);
+    }
+    world_leave(&w);
+    world_end(&w);
+}
+END_TEST
+
 /* At the end, what cannot be written is given up; and what would build on it is, too. */
 START_TEST(test_nothing_builds_on_what_was_given_up)
 {
@@ -689,6 +823,8 @@ int main(void)
     suite_add(s, test_history_goes_on_with_other_layers);
     suite_add(s, test_no_write_overtakes_another);
     suite_add(s, test_dropped_and_back);
+    suite_add(s, test_purge);
+    suite_add(s, test_purge_and_back);
     suite_add(s, test_nothing_builds_on_what_was_given_up);
     suite_add(s, test_times_outlive_the_chain);
     suite_add(s, test_held_and_another_chain);
