@@ -153,6 +153,8 @@ $(B)/tests/fuzz/%_replay: $(B)/tests/fuzz/%_fuzz.o $(B)/tests/fuzz/replay_main.o
 
 # answer_fuzz asks zones that the test library holds.
 $(B)/tests/fuzz/answer_fuzz $(B)/tests/fuzz/answer_replay: $(B)/tests/lib/held.o $(B)/tests/lib/forge.o
+# These two feed transfers.
+$(foreach f,transfer ixfr,$(B)/tests/fuzz/$(f)_fuzz $(B)/tests/fuzz/$(f)_replay): $(B)/tests/lib/fed.o
 # validate_fuzz plays the stage on zones that the test library signs.
 $(B)/tests/fuzz/validate_fuzz $(B)/tests/fuzz/validate_replay: $(patsubst %,$(B)/tests/lib/%.o,signer stageplay types)
 

@@ -5,14 +5,9 @@
  * what a comparison of the two versions finds; inverted, it leads back. On top of what it gave, the same stream is
  * refused or says "current": nobody gets from a version to that version. What is held stays as it was.
  */
-#include "pipeline/base/buf.h"
-#include "pipeline/zone/transfer.h"
-
-#include <string.h>
+#include "tests/lib/fed.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static const uint8_t apex[] = "\7example";
 
 static struct snapshot *hold(struct family *family)
 {
@@ -33,57 +28,12 @@ static struct snapshot *hold(struct family *family)
     };
     struct edit *e = edit_open(family, NULL, NULL);
     struct snapshot *s = NULL;
-    ASSERT(edit_add(e, apex, RR_SOA, 3600, soa, sizeof soa - 1, NULL) == 0);
+    ASSERT(edit_add(e, fed_apex, RR_SOA, 3600, soa, sizeof soa - 1, NULL) == 0);
     for (size_t i = 0; i < sizeof record / sizeof *record; i++)
         ASSERT(edit_add(e, (const uint8_t *)record[i].owner, record[i].type, record[i].ttl,
                         (const uint8_t *)record[i].rdata, record[i].len, NULL) == 0);
     ASSERT(edit_seal(&e, &s, NULL, NULL) == 0);
     return s;
-}
-
-static int run(struct family *family, const struct snapshot *held, const uint8_t *data, size_t size,
-               struct snapshot **out, struct changeset **changes)
-{
-    struct transfer_config config = {
-        .family = family,
-        .held = held,
-        .id = 1,
-        .incremental = true,
-        .limits = {.max_records = 20000, .max_bytes = 1 << 20, .max_sequences = 1000}};
-    struct transfer *t = transfer_new(&config);
-    struct rbuf in = rbuf_open(data, size);
-    struct why why = {{0}};
-    int rc = 0;
-    while (rc == 0 && rbuf_left(&in)) {
-        uint16_t len = rbuf_u16(&in);
-        const uint8_t *msg = rbuf_take(&in, len);
-        if (!msg)
-            break;
-        rc = transfer_feed(t, msg, len, &why);
-        ASSERT(rc >= 0 || strncmp(why.text, "message ", 8) == 0);
-    }
-    ASSERT(transfer_end_of_stream(t, &why) == (rc > 0 ? 0 : -E_CLOSED));
-    if (rc == TRANSFER_COMPLETE && transfer_take(t, out, changes, &why) < 0) {
-        ASSERT(why.text[0] && !*out);
-        rc = -1;
-    }
-    transfer_free(&t);
-    return rc;
-}
-
-static void check(const struct snapshot *s)
-{
-    struct snapshot_iter it;
-    const struct node *last = NULL;
-    size_t names = 0, records = 0;
-    for (const struct node *n = snapshot_first(&it, s); n; last = n, n = snapshot_next(&it)) {
-        ASSERT(name_at_or_below(node_name(n), apex));
-        ASSERT(!last || name_cmp(node_name(last), node_name(n)) < 0);
-        names++;
-        records += n->records;
-    }
-    struct soa soa;
-    ASSERT(names == s->names && records == s->records && snapshot_soa(s, &soa));
 }
 
 static void check_changes(const struct snapshot *was, const struct snapshot *now,
@@ -105,14 +55,14 @@ static void check_changes(const struct snapshot *was, const struct snapshot *now
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct family *family = family_new(apex);
+    struct family *family = family_new(fed_apex);
     struct snapshot *held = hold(family), *before = snapshot_ref(held), *now = NULL, *more = NULL;
     struct changeset *changes = NULL, *none = NULL;
-    if (run(family, held, data, size, &now, &changes) == TRANSFER_COMPLETE) {
-        check(now);
+    if (fed_run(family, held, true, data, size, &now, &changes) == TRANSFER_COMPLETE) {
+        fed_check(now);
         check_changes(held, now, changes);
         changeset_unref(changes);
-        ASSERT(run(family, now, data, size, &more, &none) != TRANSFER_COMPLETE);
+        ASSERT(fed_run(family, now, true, data, size, &more, &none) != TRANSFER_COMPLETE);
         snapshot_unref(now);
     }
     struct snapshot *again = hold(family);

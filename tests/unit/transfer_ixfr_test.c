@@ -685,6 +685,9 @@ static void truncated(void)
     SOAS(7, 5, 7, 7);
 }
 
+#define STREAM(f)  #f, f, NULL, NULL
+#define DELETED(f) #f, NULL, f, NULL
+#define ADDED(f)   #f, NULL, NULL, f
 static const struct {
     const char *name;
     void (*build)(void); /* the whole stream, or (deleted or added) the middle of one from 5 to 7 */
@@ -694,111 +697,108 @@ static const struct {
     const char *why;
 } cases[] = {
     /* RFC 1995 4: what is deleted must be there, what is added must not */
-    {"del absent name", NULL, del_absent_name, NULL, -E_UNFIT, true,
+    {DELETED(del_absent_name), -E_UNFIT, true,
      "message 1, record 4 (nowhere.example. A): to be deleted, but we do not have it"},
-    {"del absent record", NULL, del_absent_record, NULL, -E_UNFIT, true,
+    {DELETED(del_absent_record), -E_UNFIT, true,
      "message 1, record 3 (www.example. A): to be deleted, but we do not have it"},
-    {"del twice", NULL, del_twice, NULL, -E_UNFIT, true,
+    {DELETED(del_twice), -E_UNFIT, true,
      "message 1, record 4 (www.example. A): to be deleted, but we do not have it"},
-    {"add present", NULL, NULL, add_present, -E_UNFIT, true,
+    {ADDED(add_present), -E_UNFIT, true,
      "message 1, record 4 (www.example. A): to be added, but we have it already"},
-    {"add twice", NULL, NULL, add_twice, -E_UNFIT, true,
+    {ADDED(add_twice), -E_UNFIT, true,
      "message 1, record 5 (new.example. A): to be added, but we have it already"},
     /* RFC 2181 5.2 */
-    {"del mixed", NULL, del_mixed, NULL, -E_UNFIT, true,
+    {DELETED(del_mixed), -E_UNFIT, true,
      "message 1, record 3 (mixed.example. TXT): records leave a set that came with different TTLs "
      "(RFC 2181 5.2): which of them stays is not known"},
     /* RFC 1995 4: the chain of SOAs */
-    {"two SOAs", two_soas, NULL, NULL, -E_UNFIT, false,
+    {STREAM(two_soas), -E_UNFIT, false,
      "message 1, record 2 (example. SOA): the announced SOA twice: no difference, and no zone"},
-    {"wrong start", wrong_start, NULL, NULL, -E_UNFIT, false,
+    {STREAM(wrong_start), -E_UNFIT, false,
      "message 1, record 2 (example. SOA): the first difference leads from serial 4; we hold 5"},
-    {"wrong start content", wrong_start_content, NULL, NULL, -E_UNFIT, false,
+    {STREAM(wrong_start_content), -E_UNFIT, false,
      "message 1, record 2 (example. SOA): a difference from an SOA with serial 5, like ours, but "
      "other content"},
-    {"gap", gap, NULL, NULL, -E_UNFIT, false,
+    {STREAM(gap), -E_UNFIT, false,
      "message 1, record 5 (example. SOA): a difference from serial 7, but the one before led to "
      "6"},
-    {"gap content", gap_content, NULL, NULL, -E_UNFIT, false,
+    {STREAM(gap_content), -E_UNFIT, false,
      "message 1, record 4 (example. SOA): a difference from an SOA with serial 6, like the one "
      "before, which led to it, but other content"},
-    {"backwards", backwards, NULL, NULL, -E_UNFIT, false,
+    {STREAM(backwards), -E_UNFIT, false,
      "message 1, record 3 (example. SOA): a difference from serial 5 to 4, which is not newer"},
-    {"nowhere", nowhere, NULL, NULL, -E_UNFIT, false,
+    {STREAM(nowhere), -E_UNFIT, false,
      "message 1, record 3 (example. SOA): a difference from serial 5 to 5, which is not newer"},
-    {"other target", other_target, NULL, NULL, -E_UNFIT, false,
+    {STREAM(other_target), -E_UNFIT, false,
      "message 1, record 3 (example. SOA): a difference to serial 7, as announced, but to another "
      "SOA"},
-    {"other target TTL", other_target_ttl, NULL, NULL, -E_UNFIT, false,
+    {STREAM(other_target_ttl), -E_UNFIT, false,
      "message 1, record 3 (example. SOA): a difference to serial 7, as announced, but to another "
      "SOA"},
-    {"not to the announced", not_to_the_announced, NULL, NULL, -E_UNFIT, false,
+    {STREAM(not_to_the_announced), -E_UNFIT, false,
      "message 1, record 4 (example. SOA): a difference from serial 9, but the one before led to "
      "7"},
-    {"goes on", goes_on_after_the_announced, NULL, NULL, -E_UNFIT, false,
+    {STREAM(goes_on_after_the_announced), -E_UNFIT, false,
      "message 1, record 4 (example. SOA): the differences have led to serial 7, as announced, but "
      "go on with serial 8"},
-    {"closing content", closing_content, NULL, NULL, -E_UNFIT, false,
+    {STREAM(closing_content), -E_UNFIT, false,
      "message 1, record 4 (example. SOA): the closing SOA (serial 7) has other content than the "
      "opening one"},
-    {"closing TTL", closing_ttl, NULL, NULL, -E_UNFIT, false,
+    {STREAM(closing_ttl), -E_UNFIT, false,
      "message 1, record 4 (example. SOA): the closing SOA (serial 7) has TTL 1, the opening one "
      "3600"},
     /* RFC 5936 2.2, as for a full transfer */
-    {"after the end", after_the_end, NULL, NULL, -E_FORMAT, false,
+    {STREAM(after_the_end), -E_FORMAT, false,
      "message 1, record 5 (new.example. A): record after the closing SOA (serial 7)"},
-    {"message after the end", message_after_the_end, NULL, NULL, -E_FORMAT, true,
-     "message 2: message after the closing SOA"},
-    {"second difference after the end", second_difference_after_the_end, NULL, NULL, -E_FORMAT,
-     false, "message 1, record 5 (example. SOA): record after the closing SOA (serial 7)"},
-    {"class CH", NULL, NULL, add_class_ch, -E_FORMAT, false,
+    {STREAM(message_after_the_end), -E_FORMAT, true, "message 2: message after the closing SOA"},
+    {STREAM(second_difference_after_the_end), -E_FORMAT, false,
+     "message 1, record 5 (example. SOA): record after the closing SOA (serial 7)"},
+    {ADDED(add_class_ch), -E_FORMAT, false,
      "message 1, record 4 (new.example. TXT): class is 3, not IN"},
-    {"class NONE, as in an UPDATE", NULL, add_class_none, NULL, -E_FORMAT, false,
+    {DELETED(add_class_none), -E_FORMAT, false,
      "message 1, record 3 (www.example. A): class is 254, not IN"},
-    {"added outside", NULL, NULL, add_outside, -E_FORMAT, false,
+    {ADDED(add_outside), -E_FORMAT, false,
      "message 1, record 4 (example.com. A): owner is outside the zone"},
-    {"deleted outside", NULL, del_outside, NULL, -E_FORMAT, false,
+    {DELETED(del_outside), -E_FORMAT, false,
      "message 1, record 3 (xexample. A): owner is outside the zone"},
-    {"meta type", NULL, NULL, add_meta, -E_FORMAT, false,
+    {ADDED(add_meta), -E_FORMAT, false,
      "message 1, record 4 (new.example. ANY): a meta type is no zone data"},
-    {"SOA below the apex", NULL, NULL, add_soa_below, -E_FORMAT, false,
+    {ADDED(add_soa_below), -E_FORMAT, false,
      "message 1, record 4 (sub.example. SOA): SOA below the apex"},
-    {"rdata", NULL, NULL, add_bad_rdata, -E_FORMAT, false,
+    {ADDED(add_bad_rdata), -E_FORMAT, false,
      "message 1, record 4 (new.example. A): answer record 4 of 5 at octet 154: rdata of A does not "
      "parse"},
-    {"no SOA", no_soa, NULL, NULL, -E_FORMAT, false,
+    {STREAM(no_soa), -E_FORMAT, false,
      "message 1, record 1 (www.example. A): the first record is not the SOA"},
-    {"in full, with another end", full_with_other_end, NULL, NULL, -E_FORMAT, false,
+    {STREAM(full_with_other_end), -E_FORMAT, false,
      "message 1, record 3 (example. SOA): a second SOA with serial 8; the transfer began with "
      "serial 7"},
-    {"nothing at all", empty_answer, NULL, NULL, -E_LIMIT, false,
+    {STREAM(empty_answer), -E_LIMIT, false,
      "message 101: too many messages in a row without a record"},
     /* RFC 1995 2 */
-    {"not newer, but more", not_newer_but_more, NULL, NULL, -E_MISMATCH, false,
+    {STREAM(not_newer_but_more), -E_MISMATCH, false,
      "message 1, record 2 (example. SOA): serial 5 is not newer than ours, 5, and yet more than "
      "the SOA comes"},
-    {"older in full", older_in_full, NULL, NULL, -E_MISMATCH, false,
+    {STREAM(older_in_full), -E_MISMATCH, false,
      "message 1, record 2 (www.example. A): serial 4 is not newer than ours, 5, and yet more than "
      "the SOA comes"},
-    {"same in full", same_in_full, NULL, NULL, -E_MISMATCH, false,
+    {STREAM(same_in_full), -E_MISMATCH, false,
      "message 1, record 2 (www.example. A): serial 5 is not newer than ours, 5, and yet more than "
      "the SOA comes"},
-    {"answers AXFR", asked_for_axfr, NULL, NULL, -E_MISMATCH, false,
+    {STREAM(asked_for_axfr), -E_MISMATCH, false,
      "message 1: question is example. class 1 AXFR, not what was asked"},
-    {"REFUSED", refused, NULL, NULL, -E_REFUSED, true, "message 1: the primary answered REFUSED"},
-    {"NOTIMP", notimp, NULL, NULL, -E_REFUSED, true, "message 1: the primary answered NOTIMP"},
-    {"SERVFAIL later", servfail_later, NULL, NULL, -E_REFUSED, true,
-     "message 2: the primary answered SERVFAIL"},
-    {"TC over TCP", truncated, NULL, NULL, -E_FORMAT, false, "message 1: TC is set: truncated"},
+    {STREAM(refused), -E_REFUSED, true, "message 1: the primary answered REFUSED"},
+    {STREAM(notimp), -E_REFUSED, true, "message 1: the primary answered NOTIMP"},
+    {STREAM(servfail_later), -E_REFUSED, true, "message 2: the primary answered SERVFAIL"},
+    {STREAM(truncated), -E_FORMAT, false, "message 1: TC is set: truncated"},
     /* bounds */
-    {"sequences", many_sequences, NULL, NULL, -E_LIMIT, false,
+    {STREAM(many_sequences), -E_LIMIT, false,
      "message 1, record 8 (example. SOA): more than 3 differences"},
-    {"records", many_records, NULL, NULL, -E_LIMIT, false,
+    {STREAM(many_records), -E_LIMIT, false,
      "message 1, record 14 (new.example. A): more than max_records, 10"},
-    {"zone grows", zone_grows_too_large, NULL, NULL, -E_LIMIT, true,
+    {STREAM(zone_grows_too_large), -E_LIMIT, true,
      "after message 1: example.: zone has more than 10 records"},
-    {"octets", many_octets, NULL, NULL, -E_LIMIT, false,
-     "message 3: more octets than max_bytes, 600"},
+    {STREAM(many_octets), -E_LIMIT, false, "message 3: more octets than max_bytes, 600"},
 };
 
 /* RFC 1995 4: the chain of SOAs, what is deleted must be there, what is added must not; nothing before the end. */

@@ -1,8 +1,5 @@
 /* xfrin: zones from files, read by a worker. */
-#include "tests/lib/daemon.h"
-#include "tests/lib/home.h"
-#include "tests/lib/primary.h"
-#include "tests/lib/suite.h"
+#include "tests/lib/rounds.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,11 +7,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define Z  "a.example."
-#define P1 "HOST1@15430"
-
-static struct daemon d;
-static struct primary *p1;
 static char dir[64], path[128], conf[1024];
 
 static void setup(void)
@@ -51,19 +43,12 @@ static void zone_write(unsigned serial, unsigned records)
     file_write(text);
 }
 
-static void end(void)
-{
-    daemon_close(&d);
-    if (p1)
-        primary_stop(&p1);
-}
-
 /* _i: worker threads; 0 is the loop's own. */
 START_TEST(load_and_reload)
 {
     zone_write(10, 5);
     daemon_open(&d, (unsigned)_i, conf, NULL);
-    UNTIL(&d, daemon_serves(&d, Z, 10) && daemon_idle(&d, Z));
+    arrived(10);
     struct zone *z = daemon_zone(&d, Z);
     ck_assert_int_eq(z->expires_at, 0); /* a file does not go stale */
     ck_assert_int_eq(z->check_at, 0);
@@ -75,10 +60,10 @@ START_TEST(load_and_reload)
     UNTIL(&d, d.events[ZONE_UNCHANGED] == 1 && daemon_idle(&d, Z));
     zone_write(11, 6);
     daemon_reload(&d, conf);
-    UNTIL(&d, daemon_serves(&d, Z, 11) && daemon_idle(&d, Z));
+    arrived(11);
     zone_write(12, 7);
     xfrin_retransfer(d.server.xfrin, z);
-    UNTIL(&d, daemon_serves(&d, Z, 12) && daemon_idle(&d, Z));
+    arrived(12);
     end();
 }
 END_TEST
@@ -88,14 +73,14 @@ START_TEST(serial_did_not_rise)
 {
     zone_write(10, 5);
     daemon_open(&d, 1, conf, NULL);
-    UNTIL(&d, daemon_serves(&d, Z, 10) && daemon_idle(&d, Z));
+    arrived(10);
     zone_write(10, 6);
     daemon_reload(&d, conf);
     UNTIL(&d, d.events[ZONE_ACCEPTED] == 2 && daemon_idle(&d, Z));
     ck_assert_uint_eq(daemon_said(&d, "warn zone file has changed but its serial did not rise"), 1);
     zone_write(5, 6);
     daemon_reload(&d, conf);
-    UNTIL(&d, daemon_serves(&d, Z, 5) && daemon_idle(&d, Z));
+    arrived(5);
     ck_assert_uint_eq(daemon_said(&d, "serial=5 serial_before=10"), 1);
     end();
 }
@@ -112,7 +97,7 @@ START_TEST(bad_files)
     };
     zone_write(10, 5);
     daemon_open(&d, 1, conf, NULL);
-    UNTIL(&d, daemon_serves(&d, Z, 10) && daemon_idle(&d, Z));
+    arrived(10);
     if (row[_i].text)
         file_write(row[_i].text);
     else
@@ -127,7 +112,7 @@ START_TEST(bad_files)
     ck_assert(daemon_serves(&d, Z, 10));
     zone_write(12, 5);
     daemon_reload(&d, conf);
-    UNTIL(&d, daemon_serves(&d, Z, 12) && daemon_idle(&d, Z));
+    arrived(12);
     ck_assert_ptr_null(z->last_error);
     end();
 }
@@ -159,11 +144,11 @@ START_TEST(file_becomes_a_primary_while_it_is_read)
     daemon_reload(&d, "server = { listen = (\"127.0.0.1@15499\"); };\n"
                       "remotes = ( { name = \"p1\"; address = \"" P1 "\"; } );\n"
                       "zones = ( { name = \"" Z "\"; primaries = (\"p1\"); chain = (); } );");
-    UNTIL(&d, daemon_serves(&d, Z, 50) && daemon_idle(&d, Z));
+    arrived(50);
     ck_assert_uint_eq(d.events[ZONE_ACCEPTED], 1);
     ck_assert_int_ne(daemon_zone(&d, Z)->expires_at, 0);
     daemon_reload(&d, conf); /* and back */
-    UNTIL(&d, daemon_serves(&d, Z, 10) && daemon_idle(&d, Z));
+    arrived(10);
     ck_assert_int_eq(daemon_zone(&d, Z)->expires_at, 0);
     end();
 }

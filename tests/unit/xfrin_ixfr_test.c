@@ -1,9 +1,6 @@
 /* xfrin, transfers by IXFR: when differences are asked for, what happens when they cannot be had, connections that are kept, and
  * EDNS EXPIRE. The streams themselves are in transfer_ixfr_test.c. */
-#include "tests/lib/daemon.h"
-#include "tests/lib/home.h"
-#include "tests/lib/primary.h"
-#include "tests/lib/suite.h"
+#include "tests/lib/rounds.h"
 
 #include "pipeline/base/alloc.h"
 #include "pipeline/base/json.h"
@@ -11,10 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-#define Z  "a.example."
-#define P1 "HOST1@15412"
-#define P2 "HOST2@15413"
 
 #define SERVER "server = { listen = (\"127.0.0.1@15499\"); };\n"
 #define BOTH_REMOTES                                                                               \
@@ -32,19 +25,9 @@
     SERVER "remotes = ( { name = \"p1\"; address = \"" P1 "\"; ixfr = false; } );\n"               \
            "zones = ( { name = \"" Z "\"; primaries = (\"p1\"); chain = (); } );"
 
-static struct daemon d;
-static struct primary *p1, *p2;
-
-static void quick(struct xfrin_tuning *t)
-{
-    t->soa_timeout_ms = 40;
-    t->connect_ms = 2000;
-    t->notify_gap_ms = 0;
-}
-
 static void quick_gap(struct xfrin_tuning *t)
 {
-    quick(t);
+    no_gap(t);
     t->notify_gap_ms = 60000;
 }
 
@@ -56,16 +39,6 @@ static struct primary_play by(uint32_t serial, enum primary_ixfr how)
     return p;
 }
 
-static void play(struct primary *p, struct primary_play play)
-{
-    primary_play(p, &play);
-}
-
-static const struct zone_counters *counters(void)
-{
-    return &daemon_zone(&d, Z)->counters;
-}
-
 static void begin(const char *config, void (*tune)(struct xfrin_tuning *))
 {
     p1 = primary_start(P1);
@@ -75,19 +48,10 @@ static void begin(const char *config, void (*tune)(struct xfrin_tuning *))
     if (p2)
         play(p2, by(10, PRIMARY_IXFR_SENDS));
     daemon_open(&d, 1, config, tune);
-    UNTIL(&d, daemon_serves(&d, Z, 10) && daemon_idle(&d, Z));
+    arrived(10);
     ck_assert_uint_eq(p1->axfr, 1);
     ck_assert_uint_eq(p1->ixfr, 0);
     ck_assert_uint_eq(counters()->transfers_axfr, 1);
-}
-
-static void end(void)
-{
-    daemon_close(&d);
-    if (p1)
-        primary_stop(&p1);
-    if (p2)
-        primary_stop(&p2);
 }
 
 /* Serial `serial` is there, and NOTIFY says so, with or without the number. */
@@ -97,15 +61,10 @@ static void news(struct primary_play is, bool hint)
     daemon_notify(&d, Z, P1, hint ? &is.serial : NULL);
 }
 
-static void arrived(uint32_t serial)
-{
-    UNTIL(&d, daemon_serves(&d, Z, serial) && daemon_idle(&d, Z));
-}
-
 /* RFC 1995 3: our serial goes with the query. One connection serves all. */
 START_TEST(differences_are_asked_for)
 {
-    begin(ONE, quick);
+    begin(ONE, no_gap);
     news(by(11, PRIMARY_IXFR_SENDS), false);
     arrived(11);
     ck_assert_uint_eq(p1->ixfr, 1);
@@ -131,7 +90,7 @@ END_TEST
  * serial is ours; 4.2: transfers over TCP alone. SOA over UDP and TCP, AXFR, IXFR; with OPT and, to who does not know it, without. */
 START_TEST(what_is_asked)
 {
-    begin(ONE, quick);
+    begin(ONE, no_gap);
     for (uint32_t serial = 11; serial <= 12; serial++) {
         news(by(serial, PRIMARY_IXFR_SENDS), false);
         arrived(serial);
@@ -151,7 +110,7 @@ END_TEST
 /* RFC 1996 3.7, 3.8: the serial in a NOTIFY is a hint. It saves the check when it is true … */
 START_TEST(notify_with_a_newer_serial_goes_straight_to_ixfr)
 {
-    begin(ONE, quick);
+    begin(ONE, no_gap);
     for (uint32_t serial = 11; serial <= 15; serial++) {
         news(by(serial, PRIMARY_IXFR_SENDS), true);
         arrived(serial);
@@ -230,7 +189,7 @@ static const struct {
 START_TEST(answer_to_ixfr_is_wrong)
 {
     for (int hint = 0; hint < 2; hint++) {
-        begin(ONE, quick);
+        begin(ONE, no_gap);
         news(by(11, wrong[_i].how), hint);
         arrived(11);
         bool again = wrong[_i].how == PRIMARY_IXFR_CURRENT && hint;
@@ -255,7 +214,7 @@ END_TEST
 /* RFC 1995 4: an answer in the form of AXFR is an answer. */
 START_TEST(answered_in_full)
 {
-    begin(ONE, quick);
+    begin(ONE, no_gap);
     news(by(11, PRIMARY_IXFR_FULL), true);
     arrived(11);
     ck_assert_uint_eq(p1->ixfr, 1);
@@ -270,7 +229,7 @@ END_TEST
 /* RFC 1995 4, RFC 5936 2.3: nothing is applied before the closing SOA. A cut is the network's, not a reason to ask for more at once; the next transfer is in full (knot 3.2.4). */
 START_TEST(cut_ixfr_is_followed_by_axfr_in_the_next_round)
 {
-    begin(ONE, quick);
+    begin(ONE, no_gap);
     news(by(11, PRIMARY_IXFR_DIES), false);
     UNTIL(&d, counters()->transfers_failed == 1 && daemon_idle(&d, Z));
     ck_assert(daemon_serves(&d, Z, 10));
@@ -289,7 +248,7 @@ END_TEST
 
 START_TEST(remote_without_ixfr)
 {
-    begin(NO_IXFR, quick);
+    begin(NO_IXFR, no_gap);
     news(by(11, PRIMARY_IXFR_SENDS), true);
     arrived(11);
     ck_assert_uint_eq(p1->ixfr, 0);
@@ -301,7 +260,7 @@ END_TEST
 
 START_TEST(retransfer_is_in_full)
 {
-    begin(ONE, quick);
+    begin(ONE, no_gap);
     xfrin_retransfer(d.server.xfrin, daemon_zone(&d, Z));
     UNTIL(&d, counters()->transfers_ok == 2 && daemon_idle(&d, Z));
     ck_assert_uint_eq(p1->ixfr, 0);
@@ -314,7 +273,7 @@ END_TEST
 START_TEST(pinned_to_the_primary)
 {
     bool pinned = _i;
-    begin(pinned ? PINNED : BOTH, quick);
+    begin(pinned ? PINNED : BOTH, no_gap);
     for (uint32_t serial = 11; serial <= 12; serial++) {
         play(p2, by(serial, PRIMARY_IXFR_SENDS));
         daemon_notify(&d, Z, P2, &serial);
@@ -334,7 +293,7 @@ END_TEST
 /* RFC 5936 4.1.1: a primary may close a kept connection at any time: seen at once, or the query is asked again over a fresh one (RFC 7766 6.2.3). */
 START_TEST(primary_closes_after_each_answer)
 {
-    begin(ONE, quick);
+    begin(ONE, no_gap);
     for (uint32_t serial = 11; serial <= 15; serial++) {
         struct primary_play closes = by(serial, PRIMARY_IXFR_SENDS);
         closes.closes = true;
@@ -350,7 +309,7 @@ END_TEST
 
 static void short_keep(struct xfrin_tuning *t)
 {
-    quick(t);
+    no_gap(t);
     t->keep_ms = 20;
 }
 
@@ -368,7 +327,7 @@ END_TEST
 /* What comes behind the end makes the connection useless, not the zone. */
 START_TEST(a_message_too_many)
 {
-    begin(ONE, quick);
+    begin(ONE, no_gap);
     news(by(11, PRIMARY_IXFR_LATE_END), true);
     arrived(11);
     news(by(12, PRIMARY_IXFR_SENDS), true);
@@ -395,7 +354,7 @@ START_TEST(zones_share_connections)
     struct primary_play truncates = by(10, PRIMARY_IXFR_SENDS);
     truncates.soa = PRIMARY_TRUNCATES;
     play(p1, truncates);
-    daemon_open(&d, 1, conf, quick);
+    daemon_open(&d, 1, conf, no_gap);
     for (int i = 0; i < ZONES; i++) {
         char name[32];
         sprintf(name, "z%d.example.", i);
@@ -425,12 +384,6 @@ END_TEST
 
 /* Ten thousand zones of the same primary want to come in, and its transfers stand still: the one that has news is served at once, since a
  * part of the slots is kept for it. And so when they only want to be checked and the primary does not answer: P2's news comes. */
-static void ten_thousand(struct xfrin_tuning *t)
-{
-    quick(t);
-    t->soa_timeout_ms = 20000; /* none is given up meanwhile */
-}
-
 START_TEST(ten_thousand_zones_delay_nobody)
 {
     enum { ZONES = 10000 };
@@ -440,7 +393,7 @@ START_TEST(ten_thousand_zones_delay_nobody)
     p2 = primary_start(P2);
     play(p1, by(10, PRIMARY_IXFR_SENDS));
     play(p2, by(10, PRIMARY_IXFR_SENDS));
-    daemon_open(&d, 1, checks ? ONE_AT_P2 : ONE, ten_thousand);
+    daemon_open(&d, 1, checks ? ONE_AT_P2 : ONE, no_gap);
     arrived(10);
     struct primary_play stands = by(10, PRIMARY_IXFR_SENDS);
     stands.gate_axfr = !checks;
@@ -484,7 +437,7 @@ START_TEST(no_edns_over_tcp)
     old.soa = PRIMARY_SILENT;
     old.tcp_formerr = true;
     play(p1, old);
-    daemon_open(&d, 1, ONE, quick);
+    daemon_open(&d, 1, ONE, impatient);
     arrived(10);
     ck_assert_uint_eq(p1->soa_tcp, 2);
     ck_assert_uint_eq(p1->axfr, 1);
@@ -498,7 +451,7 @@ START_TEST(no_edns_in_axfr)
     struct primary_play old = by(10, PRIMARY_IXFR_NOTIMP);
     old.tcp_formerr = true;
     play(p1, old);
-    daemon_open(&d, 1, ONE, quick);
+    daemon_open(&d, 1, ONE, no_gap);
     arrived(10);
     ck_assert_uint_eq(p1->axfr, 2);
     ck_assert_uint_eq(counters()->transfers_failed, 0);
@@ -526,7 +479,7 @@ static time_t expires_in(void)
 /* Section 4: a transfer begins with the primary's time, be it less than the SOA's expire (86,400); more than that does not count. */
 START_TEST(expire_of_a_transfer)
 {
-    begin(ONE, quick);
+    begin(ONE, no_gap);
     ck_assert_int_eq(expires_in(), 86400);
     news(expiring(11, 5000), true);
     arrived(11);
@@ -545,7 +498,7 @@ END_TEST
 /* Section 4: at a refresh the longer of the primary's time and what is left of ours. */
 START_TEST(expire_of_a_refresh)
 {
-    begin(ONE, quick);
+    begin(ONE, no_gap);
     news(expiring(11, 5000), true);
     arrived(11);
     time_t at = daemon_zone(&d, Z)->expires_at;
@@ -563,7 +516,7 @@ END_TEST
 /* A primary whose own copy dies in a second, and does: so does ours; when it is well again, we are. */
 START_TEST(expire_is_obeyed)
 {
-    begin(ONE, quick);
+    begin(ONE, no_gap);
     news(expiring(11, 1), true);
     arrived(11);
     struct primary_play gone = expiring(11, 0);

@@ -1,9 +1,6 @@
 /* xfrin: what bounds it. Time, speed and size of a transfer; how many go on at once and who goes first; expiry; and how
  * often the log repeats itself. */
-#include "tests/lib/daemon.h"
-#include "tests/lib/home.h"
-#include "tests/lib/primary.h"
-#include "tests/lib/suite.h"
+#include "tests/lib/rounds.h"
 
 #include "pipeline/net/capture.h"
 
@@ -14,10 +11,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define Z  "a.example."
-#define P1 "HOST1@15420"
-#define P2 "HOST2@15421"
-
 #define REMOTES                                                                                    \
     "remotes = ( { name = \"p1\"; address = \"" P1 "\"; },\n"                                      \
     "            { name = \"p2\"; address = \"" P2 "\"; } );\n"
@@ -25,16 +18,6 @@
 #define ONE(more)                                                                                  \
     SERVER("")                                                                                     \
     "zones = ( { name = \"" Z "\"; primaries = (\"p1\"); chain = (); " more " } );"
-
-static struct daemon d;
-static struct primary *p1, *p2;
-
-static void quick(struct xfrin_tuning *t)
-{
-    t->soa_timeout_ms = 40;
-    t->connect_ms = 2000;
-    t->notify_gap_ms = 0;
-}
 
 static struct primary_play axfr(enum primary_axfr how, unsigned records)
 {
@@ -44,25 +27,11 @@ static struct primary_play axfr(enum primary_axfr how, unsigned records)
     return p;
 }
 
-static void play(struct primary *p, struct primary_play play)
-{
-    primary_play(p, &play);
-}
-
-static void end(void)
-{
-    daemon_close(&d);
-    if (p1)
-        primary_stop(&p1);
-    if (p2)
-        primary_stop(&p2);
-}
-
 /* ---- one transfer */
 
 static void short_window(struct xfrin_tuning *t)
 {
-    quick(t);
+    no_gap(t);
     t->rate_window_ms = 300;
 }
 
@@ -71,7 +40,7 @@ START_TEST(slow_primary)
     p1 = primary_start(P1);
     play(p1, axfr(PRIMARY_DRIPS, 20));
     daemon_open(&d, 1, ONE("min_rate = 1000;"), short_window);
-    UNTIL(&d, daemon_zone(&d, Z)->counters.transfers_failed == 1);
+    UNTIL(&d, counters()->transfers_failed == 1);
     ck_assert_uint_eq(daemon_said(&d, "slower than min_rate: "), 1);
     ck_assert_uint_eq(daemon_said(&d, "at least 1000 are wanted"), 1);
     end();
@@ -85,7 +54,7 @@ START_TEST(slow_but_fast_enough)
     play(p1, axfr(PRIMARY_DRIPS, 1));
     daemon_open(&d, 1, ONE("min_rate = 1;"), short_window);
     UNTIL(&d, daemon_serves(&d, Z, 10));
-    ck_assert_uint_eq(daemon_zone(&d, Z)->counters.transfers_failed, 0);
+    ck_assert_uint_eq(counters()->transfers_failed, 0);
     end();
 }
 END_TEST
@@ -94,8 +63,8 @@ START_TEST(longer_than_max_time)
 {
     p1 = primary_start(P1);
     play(p1, axfr(PRIMARY_DRIPS, 100));
-    daemon_open(&d, 1, ONE("min_rate = 0; max_time = 1;"), quick);
-    UNTIL(&d, daemon_zone(&d, Z)->counters.transfers_failed == 1);
+    daemon_open(&d, 1, ONE("min_rate = 0; max_time = 1;"), no_gap);
+    UNTIL(&d, counters()->transfers_failed == 1);
     ck_assert_uint_eq(daemon_said(&d, "not complete after 1 s (max_time)"), 1);
     end();
 }
@@ -103,7 +72,7 @@ END_TEST
 
 static void short_idle(struct xfrin_tuning *t)
 {
-    quick(t);
+    no_gap(t);
     t->idle_ms = 200;
 }
 
@@ -112,7 +81,7 @@ START_TEST(silence)
     p1 = primary_start(P1);
     play(p1, axfr(PRIMARY_STALLS, 100));
     daemon_open(&d, 1, ONE("min_rate = 0;"), short_idle);
-    UNTIL(&d, daemon_zone(&d, Z)->counters.transfers_failed == 1);
+    UNTIL(&d, counters()->transfers_failed == 1);
     ck_assert_uint_eq(daemon_said(&d, "not an octet in "), 1);
     ck_assert_uint_eq(p1->transfers_most, 1);
     end();
@@ -129,8 +98,8 @@ START_TEST(size)
     };
     p1 = primary_start(P1);
     play(p1, axfr(PRIMARY_SENDS, 200));
-    daemon_open(&d, 1, row[_i].conf, quick);
-    UNTIL(&d, daemon_zone(&d, Z)->counters.transfers_failed == 1);
+    daemon_open(&d, 1, row[_i].conf, no_gap);
+    UNTIL(&d, counters()->transfers_failed == 1);
     ck_assert_uint_eq(daemon_said(&d, row[_i].why), 1);
     ck_assert_uint_eq(d.events[ZONE_ACCEPTED], 0);
     end();
@@ -142,7 +111,7 @@ START_TEST(many_records)
 {
     p1 = primary_start(P1);
     play(p1, axfr(PRIMARY_SENDS, 50000));
-    daemon_open(&d, 1, ONE(""), quick);
+    daemon_open(&d, 1, ONE(""), no_gap);
     UNTIL(&d, daemon_serves(&d, Z, 10));
     struct version *v = zone_version(daemon_zone(&d, Z));
     ck_assert_uint_eq(v->served->records, 50002);
@@ -200,7 +169,7 @@ START_TEST(transfers_in_all_and_per_primary)
     char *conf = many_zones(row[_i].server, 12, "\"p1\", \"p2\"");
     p1 = primary_start(P1);
     play(p1, shut(false, true));
-    daemon_open(&d, 1, conf, quick);
+    daemon_open(&d, 1, conf, no_gap);
     UNTIL(&d, p1->axfr == row[_i].most && d.server.xfrin->checks == 0);
     for (int i = 0; i < 20; i++)
         daemon_turn(&d);
@@ -227,7 +196,7 @@ START_TEST(slow_primary_does_not_starve_the_other)
     p1 = primary_start(P1);
     p2 = primary_start(P2);
     play(p1, shut(false, true));
-    daemon_open(&d, 1, conf, quick);
+    daemon_open(&d, 1, conf, no_gap);
     UNTIL(&d, daemon_serves(&d, "other1.example.", 10) && daemon_serves(&d, "other2.example.", 10));
     UNTIL(&d, p1->axfr == 3);
     ck_assert_uint_eq(d.server.xfrin->transfers, 3);
@@ -239,7 +208,7 @@ END_TEST
 
 static void few_checks(struct xfrin_tuning *t)
 {
-    quick(t);
+    no_gap(t);
     t->soa_timeout_ms = 60000;
     t->checks_max = 8;
     t->checks_stale_max = 6;
@@ -276,7 +245,7 @@ START_TEST(notified_zones_are_transferred_first)
     char *conf = many_zones("transfers_in = 1;", 30, "\"p1\"");
     p1 = primary_start(P1);
     play(p1, shut(false, true));
-    daemon_open(&d, 1, conf, quick);
+    daemon_open(&d, 1, conf, no_gap);
     UNTIL(&d, p1->axfr == 1 && d.server.xfrin->checks == 0);
     daemon_notify(&d, "z29.example.", P1, NULL);
     daemon_turn(&d);
@@ -295,9 +264,9 @@ START_TEST(zone_expires_and_comes_back)
 {
     p1 = primary_start(P1);
     daemon_open(&d, 1, ONE("expire_max = 1; refresh_min = 1; refresh_max = 1; retry_max = 1;"),
-                quick);
+                no_gap);
     struct zone *z = daemon_zone(&d, Z);
-    UNTIL(&d, daemon_serves(&d, Z, 10) && daemon_idle(&d, Z));
+    arrived(10);
     ck_assert_int_eq(z->expires_at, z->checked_at + 1);
     primary_stop(&p1);
     UNTIL(&d, atomic_load(&z->expired));
@@ -317,9 +286,9 @@ START_TEST(the_calendar_expires_nothing)
 {
     const char *conf = ONE("refresh_min = 60;");
     p1 = primary_start(P1);
-    daemon_open(&d, 1, conf, quick);
+    daemon_open(&d, 1, conf, no_gap);
     struct zone *z = daemon_zone(&d, Z);
-    UNTIL(&d, daemon_serves(&d, Z, 10) && daemon_idle(&d, Z));
+    arrived(10);
     pthread_mutex_lock(&z->lock);
     z->checked_at -= 600000000;
     pthread_mutex_unlock(&z->lock);
@@ -338,9 +307,9 @@ START_TEST(expire_allows_for_the_next_check)
     p.expire = 0;
     p.refresh = p.retry = 1;
     play(p1, p);
-    daemon_open(&d, 1, ONE("refresh_min = 1; refresh_max = 1; retry_min = 1;"), quick);
+    daemon_open(&d, 1, ONE("refresh_min = 1; refresh_max = 1; retry_min = 1;"), no_gap);
     struct zone *z = daemon_zone(&d, Z);
-    UNTIL(&d, daemon_serves(&d, Z, 10) && daemon_idle(&d, Z));
+    arrived(10);
     unsigned asked = p1->soa_udp;
     UNTIL(&d, p1->soa_udp >= asked + 2 && daemon_idle(&d, Z));
     ck_assert_uint_eq(daemon_said(&d, "zone expired"), 0);
@@ -357,9 +326,9 @@ START_TEST(refused_content_does_not_expire_the_zone)
     struct primary_play p = primary_good;
     p.refresh = p.retry = 1;
     play(p1, p);
-    daemon_open(&d, 1, ONE("expire_max = 2; refresh_min = 1; refresh_max = 1;"), quick);
+    daemon_open(&d, 1, ONE("expire_max = 2; refresh_min = 1; refresh_max = 1;"), no_gap);
     struct zone *z = daemon_zone(&d, Z);
-    UNTIL(&d, daemon_serves(&d, Z, 10) && daemon_idle(&d, Z));
+    arrived(10);
     p.serial = 19;
     play(p1, p);
     unsigned asked = p1->soa_udp;
@@ -375,7 +344,7 @@ END_TEST
 
 START_TEST(same_failure_is_logged_less_and_less)
 {
-    daemon_open(&d, 1, ONE("retry_min = 1; retry_max = 1;"), quick);
+    daemon_open(&d, 1, ONE("retry_min = 1; retry_max = 1;"), no_gap);
     struct zone *z = daemon_zone(&d, Z);
     for (unsigned i = 1; i <= 9; i++) {
         UNTIL(&d, z->counters.checks_failed == i && daemon_idle(&d, Z));
@@ -425,7 +394,7 @@ START_TEST(what_comes_in_is_captured)
     ck_assert_ptr_nonnull(mkdtemp(dir));
     p1 = primary_start(P1);
     play(p1, axfr(PRIMARY_SENDS, 200));
-    daemon_open(&d, 1, SERVER("") "zones = ();", quick);
+    daemon_open(&d, 1, SERVER("") "zones = ();", no_gap);
     ck_assert_int_eq(capture_open(dir, 1 << 20, &d.server.capture, &why), 0);
     daemon_reload(&d, ONE(""));
     UNTIL(&d, daemon_serves(&d, Z, 10));

@@ -1,9 +1,6 @@
 /* xfrin: rounds against primaries that behave, misbehave, lag, lie and die. What bounds transfers, checks and time is in
  * xfrin_limits_test.c, files are in xfrin_file_test.c. */
-#include "tests/lib/daemon.h"
-#include "tests/lib/home.h"
-#include "tests/lib/primary.h"
-#include "tests/lib/suite.h"
+#include "tests/lib/rounds.h"
 
 #include "pipeline/base/alloc.h"
 #include "pipeline/base/json.h"
@@ -12,43 +9,12 @@
 #include <string.h>
 #include <time.h>
 
-#define Z  "a.example."
-#define P1 "HOST1@15410"
-#define P2 "HOST2@15411"
-
 #define REMOTES                                                                                    \
     "server = { listen = (\"127.0.0.1@15499\"); };\n"                                              \
     "remotes = ( { name = \"p1\"; address = \"" P1 "\"; },\n"                                      \
     "            { name = \"p2\"; address = \"" P2 "\"; source = \"127.0.0.9\"; } );\n"
 #define ONE  REMOTES "zones = ( { name = \"" Z "\"; primaries = (\"p1\"); chain = (); } );"
 #define BOTH REMOTES "zones = ( { name = \"" Z "\"; primaries = (\"p1\", \"p2\"); chain = (); } );"
-
-static struct daemon d;
-static struct primary *p1, *p2;
-
-static void quick(struct xfrin_tuning *t)
-{
-    t->soa_timeout_ms = 40;
-    t->connect_ms = 2000;
-}
-
-static void no_gap(struct xfrin_tuning *t)
-{
-    quick(t);
-    t->notify_gap_ms = 0;
-}
-
-static void play(struct primary *p, struct primary_play play)
-{
-    primary_play(p, &play);
-}
-
-static struct primary_play good(uint32_t serial)
-{
-    struct primary_play p = primary_good;
-    p.serial = serial;
-    return p;
-}
 
 static struct primary_play soa(uint32_t serial, enum primary_soa how)
 {
@@ -65,18 +31,13 @@ static struct primary_play axfr(uint32_t serial, enum primary_axfr how)
     return p;
 }
 
-static const struct zone_counters *counters(void)
+/* The first round is over: serial 10 is there. */
+static void begin(const char *config, void (*tune)(struct xfrin_tuning *))
 {
-    return &daemon_zone(&d, Z)->counters;
-}
-
-static void end(void)
-{
-    daemon_close(&d);
-    if (p1)
-        primary_stop(&p1);
-    if (p2)
-        primary_stop(&p2);
+    p1 = primary_start(P1);
+    p2 = primary_start(P2);
+    daemon_open(&d, 1, config, tune);
+    arrived(10);
 }
 
 /* ---- the serial check */
@@ -85,8 +46,8 @@ START_TEST(first_load)
 {
     p1 = primary_start(P1);
     time_t before = time(NULL);
-    daemon_open(&d, 1, ONE, quick);
-    UNTIL(&d, daemon_serves(&d, Z, 10) && daemon_idle(&d, Z));
+    daemon_open(&d, 1, ONE, patient);
+    arrived(10);
     ck_assert_uint_eq(p1->soa_udp, 1);
     ck_assert_uint_eq(p1->edns, 1);
     ck_assert_uint_eq(p1->soa_tcp, 0);
@@ -111,9 +72,7 @@ END_TEST
 
 START_TEST(same_serial_is_not_fetched)
 {
-    p1 = primary_start(P1);
-    daemon_open(&d, 1, ONE, quick);
-    UNTIL(&d, daemon_serves(&d, Z, 10) && daemon_idle(&d, Z));
+    begin(ONE, patient);
     daemon_notify(&d, Z, P1, NULL);
     UNTIL(&d, counters()->checks_ok == 2 && daemon_idle(&d, Z));
     ck_assert_uint_eq(p1->axfr, 1);
@@ -130,10 +89,10 @@ START_TEST(serials_wrap)
     p1 = primary_start(P1);
     play(p1, good(4294967290u));
     daemon_open(&d, 1, ONE, no_gap);
-    UNTIL(&d, daemon_serves(&d, Z, 4294967290u) && daemon_idle(&d, Z));
+    arrived(4294967290u);
     play(p1, good(5));
     daemon_notify(&d, Z, P1, NULL);
-    UNTIL(&d, daemon_serves(&d, Z, 5) && daemon_idle(&d, Z));
+    arrived(5);
     play(p1, good(5 + 0x80000000u)); /* neither newer nor older */
     daemon_notify(&d, Z, P1, NULL);
     UNTIL(&d, counters()->checks_ok == 3 && daemon_idle(&d, Z));
@@ -146,7 +105,7 @@ END_TEST
 START_TEST(failover_from_a_dead_host)
 {
     p2 = primary_start(P2);
-    daemon_open(&d, 1, BOTH, quick);
+    daemon_open(&d, 1, BOTH, patient);
     UNTIL(&d, daemon_serves(&d, Z, 10));
     ck_assert_uint_eq(daemon_said(&d, "warn serial check failed zone=a.example. primary=" P1
                                       " why=\"cannot connect: Connection refused\""),
@@ -164,7 +123,7 @@ START_TEST(failover_from_a_silent_host)
     struct primary_play silent = soa(10, PRIMARY_SILENT);
     silent.gate_soa = true;
     play(p1, silent);
-    daemon_open(&d, 1, BOTH, quick);
+    daemon_open(&d, 1, BOTH, impatient);
     daemon_in(&d, Z)->x->tuning.connect_ms = 200;
     UNTIL(&d, daemon_serves(&d, Z, 10));
     ck_assert_uint_eq(p1->soa_udp, 3);
@@ -179,7 +138,7 @@ START_TEST(udp_lost_tcp_answers)
 {
     p1 = primary_start(P1);
     play(p1, soa(10, PRIMARY_SILENT));
-    daemon_open(&d, 1, ONE, quick);
+    daemon_open(&d, 1, ONE, impatient);
     UNTIL(&d, daemon_serves(&d, Z, 10));
     ck_assert_uint_eq(p1->soa_udp, 3);
     ck_assert_uint_eq(p1->soa_tcp, 1);
@@ -191,7 +150,7 @@ START_TEST(cut_answer_is_asked_again_over_tcp)
 {
     p1 = primary_start(P1);
     play(p1, soa(10, PRIMARY_TRUNCATES));
-    daemon_open(&d, 1, ONE, quick);
+    daemon_open(&d, 1, ONE, patient);
     UNTIL(&d, daemon_serves(&d, Z, 10));
     ck_assert_uint_eq(p1->soa_udp, 1);
     ck_assert_uint_eq(p1->soa_tcp, 1);
@@ -203,7 +162,7 @@ START_TEST(wrong_id_does_not_end_the_wait)
 {
     p1 = primary_start(P1);
     play(p1, soa(10, PRIMARY_WRONG_ID));
-    daemon_open(&d, 1, ONE, quick);
+    daemon_open(&d, 1, ONE, patient);
     UNTIL(&d, daemon_serves(&d, Z, 10));
     ck_assert_uint_eq(counters()->checks_failed, 0);
     ck_assert_uint_eq(p1->soa_tcp, 0);
@@ -215,7 +174,7 @@ START_TEST(wrong_question_over_udp_and_tcp)
 {
     p1 = primary_start(P1);
     play(p1, soa(10, PRIMARY_WRONG_QUESTION));
-    daemon_open(&d, 1, ONE, quick);
+    daemon_open(&d, 1, ONE, impatient);
     UNTIL(&d, counters()->checks_failed == 1);
     ck_assert_uint_eq(daemon_said(&d,
                                   "it answered another question; 3 datagrams with another ID or "
@@ -230,7 +189,7 @@ START_TEST(server_without_edns)
     p1 = primary_start(P1);
     play(p1, soa(10, PRIMARY_KNOWS_NO_EDNS));
     daemon_open(&d, 1, ONE, no_gap);
-    UNTIL(&d, daemon_serves(&d, Z, 10) && daemon_idle(&d, Z));
+    arrived(10);
     ck_assert_uint_eq(p1->soa_udp, 2);
     ck_assert_uint_eq(p1->edns, 1);
     daemon_notify(&d, Z, P1, NULL); /* it is remembered */
@@ -252,7 +211,7 @@ START_TEST(lame_primaries)
     p1 = primary_start(P1);
     p2 = primary_start(P2);
     play(p1, soa(10, row[_i].how));
-    daemon_open(&d, 1, BOTH, quick);
+    daemon_open(&d, 1, BOTH, patient);
     UNTIL(&d, daemon_serves(&d, Z, 10));
     ck_assert_uint_eq(daemon_said(&d, row[_i].why), 1);
     ck_assert_uint_eq(p1->axfr, 0);
@@ -266,7 +225,7 @@ START_TEST(answer_without_aa_is_taken_and_noted_once)
     p1 = primary_start(P1);
     play(p1, soa(10, PRIMARY_NO_AA));
     daemon_open(&d, 1, ONE, no_gap);
-    UNTIL(&d, daemon_serves(&d, Z, 10) && daemon_idle(&d, Z));
+    arrived(10);
     daemon_notify(&d, Z, P1, NULL);
     UNTIL(&d, counters()->checks_ok == 2);
     ck_assert_uint_eq(daemon_said(&d, "without the AA bit"), 1);
@@ -302,7 +261,7 @@ START_TEST(wrong_transfer_is_refused_whole_and_the_next_primary_asked)
     play(p1, axfr(10, wrong[_i].how));
     play(p2, good(12));
     daemon_open(&d, 1, BOTH, no_gap);
-    UNTIL(&d, daemon_serves(&d, Z, 12) && daemon_idle(&d, Z));
+    arrived(12);
     ck_assert_uint_eq(daemon_said(&d, wrong[_i].why), 1);
     ck_assert_uint_eq(daemon_said(&d, "warn transfer failed zone=a.example. primary=" P1 " why=\""),
                       1);
@@ -319,9 +278,7 @@ END_TEST
 /* RFC 5936 6: the version that is held is untouched, and status says why it is not renewed. */
 START_TEST(last_good_version_stays)
 {
-    p1 = primary_start(P1);
-    daemon_open(&d, 1, ONE, no_gap);
-    UNTIL(&d, daemon_serves(&d, Z, 10) && daemon_idle(&d, Z));
+    begin(ONE, no_gap);
     time_t before = time(NULL);
     play(p1, axfr(11, PRIMARY_DIES));
     daemon_notify(&d, Z, P1, NULL);
@@ -340,7 +297,7 @@ START_TEST(last_good_version_stays)
     json_free(&j);
     play(p1, good(11));
     daemon_notify(&d, Z, P1, NULL);
-    UNTIL(&d, daemon_serves(&d, Z, 11) && daemon_idle(&d, Z));
+    arrived(11);
     ck_assert_ptr_null(z->last_error);
     ck_assert_uint_eq(daemon_said(&d, "primary answers again"), 1);
     end();
@@ -359,8 +316,8 @@ START_TEST(aborted_transfers_are_asked_for_again_less_and_less)
     daemon_open(&d, 1,
                 REMOTES "zones = ( { name = \"" Z
                         "\"; primaries = (\"p1\"); chain = (); retry_min = 1; } );",
-                quick);
-    UNTIL(&d, daemon_serves(&d, Z, 10) && daemon_idle(&d, Z));
+                patient);
+    arrived(10);
     dies = axfr(11, PRIMARY_DIES);
     play(p1, dies);
     daemon_notify(&d, Z, P1, NULL);
@@ -388,10 +345,10 @@ START_TEST(zone_that_moves_under_its_transfer_is_fetched_again)
     p1 = primary_start(P1);
     struct primary_play moves = axfr(10, PRIMARY_OTHER_SERIAL_LAST);
     play(p1, moves);
-    daemon_open(&d, 1, ONE, quick);
+    daemon_open(&d, 1, ONE, patient);
     UNTIL(&d, counters()->transfers_failed == 1 && daemon_idle(&d, Z));
     play(p1, good(11));
-    UNTIL(&d, daemon_serves(&d, Z, 11) && daemon_idle(&d, Z));
+    arrived(11);
     ck_assert_uint_eq(p1->axfr, 2);
     end();
 }
@@ -399,9 +356,7 @@ END_TEST
 
 START_TEST(transfer_with_an_older_serial_than_told)
 {
-    p1 = primary_start(P1);
-    daemon_open(&d, 1, ONE, no_gap);
-    UNTIL(&d, daemon_serves(&d, Z, 10) && daemon_idle(&d, Z));
+    begin(ONE, no_gap);
     play(p1, axfr(15, PRIMARY_SERVES_OLDER));
     daemon_notify(&d, Z, P1, NULL);
     UNTIL(&d, counters()->transfers_failed == 1 && daemon_idle(&d, Z));
@@ -418,7 +373,7 @@ START_TEST(older_serial_is_followed_only_on_order)
     p1 = primary_start(P1);
     play(p1, good(20));
     daemon_open(&d, 1, ONE, no_gap);
-    UNTIL(&d, daemon_serves(&d, Z, 20) && daemon_idle(&d, Z));
+    arrived(20);
     play(p1, good(15));
     daemon_notify(&d, Z, P1, NULL);
     UNTIL(&d, counters()->checks_ok == 2 && daemon_idle(&d, Z));
@@ -441,7 +396,7 @@ START_TEST(primary_that_lags_does_not_hide_one_that_does_not)
     play(p1, good(20));
     play(p2, good(20));
     daemon_open(&d, 1, BOTH, no_gap);
-    UNTIL(&d, daemon_serves(&d, Z, 20) && daemon_idle(&d, Z));
+    arrived(20);
     play(p1, good(15));
     play(p2, good(21));
     daemon_notify(&d, Z, P1, NULL);
@@ -452,9 +407,7 @@ END_TEST
 
 START_TEST(retransfer_takes_the_same_serial_again)
 {
-    p1 = primary_start(P1);
-    daemon_open(&d, 1, ONE, quick);
-    UNTIL(&d, daemon_serves(&d, Z, 10) && daemon_idle(&d, Z));
+    begin(ONE, patient);
     struct primary_play more = good(10);
     more.records = 30;
     play(p1, more);
@@ -476,8 +429,7 @@ START_TEST(notifies_during_a_check_give_one_more)
 {
     p1 = primary_start(P1);
     daemon_open(&d, 1, ONE, no_gap);
-    daemon_in(&d, Z)->x->tuning.soa_timeout_ms = 20000; /* no second try while the gate is shut */
-    UNTIL(&d, daemon_serves(&d, Z, 10) && daemon_idle(&d, Z));
+    arrived(10);
     struct primary_play shut = good(10);
     shut.gate_soa = true;
     play(p1, shut);
@@ -498,9 +450,7 @@ END_TEST
 /* RFC 1996 4.4, 3.11 */
 START_TEST(notify_during_a_transfer_gives_one_more_check)
 {
-    p1 = primary_start(P1);
-    daemon_open(&d, 1, ONE, no_gap);
-    UNTIL(&d, daemon_serves(&d, Z, 10) && daemon_idle(&d, Z));
+    begin(ONE, no_gap);
     struct primary_play shut = good(11);
     shut.gate_axfr = true;
     play(p1, shut);
@@ -510,7 +460,7 @@ START_TEST(notify_during_a_transfer_gives_one_more_check)
     daemon_notify(&d, Z, P1, &(uint32_t){12});
     daemon_turn(&d);
     play(p1, good(11)); /* the transfer under way was of serial 11 */
-    UNTIL(&d, daemon_serves(&d, Z, 11) && daemon_idle(&d, Z));
+    arrived(11);
     UNTIL(&d, counters()->checks_ok == 3 && daemon_idle(&d, Z));
     ck_assert_uint_eq(p1->soa_udp, 3);
     ck_assert_uint_eq(p1->axfr, 2);
@@ -521,9 +471,7 @@ END_TEST
 /* RFC 1996 3.7, 4.4: a NOTIFY that led to nothing keeps the next one waiting, but not one with news. */
 START_TEST(notifies_without_news_are_answered_once_a_second)
 {
-    p1 = primary_start(P1);
-    daemon_open(&d, 1, ONE, quick);
-    UNTIL(&d, daemon_serves(&d, Z, 10) && daemon_idle(&d, Z));
+    begin(ONE, patient);
     daemon_notify(&d, Z, P1, &(uint32_t){10});
     UNTIL(&d, counters()->checks_ok == 2 && daemon_idle(&d, Z));
     int64_t first = p1->soa_at_us;
@@ -534,7 +482,7 @@ START_TEST(notifies_without_news_are_answered_once_a_second)
     daemon_notify(&d, Z, P1, &(uint32_t){11});
     daemon_turn(&d);
     ck_assert(!ev_is_active(&daemon_in(&d, Z)->due) || daemon_serves(&d, Z, 11)); /* at once */
-    UNTIL(&d, daemon_serves(&d, Z, 11) && daemon_idle(&d, Z));
+    arrived(11);
     end();
 }
 END_TEST
@@ -542,9 +490,7 @@ END_TEST
 /* One promise that is not kept is enough: the next one waits. */
 START_TEST(notifies_that_lie_are_answered_once_a_second)
 {
-    p1 = primary_start(P1);
-    daemon_open(&d, 1, ONE, quick);
-    UNTIL(&d, daemon_serves(&d, Z, 10) && daemon_idle(&d, Z));
+    begin(ONE, patient);
     daemon_notify(&d, Z, P1, &(uint32_t){99});
     UNTIL(&d, counters()->checks_ok == 2 && daemon_idle(&d, Z));
     int64_t first = p1->soa_at_us;
@@ -558,14 +504,11 @@ END_TEST
 /* RFC 1996 3.11: as if REFRESH had run out, and of the primary that said so. */
 START_TEST(primary_that_notifies_is_asked_first)
 {
-    p1 = primary_start(P1);
-    p2 = primary_start(P2);
-    daemon_open(&d, 1, BOTH, no_gap);
-    UNTIL(&d, daemon_serves(&d, Z, 10) && daemon_idle(&d, Z));
+    begin(BOTH, no_gap);
     ck_assert_uint_eq(p2->soa_udp, 0);
     play(p2, good(11));
     daemon_notify(&d, Z, "HOST2@40000", NULL);
-    UNTIL(&d, daemon_serves(&d, Z, 11) && daemon_idle(&d, Z));
+    arrived(11);
     ck_assert_uint_eq(p1->soa_udp, 1);
     ck_assert_uint_eq(p2->axfr, 1);
     play(p1, good(12));
@@ -580,10 +523,7 @@ END_TEST
 
 START_TEST(refused_content_is_not_fetched_again)
 {
-    p1 = primary_start(P1);
-    p2 = primary_start(P2);
-    daemon_open(&d, 1, BOTH, no_gap);
-    UNTIL(&d, daemon_serves(&d, Z, 10) && daemon_idle(&d, Z));
+    begin(BOTH, no_gap);
     play(p1, good(19));
     play(p2, good(19));
     daemon_notify(&d, Z, P1, NULL);
@@ -597,7 +537,7 @@ START_TEST(refused_content_is_not_fetched_again)
     ck_assert_uint_eq(p1->axfr + p2->axfr, 3);
     play(p2, good(20)); /* mended at one of them */
     daemon_notify(&d, Z, P1, NULL);
-    UNTIL(&d, daemon_serves(&d, Z, 20) && daemon_idle(&d, Z));
+    arrived(20);
     ck_assert_uint_eq(p1->axfr + p2->axfr, 4);
     end();
 }
@@ -606,9 +546,7 @@ END_TEST
 /* A NOTIFY that told its serial was not wrong: it came, and is not asked for once more because of that word. */
 START_TEST(refused_content_that_a_notify_told_of)
 {
-    p1 = primary_start(P1);
-    daemon_open(&d, 1, ONE, no_gap);
-    UNTIL(&d, daemon_serves(&d, Z, 10) && daemon_idle(&d, Z));
+    begin(ONE, no_gap);
     play(p1, good(19));
     for (unsigned i = 0; i < 2; i++) {
         daemon_notify(&d, Z, P1, &(uint32_t){19});
@@ -630,7 +568,7 @@ START_TEST(refused_content_is_fetched_after_the_back_off)
     struct primary_play bad = good(19);
     bad.retry = 1;
     play(p1, bad);
-    daemon_open(&d, 1, ONE, quick);
+    daemon_open(&d, 1, ONE, patient);
     UNTIL(&d, d.events[ZONE_REFUSED] == 1 && daemon_idle(&d, Z));
     double first = daemon_now();
     UNTIL(&d, d.events[ZONE_REFUSED] == 2 && daemon_idle(&d, Z));
@@ -647,10 +585,7 @@ END_TEST
 /* That another primary has what is served ends a round, but not the back-off. */
 START_TEST(refused_content_is_not_fetched_again_while_another_primary_is_current)
 {
-    p1 = primary_start(P1);
-    p2 = primary_start(P2);
-    daemon_open(&d, 1, BOTH, no_gap);
-    UNTIL(&d, daemon_serves(&d, Z, 10) && daemon_idle(&d, Z));
+    begin(BOTH, no_gap);
     play(p1, good(19));
     for (unsigned i = 1; i <= 4; i++) {
         daemon_notify(&d, Z, P1, NULL);
@@ -661,7 +596,7 @@ START_TEST(refused_content_is_not_fetched_again_while_another_primary_is_current
     ck_assert_ptr_nonnull(daemon_zone(&d, Z)->refused);
     play(p2, good(15)); /* a good one, not as new */
     daemon_notify(&d, Z, P1, NULL);
-    UNTIL(&d, daemon_serves(&d, Z, 15) && daemon_idle(&d, Z));
+    arrived(15);
     daemon_notify(&d, Z, P1, NULL);
     UNTIL(&d, p2->soa_udp == 6 && daemon_idle(&d, Z));
     ck_assert_uint_eq(p1->axfr, 2);
@@ -679,7 +614,7 @@ START_TEST(refused_content_is_fetched_on_order_and_on_reload)
 {
     p1 = primary_start(P1);
     play(p1, good(19));
-    daemon_open(&d, 1, ONE, quick);
+    daemon_open(&d, 1, ONE, patient);
     UNTIL(&d, d.events[ZONE_REFUSED] == 1 && daemon_idle(&d, Z));
     xfrin_retransfer(d.server.xfrin, daemon_zone(&d, Z));
     UNTIL(&d, d.events[ZONE_REFUSED] == 2 && daemon_idle(&d, Z));
@@ -695,7 +630,7 @@ START_TEST(held_content_waits_for_the_operator)
     p1 = primary_start(P1);
     struct why why;
     daemon_open(&d, 1, ONE, no_gap);
-    UNTIL(&d, daemon_serves(&d, Z, 10) && daemon_idle(&d, Z));
+    arrived(10);
     play(p1, good(18));
     daemon_notify(&d, Z, P1, NULL);
     UNTIL(&d, d.events[ZONE_HELD] == 1 && daemon_idle(&d, Z));
@@ -715,7 +650,7 @@ START_TEST(content_that_cannot_be_judged_is_fetched_again)
     p1 = primary_start(P1);
     struct primary_play later = good(17);
     play(p1, later);
-    daemon_open(&d, 1, ONE, quick);
+    daemon_open(&d, 1, ONE, patient);
     UNTIL(&d, d.events[ZONE_RETRY] == 2);
     ck_assert_uint_ge(p1->axfr, 2);
     end();
@@ -726,7 +661,7 @@ START_TEST(stages_are_woken)
 {
     p1 = primary_start(P1);
     play(p1, good(16));
-    daemon_open(&d, 1, ONE, quick);
+    daemon_open(&d, 1, ONE, patient);
     UNTIL(&d, d.events[ZONE_ACCEPTED] >= 2);
     ck_assert(daemon_serves(&d, Z, 16));
     ck_assert_uint_eq(p1->axfr, 1);
@@ -743,12 +678,12 @@ START_TEST(zone_is_dropped_in_the_middle)
     shut.gate_soa = _i == 0;
     shut.gate_axfr = _i == 1;
     play(p1, shut);
-    daemon_open(&d, 1, ONE, quick);
+    daemon_open(&d, 1, ONE, patient);
     UNTIL(&d, _i == 0 ? p1->soa_udp > 0 : p1->axfr > 0);
     daemon_reload(&d, REMOTES "zones = ();");
     play(p1, good(10));
     daemon_reload(&d, ONE);
-    UNTIL(&d, daemon_serves(&d, Z, 10) && daemon_idle(&d, Z));
+    arrived(10);
     ck_assert_uint_eq(d.server.xfrin->checks, 0);
     ck_assert_uint_eq(d.server.xfrin->transfers, 0);
     end();
@@ -764,11 +699,11 @@ START_TEST(primaries_change_in_the_middle)
     shut.gate_axfr = _i == 1;
     play(p1, shut);
     play(p2, good(20));
-    daemon_open(&d, 1, ONE, quick);
+    daemon_open(&d, 1, ONE, patient);
     UNTIL(&d, _i == 0 ? p1->soa_udp > 0 : p1->axfr > 0);
     daemon_reload(&d,
                   REMOTES "zones = ( { name = \"" Z "\"; primaries = (\"p2\"); chain = (); } );");
-    UNTIL(&d, daemon_serves(&d, Z, 20) && daemon_idle(&d, Z));
+    arrived(20);
     ck_assert_uint_eq(d.server.xfrin->transfers, 0);
     end();
 }
@@ -781,7 +716,7 @@ START_TEST(stop_in_the_middle)
     shut.gate_soa = _i == 0;
     shut.gate_axfr = _i == 1;
     play(p1, shut);
-    daemon_open(&d, 1, ONE, quick);
+    daemon_open(&d, 1, ONE, patient);
     UNTIL(&d, _i == 0 ? p1->soa_udp > 0 : p1->axfr > 0);
     char *doing = xfrin_doing(d.server.xfrin, daemon_zone(&d, Z));
     ck_assert_str_eq(doing, _i == 0 ? home("asking " P1 " for its serial")
@@ -796,7 +731,7 @@ START_TEST(chain_in_the_loops_own_thread)
 {
     p1 = primary_start(P1);
     daemon_open(&d, 0, ONE, no_gap);
-    UNTIL(&d, daemon_serves(&d, Z, 10) && daemon_idle(&d, Z));
+    arrived(10);
     play(p1, good(19));
     daemon_notify(&d, Z, P1, NULL);
     UNTIL(&d, d.events[ZONE_REFUSED] == 1 && daemon_idle(&d, Z));
