@@ -7,6 +7,7 @@
 
 #include "pipeline/base/alloc.h"
 #include "pipeline/base/rcu.h"
+#include "tests/lib/accepted.h"
 #include "tests/lib/expect.h"
 #include "tests/lib/suite.h"
 
@@ -51,18 +52,6 @@ static void soa_put(struct edit *e, uint32_t serial)
     node_builder_free(&b);
 }
 
-static struct version *version_of(struct snapshot *s)
-{
-    struct chain *chain = chain_new(0, 1);
-    const struct chain_input input = {.snapshot = s, .origin = "test"};
-    struct candidate *c = chain_run(chain, NULL, &input, 1, NULL);
-    struct version *v = candidate_take(c);
-    candidate_free(&c);
-    chain_unref(chain);
-    snapshot_unref(s);
-    return v;
-}
-
 static struct version *zone_of(uint32_t n)
 {
     struct family *family = family_new(apex);
@@ -78,7 +67,7 @@ static struct version *zone_of(uint32_t n)
     }
     EXPECT_EQ(edit_seal(&e, &s, NULL, &why), 0);
     family_unref(family);
-    return version_of(s);
+    return version_accepted(s);
 }
 
 /* CHANGES names get one address more; the same ones at every size. */
@@ -96,7 +85,7 @@ static struct version *next_version(const struct version *v, uint32_t step)
         EXPECT_EQ(edit_add(e, owner, RR_A, 60, address, 4, &why), 0);
     }
     EXPECT_EQ(edit_seal(&e, &s, &c, &why), 0);
-    struct version *next = version_of(s);
+    struct version *next = version_accepted(s);
     next->history = history_append(v->history, c, next->served, 1, &limits);
     changeset_unref(c);
     return next;

@@ -8,6 +8,7 @@
 
 #include "pipeline/base/alloc.h"
 #include "pipeline/base/rcu.h"
+#include "tests/lib/accepted.h"
 #include "tests/lib/expect.h"
 #include "tests/lib/random.h"
 #include "tests/lib/suite.h"
@@ -218,18 +219,12 @@ static const struct history_limits plenty = {.steps = 1000, .bytes = UINT64_MAX}
 
 static struct version *version_of(struct snapshot *s, const struct version *before)
 {
-    struct chain *chain = chain_new(0, 1);
-    const struct chain_input input = {.snapshot = s, .origin = "test"};
-    struct candidate *c = chain_run(chain, NULL, &input, 1, NULL);
-    struct version *v = candidate_take(c);
-    candidate_free(&c);
-    chain_unref(chain);
+    struct version *v = version_accepted(s);
     if (before) {
-        struct changeset *changes = changeset_between(before->served, s);
-        v->history = history_append(before->history, changes, s, 1, &plenty);
+        struct changeset *changes = changeset_between(before->served, v->served);
+        v->history = history_append(before->history, changes, v->served, 1, &plenty);
         changeset_unref(changes);
     }
-    snapshot_unref(s);
     return v;
 }
 

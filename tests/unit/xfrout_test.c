@@ -8,6 +8,7 @@
 #include "pipeline/base/alloc.h"
 #include "pipeline/base/rcu.h"
 #include "pipeline/zone/transfer.h"
+#include "tests/lib/accepted.h"
 #include "tests/lib/random.h"
 #include "tests/lib/suite.h"
 
@@ -42,14 +43,7 @@ static struct version *version_of(struct edit *e)
     struct snapshot *s;
     struct why why = {""};
     ck_assert_msg(edit_seal(&e, &s, NULL, &why) == 0, "%s", why.text);
-    struct chain *chain = chain_new(0, 1);
-    const struct chain_input input = {.snapshot = s, .origin = "test"};
-    struct candidate *c = chain_run(chain, NULL, &input, 1, NULL);
-    struct version *v = candidate_take(c);
-    candidate_free(&c);
-    chain_unref(chain);
-    snapshot_unref(s);
-    return v;
+    return version_accepted(s);
 }
 
 /* A name below the apex, of labels that repeat, in any case; the apex's own case varies too. */
