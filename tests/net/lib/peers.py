@@ -159,6 +159,16 @@ class Server(Process):
     def axfr(self, zone):
         return dig_axfr(self.port, zone, self.host)
 
+    def axfr_at(self, zone, number):
+        """The zone with that serial: a process of NSD that is on its way out may give an older one by TCP, or reset the connection."""
+        def given():
+            try:
+                lines = self.axfr(zone)
+            except Failed:
+                return None
+            return lines if any(line.split()[3] == "SOA" and line.split()[6] == str(number) for line in lines) else None
+        return self.net.wait(f"{self.what} gives {zone} out with serial {number}", given)
+
 
 class Pdns(Server):
     def reload(self):
