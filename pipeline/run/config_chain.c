@@ -10,7 +10,8 @@
 
 struct preset_stage {
     const char *stage;
-    const char *switched_on; /* an option that the mode turns on, or NULL */
+    const char *switched_on;   /* an option that the mode turns on, or NULL */
+    const char *option, *word; /* an option that has another default in this mode, or NULL */
 };
 enum { PRESET_MAX = 4 };
 struct preset {
@@ -19,9 +20,19 @@ struct preset {
     struct preset_stage stage[PRESET_MAX + 1];
 };
 static const struct preset presets[] = {
-    {"pre-signed", true, {{"validate", NULL}}},
-    {"live", false, {{"strip", NULL}, {"sign", NULL}}},
-    {"multi-signer", false, {{"strip", "keep_apex_dnskey"}, {"multisigner", NULL}, {"sign", NULL}}},
+    {"pre-signed", true, {{.stage = "validate"}}},
+    /* What sign makes is judged before anybody sees it, whatever kind of denial it was asked for. */
+    {"live",
+     false,
+     {{.stage = "strip"},
+      {.stage = "sign"},
+      {.stage = "validate", .option = "denial", .word = "any"}}},
+    {"multi-signer",
+     false,
+     {{.stage = "strip", .switched_on = "keep_apex_dnskey"},
+      {.stage = "multisigner"},
+      {.stage = "sign"},
+      {.stage = "validate", .option = "denial", .word = "any"}}},
     {.name = NULL},
 };
 
@@ -239,6 +250,15 @@ static void switch_on(struct chain_stage *stage, const char *name)
     ASSERT(!bad);
 }
 
+static void set_default(struct chain_stage *stage, const char *name, const char *word)
+{
+    const struct option *o = option_find(stage->type->options, name);
+    ASSERT(o);
+    struct option_value value = {.kind = VALUE_STRING, .s = word};
+    int bad = option_set(o, stage->conf, &value, NULL);
+    ASSERT(!bad);
+}
+
 static int preset_stage_read(const struct source *src, const setting *mode,
                              const struct preset_stage *row, struct stage_options options,
                              const uint8_t *apex, struct chain_stage *stage, struct why *why)
@@ -249,6 +269,8 @@ static int preset_stage_read(const struct source *src, const setting *mode,
         err = setting_is_group(src, group, why);
     if (row->switched_on)
         switch_on(stage, row->switched_on);
+    if (row->option)
+        set_default(stage, row->option, row->word);
     if (row->switched_on && group && !err)
         s = config_setting_get_member(group, row->switched_on);
     if (s)

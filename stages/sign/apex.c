@@ -194,6 +194,7 @@ static bool zonemd_add(struct signing *s, uint32_t serial, int64_t keep)
     }
     bool good = dnssec_zonemd_end(&sum, digest);
     ASSERT(good); /* a digest that OpenSSL always has */
+    sign_keys_trust(&s->keys); /* the digest is over the very signatures that were made first */
     const struct node *held = edit_get(s->run->out, s->apex_name);
     struct node *was = node_ref(held), *made = apex_build(s, serial, digest, was, keep);
     node_unref(was);
@@ -253,6 +254,7 @@ bool apex_sign(struct signing *s, int64_t keep)
         moves = good && !node_equal(made, was);
         node_unref(was);
         was = made; /* whose signatures are good for the next one, too */
+        sign_keys_trust(&s->keys);
     }
     if (good && moves)
         good = apex_move(s, was, keep);

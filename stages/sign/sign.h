@@ -210,6 +210,8 @@ struct signing {
 bool sign_keys_open(struct signing *s);
 /* Whose signature is it? NULL: a key's that neither is published nor signs. */
 const struct sign_key *sign_keys_find(const struct sign_keys *keys, uint8_t algorithm, uint16_t tag);
+/* From here on all signatures that are looked at were made, or kept, by this run. */
+void sign_keys_trust(struct sign_keys *keys);
 /* Is there a signature of which nothing may stay, or does a published algorithm lack some? Then all names are looked at. */
 bool sign_keys_turned(const struct signing *s);
 

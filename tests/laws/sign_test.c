@@ -178,7 +178,8 @@ static void step(struct world *w, bool woken)
     if (had && result.changes->n > 0)
         ck_assert(serial_newer(after.serial, before.serial));
     check_counts(w, result.out, result.state);
-    check_valid(w, result.out);
+    if (!woken || result.changes->n > 8 || random_below(w->random, 4) == 0)
+        check_valid(w, result.out);
     stageplay_accept(&w->sign, &result);
 }
 
@@ -389,7 +390,7 @@ START_TEST(test_histories)
     struct random random = random_open();
     unsigned rounds = getenv("WEIR_ROUNDS") ? (unsigned)atoi(getenv("WEIR_ROUNDS")) : 1;
     for (unsigned round = 0; round < rounds; round++) {
-        struct world *w = world_open(&random, 10 + 30 * (unsigned)_i, options[_i]);
+        struct world *w = world_open(&random, 10 + 12 * (unsigned)_i, options[_i]);
         step(w, false);
         for (unsigned i = 0; i < STEPS; i++) {
             switch (random_below(&random, 8)) {

@@ -277,11 +277,11 @@ static bool built_in(const char *const *stages)
 
 static const struct {
     const char *mode;
-    const char *stages[4];
+    const char *stages[5];
 } modes[] = {
     {"pre-signed", {"validate"}},
-    {"live", {"strip", "sign"}},
-    {"multi-signer", {"strip", "multisigner", "sign"}},
+    {"live", {"strip", "sign", "validate"}},
+    {"multi-signer", {"strip", "multisigner", "sign", "validate"}},
 };
 
 /* Each mode is its chain when its stages are built in, and is refused by the name of the one that
@@ -311,6 +311,29 @@ START_TEST(modes_are_chains)
              modes[_i].mode, *missing);
     ck_assert_int_eq(err, -E_CONF);
     ck_assert_str_eq(why.text, want);
+}
+END_TEST
+
+static int validate_denial(const struct zone_conf *zone)
+{
+    const struct chain_stage *last = &zone->chain->stage[zone->chain->n - 1];
+    ck_assert_str_eq(last->type->name, "validate");
+    return *(const int *)((const char *)last->conf +
+                          option_find(last->type->options, "denial")->offset);
+}
+
+/* What sign makes is judged behind it, and any kind of denial will do unless the operator says which. */
+START_TEST(live_judges_what_it_signed)
+{
+    struct config *c =
+        parse(SERVER REMOTES
+              "zones = ( { name = \"a.\"; primaries = (\"p\"); mode = \"live\"; },\n"
+              "{ name = \"b.\"; primaries = (\"p\"); mode = \"live\";"
+              " validate = { denial = \"nsec-only\"; }; sign = { validity = \"30d\"; }; },\n"
+              "{ name = \"c.\"; primaries = (\"p\"); mode = \"pre-signed\"; } );");
+    ck_assert_int_ne(validate_denial(&c->zones[0]), validate_denial(&c->zones[2]));
+    ck_assert_int_eq(validate_denial(&c->zones[1]), validate_denial(&c->zones[2]));
+    config_unref(c);
 }
 END_TEST
 
@@ -681,6 +704,7 @@ int main(void)
     suite_add(s, chain_rows_carry_options_and_policy);
     tcase_add_loop_test(s.tcase, refuses_in_words, 0, sizeof bad / sizeof *bad);
     tcase_add_loop_test(s.tcase, modes_are_chains, 0, sizeof modes / sizeof *modes);
+    suite_add(s, live_judges_what_it_signed);
     suite_add(s, modes_take_options_for_their_stages);
     suite_add(s, octet_0_is_refused);
     suite_add(s, files_that_cannot_be_read);
