@@ -111,149 +111,145 @@ END_TEST
 
 /* ---- the pieces ---- */
 
-static void one_zone(struct world *w, struct source *s, struct random *random, unsigned slots)
+/* A world with one zone, and where its versions come from. */
+struct one {
+    struct random random;
+    struct world w;
+    struct source s;
+    struct expected want;
+};
+
+/* A version more, with so many changes; what becomes of it has become. */
+static void one_step(struct one *o, unsigned changes)
 {
-    *w = world_make();
-    world_enter(w);
-    *s = source_make(random, 1, slots);
-    hand_in(world_zone(w, 1), s);
-    zone_table_drain(w->table);
+    source_step(&o->s, changes);
+    hand_in(world_zone(&o->w, 1), &o->s);
+    zone_table_drain(o->w.table);
+}
+
+static struct one *one_open(unsigned slots)
+{
+    struct one *o = mem_zalloc(sizeof *o);
+    o->random = random_open();
+    o->w = world_make();
+    world_enter(&o->w);
+    o->s = source_make(&o->random, 1, slots);
+    hand_in(world_zone(&o->w, 1), &o->s);
+    zone_table_drain(o->w.table);
+    return o;
+}
+
+static void one_again(struct one *o)
+{
+    world_leave(&o->w);
+    world_enter(&o->w);
+}
+
+static void one_end(struct one *o)
+{
+    chain_unref(o->w.other);
+    expected_free(&o->want);
+    world_leave(&o->w);
+    source_free(&o->s);
+    world_end(&o->w);
+    mem_free(&o);
 }
 
 /* Compaction lets go of what it replaced: the file does not grow with the number of versions. */
 START_TEST(test_the_file_stays_bounded)
 {
-    struct random random = random_open();
-    struct world w;
-    struct source s;
+    struct one *o = one_open(2000);
     struct journal_stats stats;
-    one_zone(&w, &s, &random, 2000);
     size_t early = 0;
     for (int i = 0; i < 400; i++) {
-        source_step(&s, 200);
-        hand_in(world_zone(&w, 1), &s);
-        zone_table_drain(w.table);
+        one_step(o, 200);
         if (i != 100)
             continue;
-        journal_wait(w.journal);
-        journal_stats(w.journal, &stats);
+        journal_wait(o->w.journal);
+        journal_stats(o->w.journal, &stats);
         early = stats.size;
     }
-    journal_wait(w.journal);
-    journal_stats(w.journal, &stats);
+    journal_wait(o->w.journal);
+    journal_stats(o->w.journal, &stats);
     EXPECT(stats.images > 5);
     ck_assert_msg(stats.size < 2 * early, "%zu octets after 100 changes, %zu after 400", early,
                   stats.size);
     EXPECT_EQ(stats.waiting, 0);
     EXPECT_EQ(stats.failures, 0);
-    world_leave(&w);
-    source_free(&s);
-    world_end(&w);
+    one_end(o);
 }
 END_TEST
 
 /* Another chain, or a stage that cannot save its state: what was accepted is served, and judged anew. */
 START_TEST(test_another_chain)
 {
-    struct random random = random_open();
-    struct world w;
-    struct source s;
-    struct expected want = {0};
-    one_zone(&w, &s, &random, 50);
-    world_expect(&w, 1, &want);
+    struct one *o = one_open(50);
+    world_expect(&o->w, 1, &o->want);
     static const struct stage_type *const types[3] = {&stage_forget};
     for (int round = 0; round < 2; round++) {
-        world_leave(&w);
-        if (!w.other)
-            w.other = chain_make(types);
+        world_leave(&o->w);
+        if (!o->w.other)
+            o->w.other = chain_make(types);
         int before = atomic_load(&world_fresh_runs);
-        world_enter(&w);
-        struct version *v = zone_version(world_zone(&w, 1));
+        world_enter(&o->w);
+        struct version *v = zone_version(world_zone(&o->w, 1));
         ck_assert_ptr_nonnull(v);
         version_unref(v);
-        zone_table_drain(w.table);
+        zone_table_drain(o->w.table);
         EXPECT_EQ(atomic_load(&world_fresh_runs), before + 1);
-        want.good_until = 4000000001; /* of its first run */
-        world_found_as(&w, 1, &want);
-        source_step(&s, 3);
-        hand_in(world_zone(&w, 1), &s);
-        zone_table_drain(w.table);
-        world_expect(&w, 1, &want);
-        EXPECT_EQ(want.steps, round + 1);
+        o->want.good_until = 4000000001; /* of its first run */
+        world_found_as(&o->w, 1, &o->want);
+        one_step(o, 3);
+        world_expect(&o->w, 1, &o->want);
+        EXPECT_EQ(o->want.steps, round + 1);
     }
-    chain_unref(w.other);
-    expected_free(&want);
-    world_leave(&w);
-    source_free(&s);
-    world_end(&w);
+    one_end(o);
 }
 END_TEST
 
 /* What changes the input and not what is served is a step in the journal, and none of the history. */
 START_TEST(test_steps_that_are_not_served)
 {
-    struct random random = random_open();
-    struct world w;
-    struct source s;
-    struct expected want = {0};
+    struct one *o = one_open(50);
     static const struct stage_type *const types[3] = {&even};
-    one_zone(&w, &s, &random, 50);
-    world_leave(&w);
-    w.other = chain_make(types);
-    world_enter(&w);
-    zone_table_drain(w.table);
+    world_leave(&o->w);
+    o->w.other = chain_make(types);
+    world_enter(&o->w);
+    zone_table_drain(o->w.table);
     for (int i = 0; i < 60; i++) {
-        source_step(&s, 2);
-        hand_in(world_zone(&w, 1), &s);
-        zone_table_drain(w.table);
-        world_expect(&w, 1, &want);
+        one_step(o, 2);
+        world_expect(&o->w, 1, &o->want);
         if (i % 3)
             continue;
-        world_leave(&w);
-        world_enter(&w);
-        world_found_as(&w, 1, &want);
+        one_again(o);
+        world_found_as(&o->w, 1, &o->want);
     }
-    EXPECT(want.steps > 10);
-    chain_unref(w.other);
-    expected_free(&want);
-    world_leave(&w);
-    source_free(&s);
-    world_end(&w);
+    EXPECT(o->want.steps > 10);
+    one_end(o);
 }
 END_TEST
 
 /* With more or fewer layers than before there is a new image of each; the history of what is served goes on. */
 START_TEST(test_history_goes_on_with_other_layers)
 {
-    struct random random = random_open();
-    struct world w;
-    struct source s;
-    struct expected want = {0};
+    struct one *o = one_open(50);
     static const struct stage_type *const types[][3] = {
         {&even, &even}, {&stage_count}, {&even}, {&even, &even, &even}};
-    one_zone(&w, &s, &random, 50);
     for (unsigned i = 0; i < 4; i++) {
-        world_leave(&w);
-        chain_unref(w.other);
-        w.other = chain_make(types[i]);
-        world_enter(&w);
-        zone_table_drain(w.table);
+        world_leave(&o->w);
+        chain_unref(o->w.other);
+        o->w.other = chain_make(types[i]);
+        world_enter(&o->w);
+        zone_table_drain(o->w.table);
         for (int k = 0; k < 4; k++) {
-            source_step(&s, 2);
-            hand_in(world_zone(&w, 1), &s);
-            zone_table_drain(w.table);
-            world_expect(&w, 1, &want);
-            world_leave(&w);
-            world_enter(&w);
-            world_found_as(&w, 1, &want);
+            one_step(o, 2);
+            world_expect(&o->w, 1, &o->want);
+            one_again(o);
+            world_found_as(&o->w, 1, &o->want);
         }
-        EXPECT(want.steps > 2 * i);
+        EXPECT(o->want.steps > 2 * i);
     }
-    chain_unref(w.other);
-    expected_free(&want);
-    world_leave(&w);
-    source_free(&s);
-    world_end(&w);
+    one_end(o);
 }
 END_TEST
 
@@ -491,32 +487,22 @@ END_TEST
 /* At the end, what cannot be written is given up; and what would build on it is, too. */
 START_TEST(test_nothing_builds_on_what_was_given_up)
 {
-    struct random random = random_open();
-    struct world w;
-    struct source s;
-    struct expected want = {0};
+    struct one *o = one_open(50);
     struct journal_stats stats;
-    one_zone(&w, &s, &random, 50);
-    world_expect(&w, 1, &want);
+    world_expect(&o->w, 1, &o->want);
     disk_full(true);
-    source_step(&s, 3);
-    hand_in(world_zone(&w, 1), &s);
-    journal_closing(w.journal);
-    zone_table_drain(w.table);
+    source_step(&o->s, 3);
+    hand_in(world_zone(&o->w, 1), &o->s);
+    journal_closing(o->w.journal);
+    zone_table_drain(o->w.table);
     disk_full(false);
-    source_step(&s, 3);
-    hand_in(world_zone(&w, 1), &s);
-    zone_table_drain(w.table);
-    world_found_as(&w, 1, &want);
-    world_leave(&w);
-    world_enter(&w);
-    world_found_as(&w, 1, &want);
-    journal_stats(w.journal, &stats);
+    one_step(o, 3);
+    world_found_as(&o->w, 1, &o->want);
+    one_again(o);
+    world_found_as(&o->w, 1, &o->want);
+    journal_stats(o->w.journal, &stats);
     EXPECT_EQ(stats.damaged, 0);
-    expected_free(&want);
-    world_leave(&w);
-    source_free(&s);
-    world_end(&w);
+    one_end(o);
 }
 END_TEST
 
@@ -552,116 +538,82 @@ static const struct stage_type hold = {.name = "hold",
 
 START_TEST(test_times_outlive_the_chain)
 {
-    struct random random = random_open();
-    struct world w;
-    struct source s;
-    one_zone(&w, &s, &random, 50);
+    struct one *o = one_open(50);
     for (int round = 0; round < 2; round++) {
-        by_another_chain(&w, &refuse);
-        struct version *v = zone_version(world_zone(&w, 1));
+        by_another_chain(&o->w, &refuse);
+        struct version *v = zone_version(world_zone(&o->w, 1));
         ck_assert_ptr_nonnull(v);
         EXPECT_EQ(v->good_until, 4000000001);
-        EXPECT(world_zone(&w, 1)->refused);
+        EXPECT(world_zone(&o->w, 1)->refused);
         version_unref(v);
     }
-    chain_unref(w.other);
-    world_leave(&w);
-    source_free(&s);
-    world_end(&w);
+    one_end(o);
 }
 END_TEST
 
 /* A candidate is held when the chain changes: both it and what is served are judged by the new one. */
 START_TEST(test_held_and_another_chain)
 {
-    struct random random = random_open();
-    struct world w;
-    struct source s;
-    one_zone(&w, &s, &random, 50);
-    by_another_chain(&w, &hold); /* the version is held, woken: it stays */
-    source_step(&s, 3);
-    hand_in(world_zone(&w, 1), &s);
-    zone_table_drain(w.table);
-    ck_assert_ptr_nonnull(world_zone(&w, 1)->held);
+    struct one *o = one_open(50);
+    by_another_chain(&o->w, &hold); /* the version is held, woken: it stays */
+    one_step(o, 3);
+    ck_assert_ptr_nonnull(world_zone(&o->w, 1)->held);
     int before = atomic_load(&world_fresh_runs), all = atomic_load(&world_runs);
-    by_another_chain(&w, &stage_forget);
-    struct version *v = zone_version(world_zone(&w, 1));
-    EXPECT_EQ(v->soa.serial, s.gen.serial);
-    EXPECT(v->chain == w.config->zones[1].chain);
+    by_another_chain(&o->w, &stage_forget);
+    struct version *v = zone_version(world_zone(&o->w, 1));
+    EXPECT_EQ(v->soa.serial, o->s.gen.serial);
+    EXPECT(v->chain == o->w.config->zones[1].chain);
     EXPECT_EQ(atomic_load(&world_fresh_runs), before + 1);
     EXPECT(atomic_load(&world_runs) > all);
     version_unref(v);
-    by_another_chain(&w, &refuse);
-    EXPECT(world_zone(&w, 1)->refused);
-    chain_unref(w.other);
-    world_leave(&w);
-    source_free(&s);
-    world_end(&w);
+    by_another_chain(&o->w, &refuse);
+    EXPECT(world_zone(&o->w, 1)->refused);
+    one_end(o);
 }
 END_TEST
 
 /* A version that goes back in serials has no history, and is there. */
 START_TEST(test_serial_backwards)
 {
-    struct random random = random_open();
-    struct world w;
-    struct source s;
-    struct expected want = {0};
-    one_zone(&w, &s, &random, 50);
-    source_step(&s, 3);
-    hand_in(world_zone(&w, 1), &s);
-    zone_table_drain(w.table);
-    s.gen.serial -= 7;
-    source_step(&s, 3);
-    hand_in(world_zone(&w, 1), &s);
-    zone_table_drain(w.table);
-    world_expect(&w, 1, &want);
-    EXPECT_EQ(want.steps, 0);
-    world_leave(&w);
-    world_enter(&w);
-    world_found_as(&w, 1, &want);
-    expected_free(&want);
-    world_leave(&w);
-    source_free(&s);
-    world_end(&w);
+    struct one *o = one_open(50);
+    one_step(o, 3);
+    o->s.gen.serial -= 7;
+    one_step(o, 3);
+    world_expect(&o->w, 1, &o->want);
+    EXPECT_EQ(o->want.steps, 0);
+    one_again(o);
+    world_found_as(&o->w, 1, &o->want);
+    one_end(o);
 }
 END_TEST
 
 START_TEST(test_timers)
 {
-    struct random random = random_open();
-    struct world w;
-    struct source s;
-    one_zone(&w, &s, &random, 20);
-    struct zone *z = world_zone(&w, 1);
+    struct one *o = one_open(20);
+    struct zone *z = world_zone(&o->w, 1);
     time_t now = time(NULL);
     z->checked_at = now - 100;
     atomic_store(&z->expires_at, now + 1000);
     zone_timers_keep(z);
-    world_leave(&w);
-    world_enter(&w);
-    z = world_zone(&w, 1);
+    one_again(o);
+    z = world_zone(&o->w, 1);
     EXPECT_EQ(z->checked_at, now - 100);
     EXPECT_EQ(atomic_load(&z->expires_at), now + 1000);
     EXPECT(!atomic_load(&z->expired));
     atomic_store(&z->expires_at, now - 1);
     zone_timers_keep(z);
-    world_leave(&w);
-    world_enter(&w);
-    z = world_zone(&w, 1);
+    one_again(o);
+    z = world_zone(&o->w, 1);
     EXPECT(atomic_load(&z->expired));
     /* The clock was set back by an hour: nothing is served for longer than it would have been. */
     z->checked_at = now + 3600;
     atomic_store(&z->expires_at, now + 3600 + 500);
     zone_timers_keep(z);
-    world_leave(&w);
-    world_enter(&w);
-    z = world_zone(&w, 1);
+    one_again(o);
+    z = world_zone(&o->w, 1);
     EXPECT(z->checked_at >= now && z->checked_at <= now + 60);
     EXPECT(atomic_load(&z->expires_at) >= now + 500 && atomic_load(&z->expires_at) <= now + 560);
-    world_leave(&w);
-    source_free(&s);
-    world_end(&w);
+    one_end(o);
 }
 END_TEST
 
