@@ -121,7 +121,6 @@ SOAK_NET := 29-tsig 30-ixfr-in 31-ixfr-out
 soak: all $(B)/tests/unit/journal_crash_test $(FAULTS_BIN) ## long campaigns: hundreds of random updates through real secondaries
 	$(Q)WEIR_CRASHES=all $(B)/tests/unit/journal_crash_test
 	$(Q)WEIR=$(abspath $(B)/weir) WEIR_KILLS=150 tests/net/33-crash/run
-	$(Q)WEIR=$(abspath $(B)/weir) WEIR_MOUNT=1 tests/net/34-journal-faults/run
 	$(Q)for t in $(SOAK_NET); do WEIR=$(abspath $(B)/weir) WEIR_UPDATES=200 tests/net/$$t/run || exit 1; done
 
 .PHONY: asan tsan
