@@ -191,6 +191,14 @@ static void commit(struct db *db, struct random *random, struct model *m, unsign
     ck_assert_msg(err == 0, "%s", why.text);
 }
 
+static struct db *db_at(const struct place *p)
+{
+    struct db *db;
+    struct why why = {""};
+    ck_assert_msg(db_open(p->folder, false, &db, &why) == 0, "%s", why.text);
+    return db;
+}
+
 static void histories(unsigned kinds, unsigned transactions)
 {
     struct random random = random_open();
@@ -198,7 +206,7 @@ static void histories(unsigned kinds, unsigned transactions)
     struct db *db;
     struct why why = {""};
     struct model m = {0};
-    ck_assert_msg(db_open(p.folder, false, &db, &why) == 0, "%s", why.text);
+    db = db_at(&p);
     for (unsigned n = 0; n < transactions; n++) {
         struct db_txn *reader = NULL;
         if (random_below(&random, 4) == 0) /* pages that a reader holds are freed later */
@@ -212,7 +220,7 @@ static void histories(unsigned kinds, unsigned transactions)
         if (random_below(&random, 20) == 0) {
             check_model(db, &m);
             db_close(&db);
-            ck_assert_msg(db_open(p.folder, false, &db, &why) == 0, "%s", why.text);
+            db = db_at(&p);
         }
     }
     check_model(db, &m);
@@ -240,7 +248,7 @@ START_TEST(test_put_again_smaller)
     struct db_txn *txn;
     struct why why = {""};
     struct model *m = mem_zalloc(sizeof *m);
-    ck_assert_msg(db_open(p.folder, false, &db, &why) == 0, "%s", why.text);
+    db = db_at(&p);
     ck_assert_int_eq(db_begin(db, true, &txn, &why), 0);
     put(txn, m, 1, 40000, 'x');
     put(txn, m, 1, 9000, 'y');
@@ -250,7 +258,7 @@ START_TEST(test_put_again_smaller)
     check_file(&p, "smaller values");
     check_model(db, m);
     db_close(&db);
-    ck_assert_msg(db_open(p.folder, false, &db, &why) == 0, "%s", why.text);
+    db = db_at(&p);
     check_model(db, m);
     db_close(&db);
     mem_free(&m);
@@ -268,7 +276,7 @@ START_TEST(test_killed_reader)
     struct model *m = mem_zalloc(sizeof *m);
     int ready[2];
     uint8_t octet = 0;
-    ck_assert_msg(db_open(p.folder, false, &db, &why) == 0, "%s", why.text);
+    db = db_at(&p);
     db_close(&db);
     ck_assert_int_eq(pipe(ready), 0);
     pid_t child = fork();
@@ -280,7 +288,7 @@ START_TEST(test_killed_reader)
             pause();
     }
     ck_assert_int_eq(read(ready[0], &octet, 1), 1);
-    ck_assert_msg(db_open(p.folder, false, &db, &why) == 0, "%s", why.text);
+    db = db_at(&p);
     ck_assert_int_eq(kill(child, SIGKILL), 0);
     ck_assert_int_eq(waitpid(child, NULL, 0), child);
     for (int i = 0; i < 100; i++) {
@@ -307,7 +315,7 @@ START_TEST(test_map_that_cannot_grow)
     struct model *m = mem_zalloc(sizeof *m);
     struct rlimit limit;
     static uint8_t value[1 << 20];
-    ck_assert_msg(db_open(p.folder, false, &db, &why) == 0, "%s", why.text);
+    db = db_at(&p);
     ck_assert_int_eq(db_begin(db, true, &txn, &why), 0);
     put(txn, m, 1, 1000, 'x');
     ck_assert_int_eq(db_commit(&txn, &why), 0);

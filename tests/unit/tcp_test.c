@@ -347,6 +347,14 @@ static void hear_transfer(int fd, uint16_t id, uint32_t messages)
     }
 }
 
+/* As it comes, with somebody in it. */
+static int house_and_client(struct house *h, const char *address)
+{
+    house_open(h, address);
+    house_start(h);
+    return client(h);
+}
+
 /* ---- tests ---- */
 
 /* More queries than are in flight at once, sent in pieces that respect nothing. */
@@ -355,9 +363,7 @@ START_TEST(pipelining)
     enum { QUERIES = 500 };
     struct random random = random_open();
     struct house h;
-    house_open(&h, "127.0.0.1@15310");
-    house_start(&h);
-    int fd = client(&h);
+    int fd = house_and_client(&h, "127.0.0.1@15310");
     static uint8_t stream[QUERIES * FRAME_LEN];
     for (unsigned i = 0; i < QUERIES; i++)
         frame(stream + i * FRAME_LEN, (uint16_t)i, 'E', 1);
@@ -383,9 +389,7 @@ START_TEST(asks_all_then_reads)
 {
     enum { QUERIES = 300 };
     struct house h;
-    house_open(&h, "::1@15311");
-    house_start(&h);
-    int fd = client(&h);
+    int fd = house_and_client(&h, "::1@15311");
     for (unsigned i = 0; i < QUERIES; i++)
         ask(fd, (uint16_t)i, i % 3 ? 'B' : 'E', 1);
     for (unsigned i = 0; i < QUERIES; i++)
@@ -399,9 +403,7 @@ END_TEST
 START_TEST(transfer)
 {
     struct house h;
-    house_open(&h, "127.0.0.1@15312");
-    house_start(&h);
-    int fd = client(&h);
+    int fd = house_and_client(&h, "127.0.0.1@15312");
     ask(fd, 7, 'T', 1000);
     hear_transfer(fd, 7, 1000);
     uint8_t
@@ -427,9 +429,7 @@ END_TEST
 START_TEST(a_difference_may_take_its_time)
 {
     struct house h;
-    house_open(&h, "127.0.0.1@15399");
-    house_start(&h);
-    int fd = client(&h);
+    int fd = house_and_client(&h, "127.0.0.1@15399");
     ask(fd, 3, 'T', RR_IXFR);
     hear_transfer(fd, 3, RR_IXFR);
     AWAIT(atomic_load(&version_refs) == 0);
@@ -452,9 +452,7 @@ END_TEST
 START_TEST(queries_go_on_during_a_transfer)
 {
     struct house h;
-    house_open(&h, "127.0.0.1@15313");
-    house_start(&h);
-    int fd = client(&h);
+    int fd = house_and_client(&h, "127.0.0.1@15313");
     ask(fd, 1, 'T', ENDLESS);
     hear_transfer(fd, 1, 10);
     ask(fd, 2, 'E', 1);
@@ -479,9 +477,7 @@ END_TEST
 START_TEST(transfers_share_a_connection)
 {
     struct house h;
-    house_open(&h, "127.0.0.1@15314");
-    house_start(&h);
-    int fd = client(&h);
+    int fd = house_and_client(&h, "127.0.0.1@15314");
     ask(fd, 1, 'T', 2000);
     ask(fd, 2, 'T', 40);
     uint32_t heard[3] = {0}, short_done_at = 0;
@@ -501,9 +497,7 @@ END_TEST
 START_TEST(too_many_transfers_on_a_connection)
 {
     struct house h;
-    house_open(&h, "127.0.0.1@15315");
-    house_start(&h);
-    int fd = client(&h);
+    int fd = house_and_client(&h, "127.0.0.1@15315");
     for (unsigned i = 0; i <= TCP_TRANSFERS; i++)
         ask(fd, (uint16_t)i, 'T', 3000);
     unsigned refused = 0, ended = 0;
@@ -778,9 +772,7 @@ END_TEST
 START_TEST(half_closed_client_gets_its_answers)
 {
     struct house h;
-    house_open(&h, "127.0.0.1@15320");
-    house_start(&h);
-    int fd = client(&h);
+    int fd = house_and_client(&h, "127.0.0.1@15320");
     for (unsigned i = 0; i < 30; i++)
         ask(fd, (uint16_t)i, 'B', 1);
     ask(fd, 99, 'T', 700);
@@ -893,9 +885,7 @@ END_TEST
 START_TEST(nonsense_ends_the_connection)
 {
     struct house h;
-    house_open(&h, "127.0.0.1@15323");
-    house_start(&h);
-    int fd = client(&h);
+    int fd = house_and_client(&h, "127.0.0.1@15323");
     uint8_t stream[3 * FRAME_LEN];
     frame(stream, 1, 'E', 1);
     frame(stream + FRAME_LEN, 2, 'D', 1);
@@ -914,9 +904,7 @@ END_TEST
 START_TEST(transfer_that_cannot_go_on)
 {
     struct house h;
-    house_open(&h, "127.0.0.1@15324");
-    house_start(&h);
-    int fd = client(&h);
+    int fd = house_and_client(&h, "127.0.0.1@15324");
     ask(fd, 1, 'T', FAILS_AT);
     hear_transfer(fd, 1, 3); /* what was made goes out; the end never comes */
     ck_assert(hear(fd).end);
@@ -929,9 +917,7 @@ END_TEST
 START_TEST(notify_is_passed_on)
 {
     struct house h;
-    house_open(&h, "127.0.0.1@15325");
-    house_start(&h);
-    int fd = client(&h);
+    int fd = house_and_client(&h, "127.0.0.1@15325");
     ask(fd, 1, 'N', 6);
     hear_reply(fd, 1, QUERY_LEN, RCODE_NOERROR);
     ck_assert_uint_eq(atomic_load(&notify_serial), 4711);
