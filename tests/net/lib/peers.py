@@ -436,18 +436,19 @@ class Net:
         write(folder + "/ixfrdist.yml", conf)
         return Server(self, what, ["ixfrdist", "--config=" + folder + "/ixfrdist.yml", "--verbose"], port, folder)
 
-    def unbound(self, stubs, anchor):
-        """A validating resolver that asks {zone: server} and trusts the key (its file, without the ending). It keeps nothing it
-        could answer from itself but what it was asked for."""
+    def unbound(self, stubs, anchor, more=""):
+        """A validating resolver that asks {zone: server or servers} and trusts the key (its file, without the ending). It keeps nothing
+        it could answer from itself but what it was asked for."""
         what, port = self.name("unbound"), self.port()
         folder = self.subfolder(what)
         conf = (f'server:\n  interface: 127.0.0.1@{port}\n  do-daemonize: no\n  username: ""\n  chroot: ""\n  directory: "{folder}"\n  pidfile: ""\n'
                 f'  use-syslog: no\n  logfile: ""\n  val-log-level: 2\n  num-threads: 1\n  do-ip6: no\n  access-control: 127.0.0.0/8 allow\n'
                 f'  do-not-query-localhost: no\n  module-config: "validator iterator"\n  trust-anchor-file: "{self.path(anchor + ".key")}"\n'
                 "  trust-anchor-signaling: no\n  qname-minimisation: no\n  aggressive-nsec: no\n  harden-below-nxdomain: no\n"
-                "  unwanted-reply-threshold: 0\nremote-control:\n  control-enable: no\n")
-        for z, server in stubs.items():
-            conf += f"stub-zone:\n  name: {z}\n  stub-addr: 127.0.0.1@{server.port}\n"
+                f"  unwanted-reply-threshold: 0\n{more}remote-control:\n  control-enable: no\n")
+        for z, servers in stubs.items():
+            servers = servers if isinstance(servers, (list, tuple)) else [servers]
+            conf += f"stub-zone:\n  name: {z}\n" + "".join(f"  stub-addr: 127.0.0.1@{server.port}\n" for server in servers)
         write(folder + "/unbound.conf", conf)
         unbound = Server(self, what, ["unbound", "-d", "-p", "-c", folder + "/unbound.conf"], port, folder)
         for z in stubs:
