@@ -21,7 +21,7 @@
 #include <stdatomic.h>
 
 struct rcu_item {                       /* embed in what is deferred */
-    _Alignas(8) unsigned char room[48]; /* a struct rcu_head and a function pointer; checked in rcu.c */
+    _Alignas(8) unsigned char room[32]; /* a struct rcu_head and a function pointer; checked in rcu.c */
 };
 
 void rcu_thread_start(void);

@@ -62,6 +62,7 @@ static void conf_hold(struct xfrin_zone *xz)
 
 static void primaries_free(struct xfrin_primary **primary, size_t n)
 {
+    mem_free(&(*primary)[0].error);
     for (size_t i = 0; i < n; i++) {
         peer_unref(&(*primary)[i].peer);
         mem_free(&(*primary)[i].error);
@@ -90,7 +91,8 @@ static void primaries_set(struct xfrin_zone *xz)
         p->key = r->key ? tsig_key_ref(r->key) : NULL;
         p->peer = peer_ref(xz->x, &r->address);
     }
-    primaries_free(&old, nold);
+    if (old)
+        primaries_free(&old, nold);
 }
 
 static bool sources_same(const struct xfrin_zone *xz, const struct zone_conf *conf)
@@ -391,7 +393,7 @@ void round_received(struct xfrin_zone *xz, const struct snapshot *input,
 void round_file_failed(struct xfrin_zone *xz, const struct why *why)
 {
     atomic_fetch_add(&xz->zone->counters.transfers_failed, 1);
-    report_failure(xz, &xz->file, "zone file was not taken", why);
+    report_failure(xz, &xz->primary[0], "zone file was not taken", why);
     round_over(xz);
 }
 
@@ -519,7 +521,6 @@ static void zone_forget(struct xfrin_zone *xz)
     link_remove(&xz->link);
     xz->zone->net = NULL;
     primaries_free(&xz->primary, xz->nprimaries);
-    mem_free(&xz->file.error);
     config_unref(xz->config);
     zone_unref(xz->zone);
     mem_free(&xz);

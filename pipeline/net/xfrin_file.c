@@ -154,7 +154,7 @@ static void job_take(struct file_job *j, struct xfrin_zone *xz)
     xz->zone->checked_at = time(NULL);
     xz->zone->check_at = 0;
     pthread_mutex_unlock(&xz->zone->lock);
-    report_success(xz, &xz->file);
+    report_success(xz, &xz->primary[0]);
     report_clear(xz);
     round_received(xz, j->snapshot, j->held, j->changes, j->conf->file, NULL);
 }

@@ -162,8 +162,7 @@ struct xfrin_zone {
     struct config *config;               /* a reference; conf is in it */
     const struct zone_conf *conf;
     size_t nprimaries;
-    struct xfrin_primary *primary;
-    struct xfrin_primary file;           /* its error fields serve for a file zone */
+    struct xfrin_primary *primary;       /* a file zone has none, and one here all the same, for its error fields */
 
     enum xfrin_state state;
     struct xfrin_round round;

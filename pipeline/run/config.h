@@ -53,7 +53,7 @@ struct remote_conf {
 };
 
 struct zone_conf {
-    uint8_t name[NAME_MAX_OCTETS];
+    uint8_t *name;
     char *text;                          /* the name, printed */
     size_t nprimaries;
     const struct remote_conf **primaries;/* ordered */

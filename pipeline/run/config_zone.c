@@ -150,10 +150,12 @@ static int read_name(const struct reader *r, const setting *own, struct zone_con
         return err;
     if (*text == '\0')
         return setting_unexpected(r->src, s, r->why, "expected a domain name");
-    if (name_parse(text, z->name, &reason) < 0)
+    uint8_t name[NAME_MAX_OCTETS];
+    if (name_parse(text, name, &reason) < 0)
         return setting_unexpected(r->src, s, r->why, "expected a domain name: %s", reason.text);
     char printed[NAME_TEXT_MAX];
-    z->text = mem_strdup(name_print(z->name, printed));
+    z->name = mem_dup(name, name_len(name));
+    z->text = mem_strdup(name_print(name, printed));
     return 0;
 }
 
@@ -345,6 +347,7 @@ static int check_whole(const struct reader *r, const setting *own, const struct 
 
 static void zone_clear(struct zone_conf *z)
 {
+    mem_free(&z->name);
     mem_free(&z->text);
     option_clear(zone_options, z);
     mem_free(&z->primaries);

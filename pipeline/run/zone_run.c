@@ -56,12 +56,23 @@ static time_t shared_now(const struct zone_shared *s)
     return s->clock ? s->clock(s->clock_ctx) : time(NULL);
 }
 
-static void pending_clear(struct pending *p)
+static struct pending *pending_new(const struct snapshot *input, const char *origin)
 {
+    struct pending *p = mem_zalloc(sizeof *p);
+    p->input = snapshot_ref(input);
+    snprintf(p->origin, sizeof p->origin, "%s", origin);
+    return p;
+}
+
+static void pending_free(struct pending **pp)
+{
+    struct pending *p = *pp;
+    if (!p)
+        return;
     snapshot_unref(p->input);
     snapshot_unref(p->since);
     changeset_unref(p->changes);
-    *p = (struct pending){0};
+    mem_free(pp);
 }
 
 static void config_release(struct rcu_item *item)
@@ -148,7 +159,7 @@ void zone_unref(struct zone *z)
 {
     if (!z || atomic_fetch_sub_explicit(&z->refs, 1, memory_order_acq_rel) != 1)
         return;
-    pending_clear(&z->run->pending);
+    pending_free(&z->run->pending);
     candidate_free(&z->refused);
     candidate_free(&z->held);
     version_unref(atomic_load(&z->version));
@@ -188,13 +199,12 @@ bool run_queue(struct zone_run *run)
 }
 
 /* What is served, to be judged once more. */
-static struct pending pending_again(const struct version *v)
+static struct pending *pending_again(const struct version *v)
 {
-    struct pending p = {.input = snapshot_ref(v->input),
-                        .since = snapshot_ref(v->input),
-                        .woken = true,
-                        .yields = true};
-    snprintf(p.origin, sizeof p.origin, "%s", v->origin);
+    struct pending *p = pending_new(v->input, v->origin);
+    p->since = snapshot_ref(v->input);
+    p->woken = true;
+    p->yields = true;
     return p;
 }
 
@@ -208,25 +218,22 @@ static bool rejudge_next(struct zone_run *run)
     if (!v || v->chain == run->chain)
         return false;
     run->pending = pending_again(v);
-    run->has_pending = true;
     return true;
 }
 
+/* Takes p. */
 static void run_submit(struct zone *z, struct pending *p)
 {
     pthread_mutex_lock(&z->lock);
     bool submit = false;
-    struct pending replaced = {0};
-    if (!z->run->retired && !(p->yields && z->run->has_pending)) {
-        replaced = z->run->pending;
-        z->run->pending = *p;
-        z->run->has_pending = true;
+    if (!z->run->retired && !(p->yields && z->run->pending)) {
+        struct pending *replaced = z->run->pending;
+        z->run->pending = p;
         submit = run_queue(z->run);
-        *p = (struct pending){0};
+        p = replaced;
     }
     pthread_mutex_unlock(&z->lock);
-    pending_clear(&replaced);
-    pending_clear(p);
+    pending_free(&p);
     if (submit)
         pool_submit(z->run->shared->pool, &z->run->job);
 }
@@ -234,20 +241,17 @@ static void run_submit(struct zone *z, struct pending *p)
 void zone_submit(struct zone *z, const struct snapshot *input, const struct snapshot *since,
                  const struct changeset *changes, const char *origin)
 {
-    struct pending p = {
-        .input = snapshot_ref(input),
-        .since = since ? snapshot_ref(since) : NULL,
-        .changes = changes ? changeset_ref(changes) : NULL,
-    };
-    snprintf(p.origin, sizeof p.origin, "%s", origin);
-    run_submit(z, &p);
+    struct pending *p = pending_new(input, origin);
+    p->since = since ? snapshot_ref(since) : NULL;
+    p->changes = changes ? changeset_ref(changes) : NULL;
+    run_submit(z, p);
 }
 
 void run_judge_beside(struct zone *z, const struct snapshot *input, const char *origin)
 {
-    struct pending p = {.input = snapshot_ref(input), .yields = true};
-    snprintf(p.origin, sizeof p.origin, "%s", origin);
-    run_submit(z, &p);
+    struct pending *p = pending_new(input, origin);
+    p->yields = true;
+    run_submit(z, p);
 }
 
 static void run_again(struct zone *z)
@@ -255,9 +259,9 @@ static void run_again(struct zone *z)
     struct version *v = zone_version(z);
     if (!v)
         return;
-    struct pending p = pending_again(v);
+    struct pending *p = pending_again(v);
     version_unref(v);
-    run_submit(z, &p);
+    run_submit(z, p);
 }
 
 void zone_open(struct zone *z)
@@ -270,9 +274,9 @@ void zone_open(struct zone *z)
     run->rejudge = true;
     atomic_store(&z->version, r.version);
     if (r.held) {
-        run->pending = (struct pending){.input = r.held, .yields = true};
-        snprintf(run->pending.origin, sizeof run->pending.origin, "%s", r.held_origin);
-        run->has_pending = true;
+        run->pending = pending_new(r.held, r.held_origin);
+        run->pending->yields = true;
+        snapshot_unref(r.held);
     }
 }
 
@@ -284,7 +288,7 @@ bool zone_run_async(const struct zone *z)
 void zone_begin(struct zone *z)
 {
     pthread_mutex_lock(&z->lock);
-    bool submit = (z->run->has_pending || rejudge_next(z->run)) && run_queue(z->run);
+    bool submit = (z->run->pending || rejudge_next(z->run)) && run_queue(z->run);
     pthread_mutex_unlock(&z->lock);
     if (submit)
         pool_submit(z->run->shared->pool, &z->run->job);
@@ -329,7 +333,7 @@ void zone_configure(struct zone *z, struct config *config, const struct zone_con
         z->run->chain = chain_ref(conf->chain);
         z->run->rejudge = true;
     }
-    bool submit = gone && (z->run->has_pending || rejudge_next(z->run)) && run_queue(z->run);
+    bool submit = gone && (z->run->pending || rejudge_next(z->run)) && run_queue(z->run);
     pthread_mutex_unlock(&z->lock);
     chain_unref(gone);
     if (submit)
@@ -339,15 +343,14 @@ void zone_configure(struct zone *z, struct config *config, const struct zone_con
 void zone_retire(struct zone *z)
 {
     pthread_mutex_lock(&z->lock);
-    struct pending p = z->run->pending;
-    z->run->pending = (struct pending){0};
-    z->run->has_pending = false;
+    struct pending *p = z->run->pending;
+    z->run->pending = NULL;
     z->run->approve = false;
     z->run->retired = true;
     if (z->journal)
         journal_zone_retire(z->journal);
     pthread_mutex_unlock(&z->lock);
-    pending_clear(&p);
+    pending_free(&p);
 }
 
 /* ---- the run
@@ -426,7 +429,7 @@ void run_end(struct zone_run *run)
     struct zone *z = run->zone;
     struct zone_shared *shared = run->shared;
     pthread_mutex_lock(&z->lock);
-    bool more = !run->retired && (run->has_pending || run->approve || rejudge_next(run));
+    bool more = !run->retired && (run->pending || run->approve || rejudge_next(run));
     run->queued = more;
     pthread_mutex_unlock(&z->lock);
     if (more) {
@@ -446,14 +449,11 @@ static void zone_job(struct job *job)
     shared_enter(
         shared); /* the journal's thread may end the run before this function has let go of all */
     pthread_mutex_lock(&z->lock);
-    bool approve = run->approve && !run->retired, input = !approve && run->has_pending;
+    bool approve = run->approve && !run->retired;
     run->approve = false;
-    struct pending p = {0};
-    if (input) {
-        p = run->pending;
-        run->pending = (struct pending){0};
-        run->has_pending = false;
-    }
+    struct pending *p = approve ? NULL : run->pending;
+    if (p)
+        run->pending = NULL;
     struct chain *chain = chain_ref(run->chain);
     struct version *prev = atomic_load(&z->version);
     if (prev)
@@ -463,9 +463,9 @@ static void zone_job(struct job *job)
     bool done = true;
     if (approve)
         done = run_approval(run);
-    if (input)
-        done = run_input(run, &p, chain, prev);
-    pending_clear(&p);
+    if (p)
+        done = run_input(run, p, chain, prev);
+    pending_free(&p);
     version_unref(prev);
     chain_unref(chain);
     if (done) /* else the run is the journal's now, or over */

@@ -29,8 +29,7 @@ struct zone_run {
     struct history_limits history;
     bool queued, retired;
     bool approve;          /* the operator wants the held candidate */
-    bool has_pending;
-    struct pending pending;
+    struct pending *pending; /* NULL: none */
     struct accepting accepting;
     bool rejudge;          /* what is served may be another chain's: then it is judged when nothing newer waits */
 };

@@ -126,7 +126,9 @@ static struct config *config_make(const struct world *w)
         if (w->without & 1u << i)
             continue;
         struct zone_conf *z = &c->zones[c->nzones++];
-        ck_assert_int_gt(name_parse(world_names[i], z->name, NULL), 0);
+        uint8_t name[NAME_MAX_OCTETS];
+        ck_assert_int_gt(name_parse(world_names[i], name, NULL), 0);
+        z->name = mem_dup(name, name_len(name));
         z->text = mem_strdup(world_names[i]);
         z->chain = i == 1 && w->other ? chain_ref(w->other) : chain_make(chains[i]);
         z->ixfr_history = 20;

@@ -70,7 +70,9 @@ static struct config *config_make(const char *const *names, size_t n, bool obser
     c->zones = mem_array(n + 1, sizeof c->zones[0]);
     for (size_t i = 0; i < n; i++) {
         struct zone_conf *z = &c->zones[i];
-        ck_assert_int_gt(name_parse(names[i], z->name, &why), 0);
+        uint8_t name[NAME_MAX_OCTETS];
+        ck_assert_int_gt(name_parse(names[i], name, &why), 0);
+        z->name = mem_dup(name, name_len(name));
         z->text = mem_strdup(names[i]);
         z->chain = chain_new(1, 10);
         z->chain->stage[0].type = &gate;
