@@ -1,7 +1,7 @@
 /* multisigner: takes the keys of a zone's other signers into it (RFC 8901).
  *
- *      apex as it comes in: DNSKEY of others ──▶ [policy] ──▶ DNSKEY of others that we publish   ─┐
- *                                                        └──▶ CDS, CDNSKEY of their KSKs         ─┴▶ sign: joins them with ours
+ *      DNSKEY at the apex of what comes in  ─┐            ┌─▶ DNSKEY of others that we publish ─┐
+ *      keys from a file or from their signer ┴─▶ [policy] ┴─▶ CDS, CDNSKEY of their KSKs       ─┴▶ sign: joins them with ours
  *
  * A resolver may take the DNSKEY set from one provider and a signature from another, so every
  * provider publishes the others' keys that sign the zone (RFC 8901 3), and all ask the parent for the same DS set (8). What
@@ -65,7 +65,8 @@ static const struct finding_type multisigner_findings[] = {
          "validate with our "
          "DNSKEY set. That is right only as long as there is no other signer."},
     [FOREIGN_TOO_MANY] =
-        {"foreign-too-many", STAGE_REJECT, "{n0} keys of other signers, at most {n1} are taken",
+        {"foreign-too-many", STAGE_REJECT,
+         "{n0} keys of other signers or more, at most {n1} are taken",
          "Every key makes the DNSKEY set larger, and with it each resolver's work. "
          "Have old keys removed "
          "at the signer that still sends them, or raise max_foreign_keys."},
@@ -100,9 +101,10 @@ struct merge {
     const struct multisigner_conf *conf;
     const uint8_t *apex_name;
     const struct node *apex; /* of next */
-    struct rrset keys;       /* DNSKEY there; count 0: none */
-    unsigned foreign;        /* of them, that are not ours */
-    bool zsk;                /* one of these is a ZSK */
+    struct rdata *foreign;   /* DNSKEY that are not ours, none twice */
+    unsigned n;
+    uint32_t ttl; /* the largest that any of them had */
+    bool zsk;     /* one of them is a ZSK */
     bool refused;
 };
 
@@ -111,14 +113,41 @@ static uint16_t key_flags(struct rdata key)
     return get_u16(key.data);
 }
 
-static bool key_is_ours(const struct merge *m, struct rdata key)
+static bool key_equal(struct rdata key, const uint8_t *rdata, size_t len)
 {
-    for (unsigned i = 0; i < m->run->keys->n; i++) {
-        const struct keyset_key *own = &m->run->keys->key[i];
-        if (own->len == key.len && memcmp(own->rdata, key.data, key.len) == 0)
-            return true;
-    }
-    return false;
+    return key.len == len && memcmp(key.data, rdata, len) == 0;
+}
+
+/* A foreign key, unless it is one of ours, which the other signers publish, or known already. */
+static void key_take(struct merge *m, struct rdata key, uint32_t ttl)
+{
+    const struct keyset *keys = m->run->keys;
+    for (unsigned i = 0; i < keys->n; i++)
+        if (key_equal(key, keys->key[i].rdata, keys->key[i].len))
+            return;
+    m->ttl = ttl > m->ttl ? ttl : m->ttl;
+    for (unsigned i = 0; i < m->n; i++)
+        if (key_equal(key, m->foreign[i].data, m->foreign[i].len))
+            return;
+    m->zsk |= !(key_flags(key) & DNSKEY_SEP);
+    m->foreign[m->n++] = key;
+}
+
+/* From the transfer, and from elsewhere. One more than allowed is enough to know. */
+static void keys_collect(struct merge *m)
+{
+    const struct keyset *keys = m->run->keys;
+    unsigned room = (unsigned)m->conf->max_keys + 1;
+    struct rrset set;
+    struct rdata key;
+    m->foreign = arena_alloc(m->run->scratch, room * sizeof(m->foreign[0]));
+    for (unsigned i = 0; i < keys->nforeign && m->n < room; i++)
+        key_take(m, (struct rdata){keys->foreign[i].rdata, keys->foreign[i].len},
+                 keys->foreign[i].ttl);
+    if (!node_rrset(m->apex, RR_DNSKEY, 0, &set))
+        return;
+    for (const uint8_t *p = set.rdata; m->n < room && rrset_next(&set, &p, &key);)
+        key_take(m, key, set.ttl);
 }
 
 static void refuse(struct merge *m, unsigned code, int64_t n0, int64_t n1, const char *text)
@@ -162,23 +191,15 @@ static void key_judge(struct merge *m, struct rdata key)
     dnssec_key_close(&opened);
 }
 
-/* Counts and judges what is there. False: the version is refused. */
+/* False: the version is refused. */
 static bool keys_judge(struct merge *m)
 {
-    struct rdata key;
-    if (!node_rrset(m->apex, RR_DNSKEY, 0, &m->keys))
-        m->keys.count = 0;
-    for (const uint8_t *p = m->keys.rdata; m->keys.count && rrset_next(&m->keys, &p, &key);) {
-        if (key_is_ours(m, key))
-            continue;
-        m->foreign++;
-        m->zsk |= !(key_flags(key) & DNSKEY_SEP);
-        if (m->foreign <= (uint64_t)m->conf->max_keys)
-            key_judge(m, key);
-    }
-    if (m->foreign > (uint64_t)m->conf->max_keys)
-        refuse(m, FOREIGN_TOO_MANY, m->foreign, m->conf->max_keys, NULL);
-    if (m->foreign == 0)
+    if (m->n > (uint64_t)m->conf->max_keys)
+        refuse(m, FOREIGN_TOO_MANY, m->n, m->conf->max_keys, NULL);
+    else
+        for (unsigned i = 0; i < m->n; i++)
+            key_judge(m, m->foreign[i]);
+    if (m->n == 0)
         finding_add(m->run->findings, FOREIGN_NONE, m->apex_name, RR_DNSKEY, 0, 0, NULL);
     return !m->refused;
 }
@@ -199,28 +220,26 @@ static void add(struct node_builder *builder, uint16_t type, uint32_t ttl, const
                 size_t len)
 {
     int rc = node_builder_add(builder, type, ttl, rdata, (uint16_t)len);
-    ASSERT(rc == 0); /* as many as there were, and a few */
+    ASSERT(rc == 0); /* a few at a name that was within bounds, and lost as many */
 }
 
-/* The apex with the keys that join, and what asks the parent for their DS. */
+/* The apex with the keys that join, and what asks the parent for their DS. A zone that goes out unsigned has none. */
 static struct node *apex_build(const struct merge *m)
 {
     enum { SHA256 = 2 };
     struct node_builder *builder = node_builder_new();
-    struct rdata key;
     node_builder_begin(builder, node_name(m->apex));
     node_builder_add_node(builder, m->apex, is_merged, NULL);
-    for (const uint8_t *p = m->keys.rdata; m->keys.count && rrset_next(&m->keys, &p, &key);) {
-        if (key_is_ours(m, key))
-            continue;
+    for (unsigned i = 0; i < m->n; i++) {
+        struct rdata key = m->foreign[i];
         if (key_joins(m, key))
-            add(builder, RR_DNSKEY, m->keys.ttl, key.data, key.len);
+            add(builder, RR_DNSKEY, m->ttl, key.data, key.len);
         if (!(key_flags(key) & DNSKEY_SEP))
             continue;
         uint8_t ds[DNSSEC_DS_MAX];
         size_t len = dnssec_ds_make(m->apex_name, key.data, key.len, SHA256, ds);
-        add(builder, RR_CDS, m->keys.ttl, ds, len);
-        add(builder, RR_CDNSKEY, m->keys.ttl, key.data, key.len);
+        add(builder, RR_CDS, m->ttl, ds, len);
+        add(builder, RR_CDNSKEY, m->ttl, key.data, key.len);
     }
     struct node *made = node_builder_seal(builder);
     node_builder_free(&builder);
@@ -259,12 +278,15 @@ static void multisigner_run(struct stage_run *run)
                       .apex_name = snapshot_apex_name(run->next),
                       .apex = snapshot_apex(run->next)};
     ASSERT(m.apex); /* the chain saw its SOA */
-    if (!run->keys || run->keys->n == 0) {
+    if (!run->keys || (run->keys->n == 0 && !run->keys->unsigned_zone)) {
         finding_add(run->findings, OWN_KEYS_MISSING, m.apex_name, RR_DNSKEY, 0, 0, NULL);
         return;
     }
-    if (!keys_judge(&m))
-        return;
+    if (!run->keys->unsigned_zone) {
+        keys_collect(&m);
+        if (!keys_judge(&m))
+            return;
+    }
     mirror(run, m.apex_name);
     put(run->out, apex_build(&m));
 }

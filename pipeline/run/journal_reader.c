@@ -129,8 +129,8 @@ static int zones_read(struct db_txn *txn, struct journal_zones *out, struct why 
     int err = db_cursor_open(txn, &cursor, why);
     if (err)
         return err;
-    for (err = db_seek(cursor, key.octets, key.len, &item, why);
-         !err && item.key[0] == JOURNAL_ROW; err = db_next(cursor, &item, why)) {
+    for (err = db_seek(cursor, key.octets, key.len, &item, why); !err && item.key[0] == JOURNAL_ROW;
+         err = db_next(cursor, &item, why)) {
         int len = name_valid(item.key + 1, item.key_len - 1);
         if (len < 0 || (size_t)len + 1 != item.key_len)
             continue; /* the next start says so */

@@ -123,7 +123,8 @@ void purge_end(struct journal *j, struct journal_zone *jz, int err, const struct
     *at = jz->next_purging;
     pthread_mutex_unlock(&j->lock);
     if (err)
-        log_warn("journal: a zone could not be purged", LOG_KV("zone", LOG_S(name_print(jz->name, text))),
+        log_warn("journal: a zone could not be purged",
+                 LOG_KV("zone", LOG_S(name_print(jz->name, text))),
                  LOG_KV("why", LOG_S(why->text)));
     else if (!jz->row.newest)
         log_notice("journal: a zone was purged", LOG_KV("zone", LOG_S(name_print(jz->name, text))));

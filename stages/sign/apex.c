@@ -193,7 +193,7 @@ static bool zonemd_add(struct signing *s, uint32_t serial, int64_t keep)
         s->run->visited++;
     }
     bool good = dnssec_zonemd_end(&sum, digest);
-    ASSERT(good); /* a digest that OpenSSL always has */
+    ASSERT(good);              /* a digest that OpenSSL always has */
     sign_keys_trust(&s->keys); /* the digest is over the very signatures that were made first */
     const struct node *held = edit_get(s->run->out, s->apex_name);
     struct node *was = node_ref(held), *made = apex_build(s, serial, digest, was, keep);

@@ -1,0 +1,341 @@
+/* multisigner: which keys of other signers join a zone, and what becomes of them behind `sign` (RFC 8901 3, 4, 8).
+ *
+ * The other signer's keys come with the transfer, from elsewhere, or both ways.
+ */
+#include "tests/lib/keyplay.h"
+#include "tests/lib/stageplay.h"
+#include "tests/lib/suite.h"
+
+#include "pipeline/run/registry.h"
+
+#include <string.h>
+
+enum { NOW = 1700000000, TTL_OWN = 3600 };
+
+static const uint8_t apex[] = "\1z", www[] = "\3www\1z";
+static const uint8_t address[4] = {192, 0, 2, 1};
+
+enum way { BY_TRANSFER, ELSEWHERE, BOTH_WAYS, WAYS };
+
+struct world {
+    struct family *family;
+    struct keyplay own, foreign;
+    struct keyset *keys;
+    struct stageplay merge, sign;
+    struct stageresult merged, made;
+};
+
+static void put(struct edit *e, const uint8_t *owner, uint16_t type, uint32_t ttl,
+                const uint8_t *rdata, uint16_t len)
+{
+    struct why why = {""};
+    int err = edit_add(e, owner, type, ttl, rdata, len, &why);
+    ck_assert_msg(err == 0, "%s", why.text);
+}
+
+static struct snapshot *input(struct world *w, uint32_t ttl, bool with_keys)
+{
+    static const uint8_t soa[24] = "\1m\0\0\0\0\0\1", ns[] = "\2ns\1m";
+    struct edit *e = edit_open(w->family, NULL, NULL);
+    struct snapshot *s;
+    struct why why;
+    put(e, apex, RR_SOA, 300, soa, sizeof soa);
+    put(e, apex, RR_NS, 300, ns, sizeof ns);
+    put(e, www, RR_A, 300, address, 4);
+    for (unsigned i = 0; with_keys && i < w->foreign.n; i++)
+        put(e, apex, RR_DNSKEY, ttl, w->foreign.key[i].rdata, w->foreign.key[i].len);
+    ck_assert_int_eq(edit_seal(&e, &s, NULL, &why), 0);
+    return s;
+}
+
+/* Our keys, and what is known of the others' beside the transfer. */
+static struct keyset *keys_of(const struct world *w, uint32_t ttl, bool with_foreign)
+{
+    unsigned n = with_foreign ? w->foreign.n : 0;
+    struct keyset *k = keyset_new(w->own.n, 0, n);
+    for (unsigned i = 0; i < w->own.n; i++) {
+        const struct keyset_key *own = &w->own.key[i];
+        k->key[i] = *own;
+        k->key[i].rdata = mem_dup(own->rdata, own->len);
+        k->key[i].private = own->private ? dnssec_private_ref(own->private) : NULL;
+    }
+    for (unsigned i = 0; i < n; i++)
+        k->foreign[i] = (struct keyset_foreign){
+            mem_dup(w->foreign.key[i].rdata, w->foreign.key[i].len), w->foreign.key[i].len, ttl};
+    keyset_seal(k);
+    return k;
+}
+
+static void world_open(struct world *w, const char *options)
+{
+    struct why why = {""};
+    *w = (struct world){.family = family_new(apex)};
+    keyplay_make(&w->own, DNSKEY_ZONE | DNSKEY_SEP, ALG_ECDSAP256, "pkd");
+    keyplay_make(&w->own, DNSKEY_ZONE, ALG_ECDSAP256, "pz");
+    int err = stageplay_open(&w->merge, registry_find("multisigner"), apex, options, &why);
+    ck_assert_msg(err == 0, "%s", why.text);
+    err = stageplay_open(&w->sign, registry_find("sign"), apex, NULL, &why);
+    ck_assert_msg(err == 0, "%s", why.text);
+}
+
+static void world_drop(struct world *w)
+{
+    stageplay_drop(&w->merge, &w->merged);
+    if (w->made.findings)
+        stageplay_drop(&w->sign, &w->made);
+    w->made = (struct stageresult){0};
+    keyset_unref(w->keys);
+    w->keys = NULL;
+}
+
+static void world_close(struct world *w)
+{
+    stageplay_close(&w->merge);
+    stageplay_close(&w->sign);
+    keyplay_close(&w->own);
+    keyplay_close(&w->foreign);
+    family_unref(w->family);
+}
+
+/* Through both stages, from nothing. */
+static void play(struct world *w, enum way way, uint32_t ttl)
+{
+    w->keys = keys_of(w, ttl, way != BY_TRANSFER);
+    w->merge.keys = w->sign.keys = w->keys;
+    struct snapshot *in = input(w, ttl, way != ELSEWHERE);
+    w->merged = stageplay_run(&w->merge, in, NOW, false, NULL);
+    if (w->merged.verdict == STAGE_PASS)
+        w->made = stageplay_run(&w->sign, w->merged.out, NOW, false, NULL);
+    snapshot_unref(in);
+}
+
+static bool set_has(const struct rrset *set, const uint8_t *rdata, size_t len)
+{
+    struct rdata r;
+    for (const uint8_t *p = set->rdata; rrset_next(set, &p, &r);)
+        if (r.len == len && memcmp(r.data, rdata, len) == 0)
+            return true;
+    return false;
+}
+
+static struct rrset served(const struct world *w, uint16_t type, uint16_t covered)
+{
+    struct rrset set = {.count = 0};
+    node_rrset(snapshot_apex(w->made.out), type, covered, &set);
+    return set;
+}
+
+/* A set with these keys and no others, and exactly one signature, by our KSK. */
+static void expect_set(const struct world *w, uint16_t type, uint32_t ttl, unsigned n,
+                       const struct keyset_key *const *keys)
+{
+    struct rrset set = served(w, type, 0), sigs = served(w, RR_RRSIG, type);
+    struct rdata rdata;
+    struct rrsig sig;
+    ck_assert_uint_eq(set.count, n);
+    ck_assert_uint_eq(set.ttl, ttl);
+    for (unsigned i = 0; i < n; i++) {
+        uint8_t ds[DNSSEC_DS_MAX];
+        size_t len = dnssec_ds_make(apex, keys[i]->rdata, keys[i]->len, 2, ds);
+        ck_assert(type == RR_CDS ? set_has(&set, ds, len)
+                                 : set_has(&set, keys[i]->rdata, keys[i]->len));
+    }
+    ck_assert_uint_eq(sigs.count, 1);
+    ck_assert(rrset_first(&sigs, &rdata) && rrsig_parse(rdata.data, rdata.len, &sig));
+    ck_assert_uint_eq(sig.tag, w->own.key[0].tag);
+    struct dnssec_key *key;
+    struct dnssec_scratch *scratch = dnssec_scratch_new();
+    ck_assert_int_eq(dnssec_key_open(w->own.key[0].rdata, w->own.key[0].len, &key, NULL), 0);
+    ck_assert_int_eq(dnssec_verify(scratch, key, apex, &set, rdata.data, rdata.len), DNSSEC_VALID);
+    dnssec_key_close(&key);
+    dnssec_scratch_free(&scratch);
+}
+
+static void expect_findings(const struct stageresult *result, const char *want)
+{
+    char *text = stageresult_print(result);
+    ck_assert_msg(*want ? strstr(text, want) != NULL : !*text, "wanted \"%s\", got \"%s\"", want,
+                  text);
+    mem_free(&text);
+}
+
+/* T4: own ∪ the others', under the largest TTL, signed by our KSK alone. T5: CDS and CDNSKEY ask for every KSK. */
+START_TEST(all_keys_join)
+{
+    struct world w;
+    world_open(&w, NULL);
+    keyplay_make(&w.foreign, DNSKEY_ZONE, ALG_ECDSAP256, "p");
+    keyplay_make(&w.foreign, DNSKEY_ZONE | DNSKEY_SEP, ALG_ECDSAP256, "p");
+    const struct keyset_key *all[] = {&w.own.key[0], &w.own.key[1], &w.foreign.key[0],
+                                      &w.foreign.key[1]};
+    const struct keyset_key *ksks[] = {&w.own.key[0], &w.foreign.key[1]};
+    static const uint32_t ttls[] = {600, 86400};
+    for (unsigned i = 0; i < 2; i++)
+        for (enum way way = 0; way < WAYS; way++) {
+            uint32_t ttl = ttls[i] > TTL_OWN ? ttls[i] : TTL_OWN;
+            play(&w, way, ttls[i]);
+            expect_findings(&w.merged, "");
+            expect_set(&w, RR_DNSKEY, ttl, 4, all);
+            expect_set(&w, RR_CDS, ttl, 2, ksks);
+            expect_set(&w, RR_CDNSKEY, ttl, 2, ksks);
+            world_drop(&w);
+        }
+    world_close(&w);
+}
+END_TEST
+
+/* include = zsk: a KSK stays out, but the parent is asked for its DS; a key that does both tasks joins. */
+START_TEST(keys_that_sign_the_zone_join)
+{
+    struct world w;
+    world_open(&w, "include=zsk");
+    unsigned zsk = keyplay_make(&w.foreign, DNSKEY_ZONE, ALG_ECDSAP256, "p");
+    unsigned ksk = keyplay_make(&w.foreign, DNSKEY_ZONE | DNSKEY_SEP, ALG_ECDSAP256, "p");
+    const struct keyset_key *some[] = {&w.own.key[0], &w.own.key[1], &w.foreign.key[zsk]};
+    const struct keyset_key *ksks[] = {&w.own.key[0], &w.foreign.key[ksk]};
+    play(&w, BY_TRANSFER, TTL_OWN);
+    expect_set(&w, RR_DNSKEY, TTL_OWN, 3, some);
+    expect_set(&w, RR_CDS, TTL_OWN, 2, ksks);
+    world_drop(&w);
+    keyplay_close(&w.foreign);
+    memset(&w.foreign, 0, sizeof w.foreign);
+    unsigned csk = keyplay_make(&w.foreign, DNSKEY_ZONE | DNSKEY_SEP, ALG_ECDSAP256, "p");
+    some[2] = ksks[1] = &w.foreign.key[csk];
+    play(&w, BY_TRANSFER, TTL_OWN);
+    expect_set(&w, RR_DNSKEY, TTL_OWN, 3, some);
+    expect_set(&w, RR_CDNSKEY, TTL_OWN, 2, ksks);
+    world_drop(&w);
+    world_close(&w);
+}
+END_TEST
+
+/* Nothing of others: ours alone, and a note. Ours come back from another signer: they are no foreign keys, whatever we still do with them. */
+START_TEST(our_keys_are_not_foreign)
+{
+    struct world w;
+    world_open(&w, NULL);
+    const struct keyset_key *ours[] = {&w.own.key[0], &w.own.key[1]};
+    play(&w, BY_TRANSFER, TTL_OWN);
+    expect_findings(&w.merged, "foreign-none");
+    expect_set(&w, RR_DNSKEY, TTL_OWN, 2, ours);
+    expect_set(&w, RR_CDS, TTL_OWN, 1, ours);
+    world_drop(&w);
+    unsigned old = keyplay_make(&w.own, DNSKEY_ZONE, ALG_ECDSAP256, "");
+    w.foreign.n = 3;
+    for (unsigned i = 0; i <= old; i++)
+        w.foreign.key[i] = w.own.key[i];
+    play(&w, BOTH_WAYS, TTL_OWN);
+    expect_findings(&w.merged, "foreign-none");
+    expect_set(&w, RR_DNSKEY, TTL_OWN, 2, ours);
+    world_drop(&w);
+    memset(&w.foreign, 0, sizeof w.foreign);
+    world_close(&w);
+}
+END_TEST
+
+/* T6, and all else that a key of another signer can be: nothing goes out, and the finding has the key's tag. */
+static const struct refusal {
+    const char *finding;
+    uint16_t flags;
+    uint8_t algorithm;
+    int at, octet; /* what is spoilt; at < 0: nothing */
+} refusals[] = {
+    {"foreign-algorithm", DNSKEY_ZONE, ALG_ED25519, -1, 0},
+    {"foreign-protocol", DNSKEY_ZONE, ALG_ECDSAP256, 2, 4},
+    {"foreign-not-zone-key", 0, ALG_ECDSAP256, -1, 0},
+    {"foreign-revoked", DNSKEY_ZONE | DNSKEY_REVOKE, ALG_ECDSAP256, -1, 0},
+    {"foreign-malformed", DNSKEY_ZONE, ALG_ECDSAP256, 20, -1},
+};
+START_TEST(what_cannot_join_refuses_the_version)
+{
+    const struct refusal *r = &refusals[_i];
+    for (enum way way = 0; way < WAYS; way++) {
+        struct world w;
+        char tag[32];
+        world_open(&w, NULL);
+        keyplay_make(&w.foreign, DNSKEY_ZONE, ALG_ECDSAP256, "p"); /* a good one beside it */
+        struct keyset_key *bad =
+            &w.foreign.key[keyplay_make(&w.foreign, r->flags, r->algorithm, "p")];
+        if (r->at >= 0)
+            bad->rdata[r->at] = (uint8_t)(r->octet < 0 ? bad->rdata[r->at] ^ 1 : r->octet);
+        snprintf(tag, sizeof tag, "key %u ", dnssec_key_tag(bad->rdata, bad->len));
+        play(&w, way, TTL_OWN);
+        ck_assert_int_eq(w.merged.verdict, STAGE_REJECT);
+        expect_findings(&w.merged, r->finding);
+        expect_findings(&w.merged, tag);
+        world_drop(&w);
+        world_close(&w);
+    }
+}
+END_TEST
+
+/* A key tag is a sum of words: two of them change places, and another modulus has the same tag. */
+START_TEST(the_same_tag_is_noted)
+{
+    struct world w;
+    world_open(&w, NULL);
+    unsigned own = keyplay_make(&w.own, DNSKEY_ZONE, ALG_RSASHA256, "pz");
+    unsigned i = keyplay_make(&w.foreign, DNSKEY_ZONE, ALG_RSASHA256, "p");
+    struct keyset_key *twin = &w.foreign.key[i];
+    uint8_t word[2];
+    ck_assert_uint_eq(twin->len, w.own.key[own].len);
+    memcpy(twin->rdata, w.own.key[own].rdata, twin->len);
+    memcpy(word, twin->rdata + 20, 2);
+    memcpy(twin->rdata + 20, twin->rdata + 40, 2);
+    memcpy(twin->rdata + 40, word, 2);
+    ck_assert(memcmp(twin->rdata, w.own.key[own].rdata, twin->len) != 0);
+    play(&w, BOTH_WAYS, TTL_OWN);
+    ck_assert_int_eq(w.merged.verdict, STAGE_PASS);
+    expect_findings(&w.merged, "foreign-same-tag");
+    world_drop(&w);
+    world_close(&w);
+}
+END_TEST
+
+START_TEST(too_many_keys)
+{
+    struct world w;
+    world_open(&w, "max_foreign_keys=2");
+    for (unsigned i = 0; i < 2; i++)
+        keyplay_make(&w.foreign, DNSKEY_ZONE, ALG_ECDSAP256, "p");
+    play(&w, BOTH_WAYS, TTL_OWN);
+    ck_assert_int_eq(w.merged.verdict, STAGE_PASS);
+    world_drop(&w);
+    keyplay_make(&w.foreign, DNSKEY_ZONE, ALG_ECDSAP256, "p");
+    for (enum way way = 0; way < WAYS; way++) {
+        play(&w, way, TTL_OWN);
+        ck_assert_int_eq(w.merged.verdict, STAGE_REJECT);
+        expect_findings(&w.merged, "foreign-too-many");
+        world_drop(&w);
+    }
+    world_close(&w);
+}
+END_TEST
+
+START_TEST(without_keys_of_ours)
+{
+    struct world w;
+    world_open(&w, NULL);
+    w.own.n = 0;
+    play(&w, BY_TRANSFER, TTL_OWN);
+    ck_assert_int_eq(w.merged.verdict, STAGE_RETRY);
+    expect_findings(&w.merged, "own-keys-missing");
+    w.own.n = 2;
+    world_drop(&w);
+    world_close(&w);
+}
+END_TEST
+
+int main(void)
+{
+    struct suite s = suite_open("multisigner");
+    suite_add(s, all_keys_join);
+    suite_add(s, keys_that_sign_the_zone_join);
+    suite_add(s, our_keys_are_not_foreign);
+    tcase_add_loop_test(s.tcase, what_cannot_join_refuses_the_version, 0,
+                        sizeof refusals / sizeof refusals[0]);
+    suite_add(s, the_same_tag_is_noted);
+    suite_add(s, too_many_keys);
+    suite_add(s, without_keys_of_ours);
+    return suite_run(s);
+}
