@@ -16,10 +16,12 @@
 #include "pipeline/net/descriptors.h"
 #include "pipeline/net/listen.h"
 #include "pipeline/net/notify.h"
+#include "pipeline/net/parent.h"
 #include "pipeline/net/systemd.h"
 #include "pipeline/net/tcp.h"
 #include "pipeline/net/udp.h"
 #include "pipeline/net/xfrin.h"
+#include "pipeline/run/zone_parent.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -178,11 +180,52 @@ static void event_post(void *ctx, const struct zone_event *event)
     loop_post(s->control_loop, &e->task);
 }
 
+/* ---- the parent */
+
+/* Whom to ask, and whether, may have changed. */
+static void parent_look(struct server *s, struct zone *z)
+{
+    const struct zone_conf *conf = zone_conf_of(z);
+    struct parent_conf servers = {conf->nparent, conf->parent, conf->parent_check_s};
+    parent_watch(s->parent, z, &servers, zone_parent_wanted(z));
+}
+
+struct want_task {
+    struct task task; /* first: the loop hands it back */
+    struct server *server;
+    struct zone *zone;
+};
+
+static void want_arrive(struct task *task)
+{
+    struct want_task *w = (struct want_task *)(void *)task;
+    struct server *s = w->server;
+    if (s->parent && zone_table_get(s->zones, w->zone->name) == w->zone)
+        parent_look(s, w->zone);
+    zone_unref(w->zone);
+    mem_free(&w);
+}
+
+static void want_post(void *ctx, struct zone *zone)
+{
+    struct server *s = ctx;
+    struct want_task *w = mem_zalloc(sizeof *w);
+    *w = (struct want_task){{.run = want_arrive}, s, zone_ref(zone)};
+    loop_post(s->control_loop, &w->task);
+}
+
+static void parent_told(void *ctx, struct zone *zone, const struct parent_view *view)
+{
+    (void)ctx;
+    zone_parent_told(zone, view);
+}
+
 /* A version that was accepted, but that weir died before its secondaries were told of, is one that they are told of now. */
 static void on_added(void *ctx, struct zone *z)
 {
     struct server *s = ctx;
     xfrin_add(s->xfrin, z);
+    parent_look(s, z);
     if (rcu_read(&z->version))
         notify_zone(s->notify, z);
 }
@@ -192,6 +235,7 @@ static void on_dropped(void *ctx, struct zone *z)
     struct server *s = ctx;
     log_notice("zone is no longer configured: it is dropped", LOG_KV("zone", LOG_S(z->text)));
     notify_drop(s->notify, z);
+    parent_drop(s->parent, z);
     xfrin_drop(s->xfrin, z);
 }
 
@@ -199,6 +243,7 @@ static void on_changed(void *ctx, struct zone *z)
 {
     struct server *s = ctx;
     xfrin_change(s->xfrin, z);
+    parent_look(s, z);
     notify_change(s->notify, z);
 }
 
@@ -300,9 +345,11 @@ int server_start(struct server **out, struct config *config, struct why *why)
     s->pool = pool_new(worker_count(conf));
     s->zones = zone_table_new(s->pool);
     zone_table_listen(s->zones, event_post, s);
+    zone_table_listen_parent(s->zones, want_post, s);
     zone_table_journal(s->zones, s->journal, conf->durability == DURABILITY_ASYNC);
     s->notify = notify_new(s);
     s->xfrin = xfrin_new(s);
+    s->parent = parent_new(s, parent_told, s);
     server_apply(s, config);
     for (unsigned i = 0; i < s->nquery; i++)
         loop_start(s->query[i].loop);
@@ -429,6 +476,7 @@ void server_stop(struct server **sp)
     query_threads_close(s);
     control_free(&s->control);
     if (s->zones) {
+        parent_free(&s->parent); /* uses connections of xfrin's */
         xfrin_free(&s->xfrin);
         notify_free(&s->notify);
         journal_closing(s->journal); /* what cannot be written now is not waited for */

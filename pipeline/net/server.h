@@ -18,6 +18,7 @@ struct tcp;
 struct tcp_limits;
 struct xfrin;
 struct notify;
+struct parent;
 struct control;
 struct capture;
 struct server_signals;
@@ -56,6 +57,7 @@ struct server {
     _Atomic int64_t tcp_room;       /* TCP clients that there are descriptors for */
     struct xfrin *xfrin;
     struct notify *notify;
+    struct parent *parent;
     struct control *control;
     struct capture *capture;        /* NULL: not wanted */
     struct server_signals *signals; /* watched from server_start until server_run returns */

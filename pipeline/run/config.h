@@ -60,6 +60,9 @@ struct zone_conf {
     char *file;                          /* instead of primaries; NULL otherwise; resolved against the config's folder */
     size_t nnotify;
     const struct remote_conf **notify;
+    size_t nparent;
+    const struct remote_conf **parent;   /* who is asked for the zone's DS, when its keys wait for that */
+    int64_t parent_check_s;              /* … how often */
     struct acl allow_transfer, allow_notify;
     struct chain *chain;                 /* may be empty (n == 0): what comes in is served */
     char *mode;                          /* "pre-signed" …, or NULL for a chain of its own */

@@ -352,6 +352,7 @@ static void zone_clear(struct zone_conf *z)
     option_clear(zone_options, z);
     mem_free(&z->primaries);
     mem_free(&z->notify);
+    mem_free(&z->parent);
     mem_free(&z->file);
     mem_free(&z->mode);
     acl_clear(&z->allow_transfer);

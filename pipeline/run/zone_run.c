@@ -8,6 +8,7 @@
 #include "pipeline/run/zone_run_p.h"
 
 #include "pipeline/base/log.h"
+#include "pipeline/run/parent_view.h"
 #include "pipeline/run/zone_journal.h"
 
 #include <stdio.h>
@@ -166,6 +167,7 @@ void zone_unref(struct zone *z)
     chain_unref(z->run->chain);
     family_unref(z->family);
     keyset_unref(z->keys);
+    parent_view_unref(z->parent);
     journal_zone_unref(z->journal);
     pthread_mutex_destroy(&z->lock);
     mem_free(&z->last_error);

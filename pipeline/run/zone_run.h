@@ -15,6 +15,8 @@ struct zone_shared {                     /* what all zones of a table have in co
     _Atomic bool async;                  /* a version is visible before the journal has it */
     void (*listen)(void *ctx, const struct zone_event *event);
     void *listen_ctx;
+    void (*parent_listen)(void *ctx, struct zone *zone); /* see zone_parent.h */
+    void *parent_ctx;
     time_t (*clock)(void *ctx);
     void *clock_ctx;
     pthread_mutex_t lock;                /* for busy */

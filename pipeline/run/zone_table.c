@@ -4,6 +4,7 @@
  * the old or the new one. Each zone's own story, from input to published version, is in zone_run.c and zone_outcome.c.
  */
 #include "pipeline/run/zone_table.h"
+#include "pipeline/run/zone_parent.h"
 #include "pipeline/run/zone_run.h"
 
 #include "pipeline/base/log.h"
@@ -122,6 +123,13 @@ void zone_table_listen(struct zone_table *t, void (*fn)(void *ctx, const struct 
 {
     t->shared.listen = fn;
     t->shared.listen_ctx = ctx;
+}
+
+void zone_table_listen_parent(struct zone_table *t, void (*fn)(void *ctx, struct zone *zone),
+                              void *ctx)
+{
+    t->shared.parent_listen = fn;
+    t->shared.parent_ctx = ctx;
 }
 
 void zone_table_clock(struct zone_table *t, time_t (*fn)(void *ctx), void *ctx)

@@ -38,6 +38,7 @@ struct zone_counters {                  /* ever, since start */
 };
 
 struct zone_config;
+struct parent_view;
 struct zone {
     _Atomic uint32_t refs;
     struct family *family;              /* of inputs */
@@ -46,6 +47,7 @@ struct zone {
     struct version *_Atomic version;    /* RCU; NULL: none yet */
     struct zone_config *_Atomic config; /* RCU; see zone_conf_of */
     _Atomic bool expired;               /* set and cleared by net: answer SERVFAIL */
+    _Atomic bool parent_wanted;         /* its keys wait for its parent: see zone_parent.h */
     _Atomic bool has_refused;           /* a refusal is on record that is newer than the version (for EDE) */
     struct zone_counters counters;
     struct fetches fetches;
@@ -59,6 +61,7 @@ struct zone {
     char *last_error;                   /* of checks and transfers; NULL: the last one went well */
     time_t last_error_at;
     struct keyset *keys;                /* for stages that sign; NULL: it has none */
+    struct parent_view *parent;         /* what its parent's servers said of its DS last (zone_parent.h); NULL: nothing */
     struct zone_run *run;               /* private */
     struct journal_zone *journal;       /* NULL: there is no journal */
 

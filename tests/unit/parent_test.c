@@ -2,6 +2,7 @@
 #include "pipeline/net/parent_p.h"
 
 #include "pipeline/base/alloc.h"
+#include "pipeline/run/zone_parent.h"
 #include "tests/lib/daemon.h"
 #include "tests/lib/home.h"
 #include "tests/lib/suite.h"
@@ -578,6 +579,41 @@ START_TEST(a_dead_parent_of_many_zones)
 }
 END_TEST
 
+/* ---- the seam to the zone's keys */
+
+static unsigned wants, stops;
+
+static void on_want(void *ctx, struct zone *zone)
+{
+    ck_assert_ptr_eq(ctx, &d);
+    *(zone_parent_wanted(zone) ? &wants : &stops) += 1;
+    parent_watch(p, zone, asks("a", 3600), zone_parent_wanted(zone));
+}
+
+START_TEST(keys_want_it)
+{
+    open_zones(1);
+    struct zone *z = daemon_zone(&d, Z);
+    zone_table_listen_parent(d.server.zones, on_want, &d);
+    upper_play(u1, &good);
+    ck_assert(!zone_parent_wanted(z));
+    ck_assert_ptr_null(zone_parent_view(z));
+    zone_parent_want(z, false);
+    zone_parent_want(z, true);
+    zone_parent_want(z, true);
+    ck_assert(wants == 1 && stops == 0);
+    UNTIL(&d, told.n == 1);
+    zone_parent_told(z, told.view);
+    zone_parent_told(z, told.view);
+    struct parent_view *v = zone_parent_view(z);
+    ck_assert_ptr_eq(v, told.view);
+    parent_view_unref(v);
+    zone_parent_want(z, false);
+    ck_assert(wants == 1 && stops == 1);
+    end();
+}
+END_TEST
+
 /* ---- the view */
 
 START_TEST(sets)
@@ -658,6 +694,7 @@ int main(void)
     suite_add(s, dropped_while_asked);
     suite_add(s, one_parent_of_many_zones);
     suite_add(s, a_dead_parent_of_many_zones);
+    suite_add(s, keys_want_it);
     suite_add(s, sets);
     suite_add(s, json);
     return suite_run(s);

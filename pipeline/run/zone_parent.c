@@ -1,0 +1,28 @@
+/* zone_parent: see zone_parent.h. */
+#include "pipeline/run/zone_parent.h"
+
+#include "pipeline/run/zone_run_p.h"
+
+void zone_parent_want(struct zone *z, bool want)
+{
+    struct zone_shared *shared = z->run->shared;
+    if (atomic_exchange(&z->parent_wanted, want) != want && shared->parent_listen)
+        shared->parent_listen(shared->parent_ctx, z);
+}
+
+struct parent_view *zone_parent_view(struct zone *z)
+{
+    pthread_mutex_lock(&z->lock);
+    struct parent_view *v = z->parent ? parent_view_ref(z->parent) : NULL;
+    pthread_mutex_unlock(&z->lock);
+    return v;
+}
+
+void zone_parent_told(struct zone *z, const struct parent_view *view)
+{
+    pthread_mutex_lock(&z->lock);
+    struct parent_view *old = z->parent;
+    z->parent = parent_view_ref(view);
+    pthread_mutex_unlock(&z->lock);
+    parent_view_unref(old);
+}
