@@ -130,6 +130,11 @@ static struct node *apex_plain(struct signing *s, uint32_t serial, const uint8_t
     return node_builder_seal(b);
 }
 
+struct node *apex_types(struct signing *s)
+{
+    return apex_plain(s, s->soa.serial, NULL);
+}
+
 /* The digest that a version has, if it is of this kind. */
 static const uint8_t *digest_of(const struct signing *s, const struct node *apex)
 {

@@ -66,5 +66,16 @@ const struct finding_type sign_findings[] = {
          "key {n0} of algorithm {n1} signs, and is not in the DNSKEY set that was made elsewhere",
          "Signatures by it would not verify. Have the offline KSK sign a set that has this key, or "
          "go back to the key before."},
+    [SIGN_NSEC3_COLLISION] =
+        {"nsec3-collision", STAGE_REJECT, "the NSEC3 hash of this name is that of {text}",
+         "RFC 5155 7.1: one record cannot speak of two names. Nobody meets this by accident. Set "
+         "another nsec3_salt, or find out who registered the two."},
+    [SIGN_NSEC3_ITERATIONS] =
+        {"nsec3-iterations", STAGE_PASS, "nsec3_iterations is {n0}; it should be 0",
+         "RFC 9276 3.1: more than one hash a name costs every server and resolver time, and hides "
+         "nothing from who can hash a dictionary. Resolvers may take the zone for unsigned."},
+    [SIGN_NSEC3_SALT] = {"nsec3-salt", STAGE_PASS, "there is a salt of {n0} octets; none is needed",
+                         "RFC 9276 3.1: the zone's own name is in every hash already, so a salt "
+                         "keeps nobody from preparing a dictionary who did not have to anyway."},
     {NULL, STAGE_PASS, NULL, NULL},
 };

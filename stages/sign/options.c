@@ -18,13 +18,25 @@ const struct option sign_options[] = {
      FIELD(denial),
      .fallback = "nsec",
      .words = denial_words,
-     .help = "how the zone says what is not there; nsec3 hides its names from who would list them, "
-             "and is without salt and iterations (RFC 9276)"},
+     .help = "how the zone says what is not there; nsec3 hides its names from who would list them "
+             "(RFC 5155)"},
     {.name = "opt_out",
      .kind = OPTION_BOOL,
      FIELD(opt_out),
      .fallback = "false",
      .help = "with nsec3: delegations without DS have no record of their own (RFC 5155 6)"},
+    {.name = "nsec3_iterations",
+     .kind = OPTION_INT,
+     FIELD(nsec3_iterations),
+     .fallback = "0",
+     .min = 0,
+     .max = 50,
+     .help = "how often a name is hashed once more; RFC 9276 wants 0, and resolvers take a zone of "
+             "more than 50 for unsigned"},
+    {.name = "nsec3_salt",
+     .kind = OPTION_STRING,
+     FIELD(nsec3_salt),
+     .help = "hexadecimal octets that are hashed with each name, 32 at most; RFC 9276 wants none"},
     {.name = "validity",
      .kind = OPTION_SECONDS,
      FIELD(validity),
@@ -110,14 +122,50 @@ uint32_t expiries_width(const struct sign_conf *conf)
     return (uint32_t)(conf->validity / (EXPIRY_SLOTS / 2));
 }
 
+static bool salt_read(struct sign_conf *c)
+{
+    static const char digits[] = "0123456789abcdef";
+    size_t n = c->nsec3_salt ? strlen(c->nsec3_salt) : 0;
+    if (n % 2 || n > 2 * sizeof(c->salt))
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        const char *digit = strchr(digits, name_lower_table[(uint8_t)c->nsec3_salt[i]]);
+        if (!digit)
+            return false;
+        c->salt[i / 2] = (uint8_t)(c->salt[i / 2] << 4 | (digit - digits));
+    }
+    c->salt_len = (uint8_t)(n / 2);
+    return true;
+}
+
+static int nsec3_conf_check(struct sign_conf *c, const uint8_t *apex, struct why *why)
+{
+    uint8_t hash[DNSSEC_NSEC3_HASH] = {0}, owner[NAME_MAX_OCTETS];
+    const char *of_nsec3 = c->opt_out            ? "opt_out"
+                           : c->nsec3_salt       ? "nsec3_salt"
+                           : c->nsec3_iterations ? "nsec3_iterations"
+                                                 : NULL;
+    if (of_nsec3 && c->denial != SIGN_NSEC3)
+        return why_set(why, -E_CONF, "%s is of NSEC3: it wants denial = \"nsec3\"", of_nsec3);
+    if (!salt_read(c))
+        return why_set(why, -E_CONF,
+                       "nsec3_salt = \"%s\": hexadecimal octets, two digits each and %zu octets at "
+                       "most, are expected",
+                       c->nsec3_salt, sizeof(c->salt));
+    if (c->denial == SIGN_NSEC3 && !dnssec_nsec3_owner(hash, apex, owner))
+        return why_set(why, -E_CONF,
+                       "the zone's name has %zu octets, which leaves no room for the label of a "
+                       "hash: denial = \"nsec\" is possible",
+                       name_len(apex));
+    return 0;
+}
+
 int sign_conf_check(void *conf, const uint8_t *apex, struct why *why)
 {
-    const struct sign_conf *c = conf;
-    (void)apex;
-    if (c->denial == SIGN_NSEC3)
-        return why_set(why, -E_CONF, "denial = \"nsec3\" is not built into this weir yet");
-    if (c->opt_out && c->denial != SIGN_NSEC3)
-        return why_set(why, -E_CONF, "opt_out is of NSEC3: it wants denial = \"nsec3\"");
+    struct sign_conf *c = conf;
+    int rc = nsec3_conf_check(c, apex, why);
+    if (rc)
+        return rc;
     if (cursor_period(c) < c->validity / 4 || cursor_period(c) < LEAST_PERIOD)
         return why_set(why, -E_CONF,
                        "refresh (%" PRId64 " s) and jitter (%" PRId64

@@ -149,6 +149,7 @@ static void sign_run(struct stage_run *run)
 {
     static const struct denial *const denials[] = {
         [SIGN_NSEC] = &denial_nsec,
+        [SIGN_NSEC3] = &denial_nsec3,
     };
     struct signing s = {.run = run, .conf = run->conf, .apex_name = snapshot_apex_name(run->next)};
     s.denial = denials[s.conf->denial];

@@ -31,12 +31,18 @@ enum sign_serial { SERIAL_KEEP, SERIAL_INCREMENT, SERIAL_UNIXTIME, SERIAL_DATE }
 enum sign_zonemd { ZONEMD_NONE, ZONEMD_SHA384, ZONEMD_SHA512 };
 enum sign_cds { CDS_SHA256, CDS_SHA384, CDS_BOTH };
 
+enum { SIGN_SALT_MAX = 32 };
+
 struct sign_conf {
     int denial;     /* enum sign_denial */
     int serial;     /* enum sign_serial */
     int zonemd;     /* enum sign_zonemd */
     int cds_digest; /* enum sign_cds */
-    bool opt_out;   /* of NSEC3 */
+    bool opt_out;   /* of NSEC3, as what follows */
+    int64_t nsec3_iterations;
+    char *nsec3_salt;
+    /* made of it by sign_conf_check: */
+    uint8_t salt_len, salt[SIGN_SALT_MAX];
     int64_t validity, refresh, jitter, inception_offset;
     int64_t dnskey_ttl, dnskey_validity, prepared_warn;
 };
@@ -59,6 +65,9 @@ enum sign_code {
     SIGN_PREPARED_NONE,
     SIGN_PREPARED_ENDS,
     SIGN_PREPARED_KEY,
+    SIGN_NSEC3_COLLISION,
+    SIGN_NSEC3_ITERATIONS,
+    SIGN_NSEC3_SALT,
 };
 extern const struct finding_type sign_findings[];
 
@@ -171,12 +180,14 @@ struct worker {
 /* How a version denies what is not there. */
 struct signing;
 struct denial {
+    /* After a change: the names that it touched are known, and the output is as it was. */
+    void (*begin)(struct signing *s);
     /* At a name of the zone (not OCCLUDED): the set that it has beside what came in, if any. owner->node is the node as it is going to
      * be but for this set and signatures; of the apex it has the keys. From any thread: the set lives in worker->set. */
     bool (*at_name)(const struct signing *s, struct worker *w, const struct owner *owner, struct rrset *out);
-    /* These names, a part of all or of those that were touched, were made (one thread). Either may be NULL. */
+    /* These names, a part of all or of those that were touched, were made (one thread). */
     void (*names_made)(struct signing *s, const struct owner *owner, size_t n);
-    /* All names were: now what has names of its own. False: a finding was made. */
+    /* All names were: now what has names of its own. False: a finding was made. All but at_name may be NULL. */
     bool (*finish)(struct signing *s);
 };
 extern const struct denial denial_nsec, denial_nsec3;
@@ -203,6 +214,7 @@ struct signing {
     struct worker *worker;
     struct node **batch;           /* BATCH_MAX of them */
     void *nsec3;                   /* that part's own */
+    const struct node *apex_plain; /* while names are made: the apex as it is going to be, without denial and signatures */
 };
 
 /* --- keys --- */
@@ -265,6 +277,8 @@ void names_mirror(struct signing *s);
 /* --- apex --- */
 /* The last thing of a run: here the serial changes, if anything else did. keep: as above. */
 bool apex_sign(struct signing *s, int64_t keep);
+/* Without denial and signatures, and with the serial that came in: for its types. A reference for the caller. */
+struct node *apex_types(struct signing *s);
 void apex_mirror(struct signing *s);                       /* of a zone that goes out unsigned */
 
 /* --- renew --- */

@@ -109,11 +109,13 @@ static void touched_find_all(struct signing *s)
 bool names_sign(struct signing *s)
 {
     const struct changeset *delta = s->run->delta;
+    if (!s->all)
+        touched_find_all(s);
+    if (!s->all && s->denial->begin)
+        s->denial->begin(s);
     for (size_t i = 0; i < delta->n && s->run->prev; i++)
         if (!delta->change[i].now)
             output_remove(s, change_name(&delta->change[i]));
-    if (!s->all)
-        touched_find_all(s);
     if (!(s->all ? names_sign_all(s) : names_sign_touched(s)))
         return false;
     s->empty = false;

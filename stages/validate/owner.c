@@ -1,10 +1,12 @@
 /* owner: what may be at a name, and what of it must be signed.
  *
  *                    authoritative        cut (NS below the apex)      occluded (glue, below DNAME)
- *   must be signed   all but RRSIG        DS, NSEC                     nothing
+ *   must be signed   all but RRSIG        DS, NSEC, NSEC3              nothing
  *   no RRSIG over    RRSIG, what is not   NS, glue, what is not        anything
  *                    there                there
  *   NSEC             yes (nsec.c)         yes (nsec.c)                 no, nor NSEC3
+ *
+ * An NSEC3 at a cut belongs to another name: whoever can register a name can register one that is a hash.
  *
  * What may stand beside and below aliases and cuts is in alias.c and delegation.c. RFC 4035 2.2
  * to 2.4.
@@ -17,7 +19,7 @@ static bool owner_answers_for(enum name_status status, uint16_t type)
 {
     if (status == NAME_AUTHORITATIVE)
         return type != RR_RRSIG;
-    return status == NAME_CUT && (type == RR_DS || type == RR_NSEC);
+    return status == NAME_CUT && (type == RR_DS || type == RR_NSEC || type == RR_NSEC3);
 }
 
 /* Is this RRSIG set over something that is here, and the zone's own? */
