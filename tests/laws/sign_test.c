@@ -19,7 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { BEGIN = 1700000000, STEPS = 60, VALIDITY = 14 * 86400, REFRESH = 4 * 86400 };
+enum { VARIANTS = 7, BEGIN = 1700000000, STEPS = 60, VALIDITY = 14 * 86400, REFRESH = 4 * 86400 };
 
 struct world {
     struct random *random;
@@ -384,13 +384,19 @@ static void world_close(struct world *w)
 
 START_TEST(test_histories)
 {
-    static const char *const options[] = {"", "serial=keep zonemd=sha384",
-                                          "serial=unixtime jitter=1d",
-                                          "serial=dateserial cds_digest=both"};
+    static const char *const options[VARIANTS] = {
+        "",
+        "serial=keep zonemd=sha384",
+        "serial=unixtime jitter=1d",
+        "serial=dateserial cds_digest=both",
+        "denial=nsec3",
+        "denial=nsec3 opt_out=true serial=keep zonemd=sha384",
+        "denial=nsec3 opt_out=true nsec3_salt=0badcafe nsec3_iterations=3",
+    };
     struct random random = random_open();
     unsigned rounds = getenv("WEIR_ROUNDS") ? (unsigned)atoi(getenv("WEIR_ROUNDS")) : 1;
     for (unsigned round = 0; round < rounds; round++) {
-        struct world *w = world_open(&random, 10 + 12 * (unsigned)_i, options[_i]);
+        struct world *w = world_open(&random, 10 + 12 * (unsigned)(_i % 4), options[_i]);
         step(w, false);
         for (unsigned i = 0; i < STEPS; i++) {
             switch (random_below(&random, 8)) {
@@ -429,6 +435,6 @@ int main(void)
     struct suite s = suite_open("sign");
     if (getenv("WEIR_ROUNDS"))
         tcase_set_timeout(s.tcase, 0);
-    tcase_add_loop_test(s.tcase, test_histories, 0, 4);
+    tcase_add_loop_test(s.tcase, test_histories, 0, VARIANTS);
     return suite_run(s);
 }
