@@ -81,13 +81,14 @@ void garbage_add(struct journal *j, enum journal_kind kind, uint64_t id, uint64_
     j->garbage[j->ngarbage++] = (struct journal_garbage){kind, id, from, to};
 }
 
-void row_will_change(struct journal *j, struct journal_zone *jz)
+void row_change(struct journal *j, struct journal_zone *jz, const struct journal_row *row)
 {
     if (j->nundo == j->undo_cap) {
         j->undo_cap = j->undo_cap ? 2 * j->undo_cap : 16;
         j->undo = mem_resize(j->undo, j->undo_cap * sizeof j->undo[0]);
     }
     j->undo[j->nundo++] = (struct undo){jz, jz->row};
+    jz->row = row_pack(row);
 }
 
 int value_put(struct journal *j, struct db_txn *txn, const struct journal_key *key,
@@ -99,6 +100,17 @@ int value_put(struct journal *j, struct db_txn *txn, const struct journal_key *k
 }
 
 /* ---- one transaction ---- */
+
+static void rows_settle(struct journal *j, bool back)
+{
+    for (; j->nundo; j->nundo--) {
+        struct undo *u = &j->undo[j->nundo - 1];
+        struct journal_kept_row *now = u->zone->row;
+        if (back)
+            u->zone->row = u->row;
+        mem_free(back ? &now : &u->row);
+    }
+}
 
 static void transacting(struct journal *j, bool now)
 {
@@ -113,7 +125,6 @@ static int transact_once(struct journal *j, transaction_fn *fn, void *arg, struc
 {
     struct db_txn *txn;
     size_t ngarbage = j->ngarbage;
-    j->nundo = 0;
     j->octets = 0;
     int err = db_begin(j->db, true, &txn, why);
     if (err)
@@ -123,11 +134,9 @@ static int transact_once(struct journal *j, transaction_fn *fn, void *arg, struc
         db_abort(&txn);
     else
         err = db_commit(&txn, why);
-    if (err) {
-        for (; j->nundo; j->nundo--)
-            j->undo[j->nundo - 1].zone->row = j->undo[j->nundo - 1].row;
+    rows_settle(j, err != 0);
+    if (err)
         j->ngarbage = ngarbage;
-    }
     return err;
 }
 
@@ -332,22 +341,23 @@ static int compact_apply(struct journal *j, struct db_txn *txn, void *arg, struc
     struct journal_zone *jz = im->zone;
     struct journal_row stored;
     struct rbuf about;
-    if (atomic_load(&jz->retired) || im->layer >= jz->row.nlayers ||
-        jz->row.layer[im->layer].image != im->replaces) {
+    if (atomic_load(&jz->retired) || im->layer >= jz->row->nlayers ||
+        jz->row->layer[im->layer].image != im->replaces) {
         garbage_add(j, JOURNAL_CHUNK, im->id, 0, UINT64_MAX);
         return 0;
     }
     int err = row_read(txn, jz->name, &stored, &about, why);
     if (err)
         return err;
-    row_will_change(j, jz);
-    struct journal_layer *l = &jz->row.layer[im->layer];
+    struct journal_row row = row_unpack(jz->row);
+    struct journal_layer *l = &row.layer[im->layer];
     garbage_add(j, JOURNAL_CHUNK, l->image, 0, UINT64_MAX);
     uint64_t later = l->step_octets - im->step_octets;
     image_layer(im, im->step, l);
     l->step_octets = later;
+    row_change(j, jz, &row);
     j->scratch.len = 0;
-    journal_row_save(&jz->row, about.p, rbuf_left(&about), &j->scratch);
+    journal_row_save(&row, about.p, rbuf_left(&about), &j->scratch);
     struct journal_key key = journal_key_row(jz->name);
     return value_put(j, txn, &key, &j->scratch, why);
 }
@@ -457,13 +467,13 @@ void journal_timers(struct journal_zone *jz, time_t checked_at, time_t expires_a
 static int timers_apply(struct journal *j, struct db_txn *txn, void *arg, struct why *why)
 {
     for (struct journal_zone *jz = arg; jz; jz = jz->next_dirty) {
-        struct journal_key key = journal_key_id(JOURNAL_TIMERS, jz->row.zone);
+        struct journal_key key = journal_key_id(JOURNAL_TIMERS, jz->row->zone);
         j->scratch.len = 0;
         pthread_mutex_lock(&j->lock);
         jz->kept_checked_at = jz->checked_at;
         jz->kept_expires_at = jz->expires_at;
         pthread_mutex_unlock(&j->lock);
-        if (!jz->row.newest || atomic_load(&jz->retired))
+        if (!jz->row->newest || atomic_load(&jz->retired))
             continue;
         growbuf_u64(&j->scratch, (uint64_t)jz->kept_checked_at);
         growbuf_u64(&j->scratch, (uint64_t)jz->kept_expires_at);

@@ -439,13 +439,13 @@ int journal_load(struct journal_zone *jz, struct family *family, const struct ch
                  struct journal_loaded **out, struct why *why)
 {
     struct journal *j = jz->journal;
-    int err = jz->row.newest ? zone_records_read(j, j->db, jz->name, family, chain, out, why)
-                             : why_set(why, -E_NOENT, "the journal has nothing of it");
+    int err = jz->row->newest ? zone_records_read(j, j->db, jz->name, family, chain, out, why)
+                              : why_set(why, -E_NOENT, "the journal has nothing of it");
     if (!err) {
-        jz->nlayers = jz->row.nlayers;
+        jz->nlayers = jz->row->nlayers;
         for (size_t i = 0; i < (*out)->nchanges; i++)
             if ((*out)->change[i].changes->n)
-                served_step_add(jz, jz->row.newest + 1 - (*out)->nchanges + i);
+                served_step_add(jz, jz->row->newest + 1 - (*out)->nchanges + i);
     } else if (err != -E_NOENT) {
         journal_damaged(j, jz->name, JOURNAL_ZONE_LOST, why);
     }

@@ -59,11 +59,19 @@ struct journal_image {
     uint64_t step, step_octets, replaces; /* … the state of the layer when it began */
 };
 
+/* A zone's row as it is kept, with no more layers than it has: there may be ten thousands of zones. Replaced, never changed. */
+struct journal_kept_row {
+    uint64_t zone, oldest, newest;
+    uint32_t history;
+    unsigned nlayers;
+    struct journal_layer layer[];
+};
+
 struct journal_zone {
     _Atomic uint32_t refs;
     struct journal *journal;
     /* the journal's thread, after journal_zone_new */
-    struct journal_row row;
+    struct journal_kept_row *row;
     bool compacting;
     struct journal_write *imaging;     /* waits for an image; what came after it waits behind it: */
     struct journal_write *behind, **behind_end;
@@ -118,7 +126,7 @@ struct journal {
     size_t ngarbage, garbage_cap;
     struct undo {
         struct journal_zone *zone;
-        struct journal_row row;
+        struct journal_kept_row *row;
     } *undo;                           /* rows as they were before the transaction */
     size_t nundo, undo_cap;
     struct growbuf scratch;
@@ -132,7 +140,7 @@ struct journal {
 #define JOURNAL_ZONE_LOST "journal: what is kept of a zone cannot be read; it is fetched again"
 void journal_damaged(struct journal *j, const uint8_t *zone, const char *what, const struct why *why);
 void garbage_add(struct journal *j, enum journal_kind kind, uint64_t id, uint64_t from, uint64_t to);
-void row_will_change(struct journal *j, struct journal_zone *jz);
+void row_change(struct journal *j, struct journal_zone *jz, const struct journal_row *row); /* in a transaction */
 /* One transaction: fn fills it. It is done again when the map was too small; after a failure nothing has changed. */
 typedef int transaction_fn(struct journal *j, struct db_txn *txn, void *arg, struct why *why);
 int journal_transact(struct journal *j, transaction_fn *fn, void *arg, struct why *why) MUST_CHECK;
@@ -179,6 +187,10 @@ void write_purge(struct journal_zone *jz);
 /* ---- journal_zone.c */
 int purge_apply(struct journal *j, struct db_txn *txn, struct journal_zone *jz, struct why *why) MUST_CHECK;
 void purge_end(struct journal *j, struct journal_zone *jz, int err, const struct why *why);
+
+/* ---- journal_zone.c */
+struct journal_kept_row *row_pack(const struct journal_row *row);
+struct journal_row row_unpack(const struct journal_kept_row *kept);
 
 /* ---- journal_load.c */
 int value_get(struct db_txn *txn, const struct journal_key *key, struct rbuf *out, struct why *why) MUST_CHECK;

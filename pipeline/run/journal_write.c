@@ -248,7 +248,7 @@ static int steps_drop(struct db_txn *txn, struct journal_row *row, struct why *w
 
 static int unhold_apply(struct db_txn *txn, const struct journal_zone *jz, struct why *why)
 {
-    struct journal_key key = journal_key_id(JOURNAL_HELD, jz->row.zone);
+    struct journal_key key = journal_key_id(JOURNAL_HELD, jz->row->zone);
     return db_del(txn, key.octets, key.len, why);
 }
 
@@ -256,8 +256,7 @@ static int accept_apply(struct journal *j, struct db_txn *txn, struct journal_wr
                         struct why *why)
 {
     struct journal_zone *jz = w->zone;
-    row_will_change(j, jz);
-    struct journal_row was = jz->row, *row = &jz->row;
+    struct journal_row was = row_unpack(jz->row), now = was, *row = &now;
     int err = 0;
     if (w->step) {
         row->nlayers = w->nlayers;
@@ -284,6 +283,7 @@ static int accept_apply(struct journal *j, struct db_txn *txn, struct journal_wr
         err = unhold_apply(txn, jz, why);
     if (err)
         return err;
+    row_change(j, jz, row);
     j->scratch.len = 0;
     journal_row_save(row, w->about.p, w->about.len, &j->scratch);
     struct journal_key key = journal_key_row(jz->name);
@@ -292,7 +292,7 @@ static int accept_apply(struct journal *j, struct db_txn *txn, struct journal_wr
 
 int write_apply(struct journal *j, struct db_txn *txn, struct journal_write *w, struct why *why)
 {
-    struct journal_key key = journal_key_id(JOURNAL_HELD, w->zone->row.zone);
+    struct journal_key key = journal_key_id(JOURNAL_HELD, w->zone->row->zone);
     size_t len = w->value.len;
     int err;
     if (atomic_load(&w->zone->retired)) {
@@ -334,12 +334,13 @@ void write_compact(struct journal *j, const struct journal_write *w)
 {
     struct journal_zone *jz = w->zone;
     if (w->kind != WRITE_ACCEPT || !w->step || atomic_load(&jz->retired) || jz->compacting ||
-        w->step != jz->row.newest)
+        w->step != jz->row->newest)
         return;
-    int due = layer_due(&jz->row);
+    struct journal_row row = row_unpack(jz->row);
+    int due = layer_due(&row);
     if (due < 0)
         return;
-    const struct journal_layer *l = &jz->row.layer[due];
+    const struct journal_layer *l = &row.layer[due];
     struct journal_image *im = image_new(j, w->layer[due].snapshot);
     im->zone = jz;
     atomic_fetch_add_explicit(&jz->refs, 1, memory_order_relaxed);
