@@ -97,7 +97,7 @@ void journal_loaded_all(struct journal *j);              /* what the loads read 
 
 struct journal_stats {
     uint64_t commits, versions, octets, images;          /* since start */
-    uint64_t failures, damaged;                          /* writes that failed; zones or files that could not be read */
+    uint64_t failures, damaged;                          /* writes that failed; what could not be read: a file, a zone, or a part of one */
     uint64_t slowest_us;                                 /* the longest that one transaction took */
     size_t waiting;                                      /* versions that wait */
     size_t behind_octets;                                /* of what waits, and nobody waits for */
