@@ -15,9 +15,11 @@
 #include "stages/sign/sign.h"
 
 enum {
-    CURSOR_STEPS = 32,
-    CURSOR_STEP_MAX = 1000
-}; /* a round has so many steps at least; rrsets a step */
+    STEPS_MANY = 128, /* of a round */
+    STEPS_FEW = 32,   /* of a small zone's: each is a new version */
+    STEP_SMALL = 32,  /* rrsets a step */
+    STEP_LARGE = 1000
+};
 
 int64_t cursor_period(const struct sign_conf *conf)
 {
@@ -43,10 +45,17 @@ uint64_t cursor_quota(const struct cursor *c, uint64_t rrsets, int64_t period, i
     return target > c->behind ? target - c->behind : 0;
 }
 
+/* rrsets a step, when all goes by plan. */
+static uint64_t cursor_step_size(uint64_t rrsets)
+{
+    uint64_t few = rrsets / STEPS_FEW, many = rrsets / STEPS_MANY;
+    few = few < 1 ? 1 : few > STEP_SMALL ? STEP_SMALL : few;
+    return many < few ? few : many > STEP_LARGE ? STEP_LARGE : many;
+}
+
 int64_t cursor_due(const struct cursor *c, uint64_t rrsets, int64_t period)
 {
-    uint64_t step = rrsets / CURSOR_STEPS;
-    step = step < 1 ? 1 : step > CURSOR_STEP_MAX ? CURSOR_STEP_MAX : step;
+    uint64_t step = cursor_step_size(rrsets);
     if (rrsets == 0 || c->behind + step >= rrsets)
         return c->began + period;
     unsigned __int128 passed = (unsigned __int128)(c->behind + step) * (uint64_t)period;

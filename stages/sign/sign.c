@@ -86,8 +86,8 @@ static bool zone_sign(struct signing *s)
     s->state->nsec_ttl = s->nsec_ttl;
     if (!names_sign(s))
         return false;
-    bool over = last && s->run->now > last->seen + s->conf->validity; /* all have ended */
-    if (!s->all && (over || sign_keys_turned(s)) && !renew_all(s))
+    bool ended = last && s->run->now > last->seen + s->conf->validity;
+    if (!s->all && (ended || sign_keys_turned(s)) && !renew_all(s))
         return false;
     if (last && !renew_run(s, &apex_keep))
         return false;
@@ -112,10 +112,17 @@ static bool zone_mirror(struct signing *s)
 static void keys_forget(struct signing *s)
 {
     struct sign_state *state = s->state;
-    unsigned kept = 0;
+    unsigned kept = 0, taken = 0;
     for (unsigned i = 0; i < state->nkeys; i++)
-        if (state->key[i].use.signatures > 0 || state->key[i].use.last_expiration >= s->run->now)
-            state->key[kept++] = state->key[i];
+        taken += state->key[i].use.signatures > 0;
+    for (unsigned i = 0; i < state->nkeys; i++) {
+        struct key_use *use = &state->key[i].use;
+        bool room = taken < KEYSET_KEYS_MAX && use->last_expiration >= s->run->now;
+        if (use->signatures == 0 && !room)
+            continue;
+        taken += use->signatures == 0;
+        state->key[kept++] = state->key[i];
+    }
     memset(state->key + kept, 0, (state->nkeys - kept) * sizeof(state->key[0]));
     state->nkeys = kept;
 }

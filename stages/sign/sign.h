@@ -75,7 +75,7 @@ extern const struct finding_type sign_findings[];
 
 /* Signatures by when they end, in slots of `width` seconds: good enough to say when the first one ends, a slot early at most, and
  * small enough to be saved. What lies further apart than all slots together is taken for something nearer. */
-enum { EXPIRY_SLOTS = 64, ALGORITHMS_MAX = 8 };
+enum { EXPIRY_SLOTS = 64, ALGORITHMS_MAX = 8, TALLY_KEYS_MAX = 2 * KEYSET_KEYS_MAX };
 struct expiries {
     uint32_t width;
     uint64_t count[EXPIRY_SLOTS];
@@ -114,7 +114,7 @@ struct sign_state {
     struct expiries expiries;
     unsigned nalgorithms, nkeys;
     struct algorithm_tally algorithm[ALGORITHMS_MAX];
-    struct key_tally key[KEYSET_KEYS_MAX];
+    struct key_tally key[TALLY_KEYS_MAX]; /* between runs as many as a keyset has at most; twice while all of them change */
 };
 struct sign_state *sign_state_new(const struct sign_conf *conf, int64_t now);
 void sign_state_free(void *state);

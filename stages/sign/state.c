@@ -81,6 +81,26 @@ static bool take_name(struct rbuf *in, uint8_t *name, uint8_t *len)
     return name_valid(octets, *len) == *len;
 }
 
+/* Times and counts that no zone ever has would only overflow later. */
+enum { REASON_BITS = 40 };
+
+static bool within_reason(int64_t n)
+{
+    return n >= 0 && n >> REASON_BITS == 0;
+}
+
+static bool state_reasonable(const struct sign_state *s)
+{
+    bool good = s->expiries.width > 0 && s->nalgorithms <= ALGORITHMS_MAX &&
+                s->nkeys <= KEYSET_KEYS_MAX && within_reason(s->seen) &&
+                (s->keys_end == NEVER || within_reason(s->keys_end)) &&
+                within_reason(s->cursor.began) && within_reason((int64_t)s->rrsets) &&
+                within_reason((int64_t)s->cursor.behind);
+    for (unsigned i = 0; good && i < s->nkeys; i++)
+        good = within_reason(s->key[i].use.last_expiration);
+    return good;
+}
+
 static void take_counts(struct rbuf *in, struct sign_state *s)
 {
     for (unsigned i = 0; i < s->nalgorithms; i++) {
@@ -118,11 +138,9 @@ void *sign_state_load(const uint8_t *octets, size_t len)
         s->expiries.count[i] = rbuf_u64(&in);
     s->nalgorithms = rbuf_u8(&in);
     s->nkeys = rbuf_u8(&in);
-    good = good && s->expiries.width > 0 && s->nalgorithms <= ALGORITHMS_MAX &&
-           s->nkeys <= KEYSET_KEYS_MAX;
-    if (good)
+    if (s->nalgorithms <= ALGORITHMS_MAX && s->nkeys <= KEYSET_KEYS_MAX)
         take_counts(&in, s);
-    if (good && !in.bad && rbuf_left(&in) == 0)
+    if (good && state_reasonable(s) && !in.bad && rbuf_left(&in) == 0)
         return s;
     sign_state_free(s);
     return NULL;

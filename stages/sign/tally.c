@@ -37,7 +37,7 @@ static void tally_algorithm(struct sign_state *state, uint8_t algorithm, int sig
 /* Room is made by a key of which nothing is left but a memory; there are no more that sign than there is room for. */
 static struct key_tally *tally_key_new(struct sign_state *state)
 {
-    if (state->nkeys < KEYSET_KEYS_MAX)
+    if (state->nkeys < TALLY_KEYS_MAX)
         return &state->key[state->nkeys++];
     struct key_tally *oldest = NULL;
     for (unsigned i = 0; i < state->nkeys; i++) {

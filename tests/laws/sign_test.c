@@ -51,7 +51,7 @@ static void story_print(const struct world *w)
 static void keys_set(struct world *w)
 {
     keyset_unref(w->set);
-    w->set = keyplay_set(&w->keys);
+    w->set = keyplay_set(&w->keys, 0);
     w->sign.keys = w->fresh.keys = w->set;
 }
 
@@ -430,11 +430,88 @@ START_TEST(test_histories)
 }
 END_TEST
 
+/* --- a year --- */
+
+enum { YEAR_DAYS = 365, YEAR_SLOTS = 900 };
+
+static uint64_t signatures_new(const struct world *w, const struct changeset *changes)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < changes->n; i++) {
+        const struct node *was = changes->change[i].was, *now = changes->change[i].now;
+        struct record_walk walk;
+        struct rdata rdata;
+        if (!now || name_equal(node_name(now), w->gen.apex))
+            continue;
+        record_walk_begin(&walk, now, was);
+        while (record_walk_next(&walk, &rdata))
+            n += walk.set.type == RR_RRSIG;
+    }
+    return n;
+}
+
+struct days {
+    int day;
+    double least, most, all;
+    uint64_t work;
+};
+
+static void days_until(struct days *d, time_t now)
+{
+    for (; (now - BEGIN) / 86400 > d->day; d->day++) {
+        double work = (double)d->work;
+        d->least = work < d->least ? work : d->least;
+        d->most = work > d->most ? work : d->most;
+        d->all += work;
+        d->work = 0;
+    }
+}
+
+/* Nothing happens but that time passes: each day has its share of the work, from the first day on, and no signature ever has less than
+ * the margin left. */
+START_TEST(test_year)
+{
+    struct random random = {.state = 5};
+    struct world *w = world_open(&random, YEAR_SLOTS, "");
+    struct days d = {.least = 1e9};
+    struct key_uses uses = {0};
+    step(w, false);
+    w->sign.type->keys_used(w->sign.state, &uses);
+    ck_assert_uint_gt(uses.rrsets, 1000);
+    for (unsigned wakes = 0; w->wake_at < BEGIN + YEAR_DAYS * 86400L; wakes++) {
+        w->now = w->wake_at;
+        days_until(&d, w->now);
+        struct stageresult result = stageplay_run(&w->sign, w->plain, w->now, true, NULL);
+        ck_assert_int_eq(result.verdict, STAGE_PASS);
+        ck_assert_int_gt(result.wake_at, w->now);
+        w->wake_at = result.wake_at;
+        uint64_t work = signatures_new(w, result.changes);
+        ck_assert_uint_le(work, uses.rrsets / 30);
+        d.work += work;
+        if (wakes % 8 == 0) {
+            struct recount r = recount_of(w, result.out);
+            ck_assert_msg(r.first - w->now >= REFRESH, "%ld s left", (long)(r.first - w->now));
+        }
+        if (wakes % 512 == 0)
+            check_valid(w, result.out);
+        stageplay_accept(&w->sign, &result);
+    }
+    double mean = d.all / d.day;
+    ck_assert_msg(d.least > .8 * mean && d.most < 1.2 * mean,
+                  "a day has from %.0f to %.0f, %.0f in the mean", d.least, d.most, mean);
+    ck_assert_msg(mean * 9 > .9 * (double)uses.rrsets && mean * 9 < 1.1 * (double)uses.rrsets,
+                  "%.0f a day of %lu", mean, (unsigned long)uses.rrsets);
+    world_close(w);
+}
+END_TEST
+
 int main(void)
 {
     struct suite s = suite_open("sign");
     if (getenv("WEIR_ROUNDS"))
         tcase_set_timeout(s.tcase, 0);
-    tcase_add_loop_test(s.tcase, test_histories, 0, VARIANTS);
+    if (suite_wants("test_histories"))
+        tcase_add_loop_test(s.tcase, test_histories, 0, VARIANTS);
+    suite_add(s, test_year);
     return suite_run(s);
 }

@@ -82,12 +82,12 @@ static bool has_role(const struct keyset_key *key)
     return key->publish || key->signs_keys || key->signs_zone || key->ds;
 }
 
-struct keyset *keyplay_set(const struct keyplay *play)
+struct keyset *keyplay_set(const struct keyplay *play, unsigned prepared)
 {
     unsigned n = 0;
     for (unsigned i = 0; i < play->n; i++)
         n += has_role(&play->key[i]);
-    struct keyset *set = keyset_new(n, 0, 0);
+    struct keyset *set = keyset_new(n, prepared, 0);
     n = 0;
     for (unsigned i = 0; i < play->n; i++) {
         if (!has_role(&play->key[i]))

@@ -17,8 +17,8 @@ struct keyplay {
 unsigned keyplay_make(struct keyplay *play, uint16_t flags, uint8_t algorithm, const char *roles);
 unsigned keyplay_read(struct keyplay *play, const char *folder, const char *zone, unsigned tag, const char *roles);
 void keyplay_roles(struct keyplay *play, unsigned i, const char *roles);
-/* With those that have a role; a reference for the caller. */
-struct keyset *keyplay_set(const struct keyplay *play);
+/* With those that have a role, and room for so many prepared sets; a reference for the caller. */
+struct keyset *keyplay_set(const struct keyplay *play, unsigned prepared);
 void keyplay_close(struct keyplay *play);
 
 #endif
