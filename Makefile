@@ -175,7 +175,7 @@ DEPS_RUN  := gcc make pkg-config libldns-dev libev-dev libssl-dev libconfig-dev 
              ldnsutils bind9-dnsutils
 DEPS_TEST := check nsd knot knot-dnsutils knot-dnssecutils bind9 bind9-utils pdns-server pdns-backend-bind pdns-backend-lmdb pdns-ixfrdist unbound dnsperf tshark \
              tcpdump clang libclang-rt-14-dev clang-tidy clang-format cppcheck shellcheck valgrind python3 xz-utils \
-             iproute2 mandoc git
+             iproute2 mandoc git softhsm2 opensc libengine-pkcs11-openssl
 .PHONY: deps deps-run
 deps-run: ## install what building and running need (Debian packages)
 	$(Q)tests/lib/apt-missing $(DEPS_RUN)

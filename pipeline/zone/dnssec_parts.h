@@ -84,16 +84,17 @@ struct dnssec_private {
     const struct algorithm *algorithm;
     EVP_PKEY *pkey;
     uint64_t serial; /* never used twice, as a dnssec_key's */
-    bool hsm;        /* its secret cannot be had */
+    struct hsm_key *hsm; /* then there is no pkey: hsm_use gives it */
     uint16_t signature_len, public_len;
     uint8_t public[DNSSEC_PUBLIC_MAX]; /* the DNSKEY's public key field */
 };
 /* Algorithms that weir makes signatures of: dnssec_supported without SHA-1's. */
 const struct algorithm *private_algorithm(uint8_t code, struct why *why);
-/* Takes pkey, also when it fails: checks that it is a key of that algorithm, of a size that is
- * accepted, and that its two halves agree, by signing with the one and verifying with the other.
- * hsm: its secret cannot be looked at. */
-int private_from_pkey(EVP_PKEY *pkey, const struct algorithm *a, bool hsm,
+/* Takes pkey (NULL: of an HSM) or hsm, also when it fails: checks that it is a key of that algorithm
+ * (NULL, of an HSM: of any), of a size that is accepted, and that its two halves agree, by signing
+ * with the one and verifying with the other. */
+struct hsm_key;
+int private_from_pkey(EVP_PKEY *pkey, struct hsm_key *hsm, const struct algorithm *a,
                       struct dnssec_private **out, struct why *why);
 /* A private key as numbers. Whoever has one wipes it. */
 enum { PRIVATE_NUMBERS = 8, PRIVATE_NUMBER_MAX = RSA_MAX_BITS / 8 + 1 };

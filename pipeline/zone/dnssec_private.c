@@ -8,6 +8,7 @@
  *
  * What a key is made of stays inside OpenSSL, which wipes it when the last reference is gone.
  */
+#include "pipeline/zone/dnssec_hsm.h"
 #include "pipeline/zone/dnssec_parts.h"
 #include "pipeline/base/alloc.h"
 
@@ -92,13 +93,13 @@ static bool ec_public(const EVP_PKEY *pkey, struct dnssec_private *key, struct w
               BN_bn2binpad(y, key->public + half, half) == half;
     BN_free(x);
     BN_free(y);
+    unsigned char *point = NULL;
     if (!ok) { /* an engine's key gives its point as one string */
-        uint8_t point[1 + 2 * EC_FIELD_MAX_OCTETS];
-        ok = EVP_PKEY_get_octet_string_param(pkey, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof(point),
-                                             &len) &&
-             len == 1u + a->key_len && point[0] == POINT_CONVERSION_UNCOMPRESSED;
+        ok = i2d_PublicKey(pkey, &point) == 1 + a->key_len &&
+             point[0] == POINT_CONVERSION_UNCOMPRESSED;
         if (ok)
             memcpy(key->public, point + 1, a->key_len);
+        OPENSSL_free(point);
     }
     key->public_len = a->key_len;
     if (!ok)
@@ -125,15 +126,36 @@ static int public_half(const EVP_PKEY *pkey, struct dnssec_private *key, struct 
     const char *want = a->family == FAMILY_EDDSA ? a->group : type[a->family];
     if (!EVP_PKEY_is_a(pkey, want)) {
         const char *is = EVP_PKEY_get0_type_name(pkey);
+        if (!is)
+            is = OBJ_nid2sn(EVP_PKEY_get_base_id(pkey));
         return why_set(why, -E_FORMAT, "a key of type %s, %s needs %s", is ? is : "unknown",
                        a->mnemonic, want);
     }
     bool ok = a->family == FAMILY_RSA     ? rsa_public(pkey, key, why)
               : a->family == FAMILY_ECDSA ? ec_public(pkey, key, why)
                                           : eddsa_public(pkey, key, why);
-    if (ok)
-        return 0;
-    return a->family == FAMILY_RSA && EVP_PKEY_get_bits(pkey) > 0 ? -E_UNSUPPORTED : -E_FORMAT;
+    if (!ok)
+        return a->family == FAMILY_RSA ? -E_UNSUPPORTED : -E_FORMAT;
+    key->signature_len = a->family == FAMILY_RSA     ? (uint16_t)EVP_PKEY_get_size(pkey)
+                         : a->family == FAMILY_ECDSA ? a->key_len
+                                                     : (uint16_t)(2 * a->key_len);
+    return 0;
+}
+
+static int hsm_public_half(EVP_PKEY *pkey, void *arg, struct why *why)
+{
+    static const uint8_t usual[] = {ALG_RSASHA256, ALG_ECDSAP256, ALG_ECDSAP384, ALG_ED25519,
+                                    ALG_ED448};
+    struct dnssec_private *key = arg;
+    if (key->algorithm)
+        return public_half(pkey, key, why);
+    for (size_t i = 0; i < sizeof(usual); i++) {
+        key->algorithm = algorithm_get(usual[i]);
+        if (public_half(pkey, key, why) == 0)
+            return 0;
+    }
+    key->algorithm = NULL;
+    return why_set(why, -E_UNSUPPORTED, "no algorithm of DNSSEC has keys of its kind or size");
 }
 
 /* ---- the door ---- */
@@ -199,7 +221,18 @@ static int halves_agree(const struct dnssec_private *key, struct why *why)
     return err;
 }
 
-int private_from_pkey(EVP_PKEY *pkey, const struct algorithm *a, bool hsm,
+static int hsm_same(EVP_PKEY *pkey, void *arg, struct why *why)
+{
+    const struct dnssec_private *key = arg;
+    struct dnssec_private now = {.algorithm = key->algorithm};
+    int err = public_half(pkey, &now, why);
+    if (!err &&
+        (now.public_len != key->public_len || memcmp(now.public, key->public, now.public_len) != 0))
+        err = why_set(why, -E_MISMATCH, "the HSM has another key under that name now");
+    return err;
+}
+
+int private_from_pkey(EVP_PKEY *pkey, struct hsm_key *hsm, const struct algorithm *a,
                       struct dnssec_private **out, struct why *why)
 {
     static _Atomic uint64_t serial;
@@ -210,15 +243,13 @@ int private_from_pkey(EVP_PKEY *pkey, const struct algorithm *a, bool hsm,
     key->hsm = hsm;
     key->serial = atomic_fetch_add(&serial, 1) + 1;
     ERR_set_mark();
-    int err = public_half(pkey, key, why);
-    if (!err && a->family == FAMILY_RSA && !hsm && !rsa_parts_agree(pkey))
+    int err = hsm ? hsm_use(hsm, hsm_public_half, key, why) : public_half(pkey, key, why);
+    if (!err && !hsm && a->family == FAMILY_RSA && !rsa_parts_agree(pkey))
         err = why_set(why, -E_FORMAT, "the parts of the RSA key disagree, or some are missing");
-    if (!err) {
-        key->signature_len = a->family == FAMILY_RSA     ? (uint16_t)EVP_PKEY_get_size(pkey)
-                             : a->family == FAMILY_ECDSA ? a->key_len
-                                                         : (uint16_t)(2 * a->key_len);
+    if (!err && hsm)
+        hsm_expect(hsm, hsm_same, key);
+    if (!err)
         err = halves_agree(key, why);
-    }
     ERR_pop_to_mark();
     if (err) {
         dnssec_private_unref(key);
@@ -226,6 +257,17 @@ int private_from_pkey(EVP_PKEY *pkey, const struct algorithm *a, bool hsm,
     }
     *out = key;
     return 0;
+}
+
+int dnssec_private_open(const char *uri, uint8_t algorithm, struct dnssec_private **out,
+                        struct why *why)
+{
+    const struct algorithm *a = NULL;
+    struct hsm_key *hsm = NULL;
+    if (algorithm && !(a = private_algorithm(algorithm, why)))
+        return -E_UNSUPPORTED;
+    int err = hsm_key_new(uri, &hsm, why);
+    return err ? err : private_from_pkey(NULL, hsm, a, out, why);
 }
 
 int dnssec_private_generate(uint8_t algorithm, unsigned bits, struct dnssec_private **out,
@@ -249,7 +291,7 @@ int dnssec_private_generate(uint8_t algorithm, unsigned bits, struct dnssec_priv
     if (!pkey)
         why_set(why, 0, "OpenSSL makes no %s key: %s", a->mnemonic, openssl_reason());
     ERR_pop_to_mark();
-    return pkey ? private_from_pkey(pkey, a, false, out, why) : -E_IO;
+    return pkey ? private_from_pkey(pkey, NULL, a, out, why) : -E_IO;
 }
 
 /* ---- what it is ---- */
@@ -266,6 +308,7 @@ void dnssec_private_unref(struct dnssec_private *key)
     if (!key || atomic_fetch_sub_explicit(&key->refs, 1, memory_order_acq_rel) != 1)
         return;
     EVP_PKEY_free(key->pkey);
+    hsm_key_free(&key->hsm);
     mem_free(&key);
 }
 
@@ -295,11 +338,4 @@ bool dnssec_private_fits(const struct dnssec_private *key, const uint8_t *dnskey
 size_t dnssec_private_signature_len(const struct dnssec_private *key)
 {
     return key->signature_len;
-}
-
-int dnssec_private_open(const char *uri, uint8_t algorithm, struct dnssec_private **out,
-                        struct why *why)
-{
-    (void)uri, (void)algorithm, (void)out;
-    return why_set(why, -E_UNSUPPORTED, "keys in an HSM are not supported yet");
 }

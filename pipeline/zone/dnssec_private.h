@@ -29,7 +29,9 @@ struct dnssec_private;
 int dnssec_private_generate(uint8_t algorithm, unsigned bits, struct dnssec_private **out, struct why *why) MUST_CHECK;
 /* Text of a PEM or BIND private file. algorithm 0: as the file says (BIND), or as the key's type has it (PEM; RSA: 8). */
 int dnssec_private_parse(const char *text, size_t len, uint8_t algorithm, struct dnssec_private **out, struct why *why) MUST_CHECK;
-/* "pkcs11:…" and other URIs that OpenSSL's providers or engines open. */
+/* "pkcs11:…" (RFC 7512), through a provider of OpenSSL or its engine pkcs11, and other URIs that providers open. The PIN is in a file
+ * that the URI names (pin-source=file:…), for its owner only; module-path= is heeded. An HSM that goes gives -E_IO from dnssec_sign,
+ * and is opened anew when it is asked again, at most once a second. A PIN that it refused is not tried again until its file changes. */
 int dnssec_private_open(const char *uri, uint8_t algorithm, struct dnssec_private **out, struct why *why) MUST_CHECK;
 /* As PEM (PKCS#8). The caller wipes and frees. -E_UNSUPPORTED: the key does not leave its HSM. */
 int dnssec_private_pem(const struct dnssec_private *key, char **out, size_t *len, struct why *why) MUST_CHECK;

@@ -50,7 +50,7 @@ int dnssec_private_parse(const char *text, size_t len, uint8_t algorithm,
     const struct algorithm *a = numbers.algorithm;
     OPENSSL_cleanse(&numbers, sizeof(numbers));
     ERR_pop_to_mark();
-    return err ? err : private_from_pkey(pkey, a, false, out, why);
+    return err ? err : private_from_pkey(pkey, NULL, a, out, why);
 }
 
 /* PrivateKeyInfo, version 0: ecPublicKey, curve; ECPrivateKey, version 1: number, [1] point. */

@@ -8,9 +8,12 @@
  * OpenSSL gives an ECDSA signature as DER, an RRSIG has r and s side by side (RFC 6605 4). The
  * reader here takes DER as OpenSSL and PKCS#11 engines write it and nothing else.
  *
+ * A key in an HSM has no context that is kept (dnssec_hsm.c says why): there it is not what counts.
+ *
  * A signature that cannot be made is always -E_IO: keys were tried when they were opened, so it is
  * the world that changed, not the key.
  */
+#include "pipeline/zone/dnssec_hsm.h"
 #include "pipeline/zone/dnssec_parts.h"
 #include "pipeline/base/alloc.h"
 
@@ -59,12 +62,11 @@ void dnssec_signer_free(struct dnssec_signer **signer)
     mem_free(signer);
 }
 
-static EVP_PKEY_CTX *sign_ctx_new(const struct dnssec_private *key, const EVP_MD *md)
+static EVP_PKEY_CTX *sign_ctx_new(EVP_PKEY *pkey, const struct algorithm *a, const EVP_MD *md)
 {
-    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, key->pkey, NULL);
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, pkey, NULL);
     if (ctx && md && EVP_PKEY_sign_init(ctx) > 0 &&
-        (key->algorithm->family != FAMILY_RSA ||
-         EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) > 0) &&
+        (a->family != FAMILY_RSA || EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) > 0) &&
         EVP_PKEY_CTX_set_signature_md(ctx, md) > 0)
         return ctx;
     EVP_PKEY_CTX_free(ctx);
@@ -72,19 +74,19 @@ static EVP_PKEY_CTX *sign_ctx_new(const struct dnssec_private *key, const EVP_MD
 }
 
 /* NULL: OpenSSL could not; it knows why. */
-static struct sign_slot *sign_slot(struct dnssec_signer *s, const struct dnssec_private *key)
+static EVP_PKEY_CTX *sign_ctx(struct dnssec_signer *s, const struct dnssec_private *key)
 {
     for (unsigned i = 0; i < DNSSEC_SIGNER_KEYS; i++)
         if (s->slot[i].serial == key->serial)
-            return &s->slot[i];
-    EVP_PKEY_CTX *ctx = sign_ctx_new(key, s->digest[key->algorithm->digest]);
+            return s->slot[i].ctx;
+    EVP_PKEY_CTX *ctx = sign_ctx_new(key->pkey, key->algorithm, s->digest[key->algorithm->digest]);
     if (!ctx)
         return NULL;
     struct sign_slot *slot = &s->slot[s->next_slot];
     s->next_slot = (s->next_slot + 1) % DNSSEC_SIGNER_KEYS;
     slot_close(slot);
     *slot = (struct sign_slot){key->serial, ctx};
-    return slot;
+    return ctx;
 }
 
 /* One INTEGER of DER at *p to n octets; moves *p behind it. */
@@ -114,50 +116,76 @@ static bool der_to_raw(const uint8_t *der, size_t len, uint8_t *out, size_t half
            der_take(&p, end, out + half, half) && p == end;
 }
 
-static bool sign_digest(struct dnssec_signer *s, const struct dnssec_private *key,
-                        const uint8_t *octets, size_t len, uint8_t *out, size_t *out_len)
+struct sign_job {
+    struct dnssec_signer *signer;
+    const struct dnssec_private *key;
+    const uint8_t *octets;
+    size_t len;
+    uint8_t *out;
+};
+
+static bool sign_digest(const struct sign_job *job, EVP_PKEY_CTX *ctx)
 {
-    const struct algorithm *a = key->algorithm;
+    struct dnssec_signer *s = job->signer;
+    const struct algorithm *a = job->key->algorithm;
     uint8_t digest[DIGEST_MAX_OCTETS], made[DNSSEC_SIGNATURE_MAX];
     unsigned digest_len;
-    struct sign_slot *slot = sign_slot(s, key);
-    if (!slot || EVP_DigestInit_ex2(s->hash, s->digest[a->digest], NULL) <= 0 ||
-        EVP_DigestUpdate(s->hash, octets, len) <= 0 ||
-        EVP_DigestFinal_ex(s->hash, digest, &digest_len) <= 0)
+    size_t made_len = sizeof(made), len = job->key->signature_len;
+    if (!ctx || EVP_DigestInit_ex2(s->hash, s->digest[a->digest], NULL) <= 0 ||
+        EVP_DigestUpdate(s->hash, job->octets, job->len) <= 0 ||
+        EVP_DigestFinal_ex(s->hash, digest, &digest_len) <= 0 ||
+        EVP_PKEY_sign(ctx, made, &made_len, digest, digest_len) <= 0)
         return false;
-    size_t made_len = sizeof(made);
-    if (EVP_PKEY_sign(slot->ctx, made, &made_len, digest, digest_len) <= 0) {
-        slot_close(slot); /* an HSM that comes back wants a new one */
-        return false;
-    }
-    *out_len = key->signature_len;
     if (a->family == FAMILY_ECDSA)
-        return der_to_raw(made, made_len, out, key->signature_len / 2u);
-    if (made_len != key->signature_len)
+        return der_to_raw(made, made_len, job->out, len / 2);
+    if (made_len != len)
         return false;
-    memcpy(out, made, made_len);
+    memcpy(job->out, made, len);
     return true;
 }
 
-static bool sign_eddsa(struct dnssec_signer *s, const struct dnssec_private *key,
-                       const uint8_t *octets, size_t len, uint8_t *out, size_t *out_len)
+static bool sign_eddsa(const struct sign_job *job, EVP_PKEY *pkey)
 {
-    *out_len = DNSSEC_SIGNATURE_MAX;
-    bool ok = EVP_DigestSignInit_ex(s->eddsa, NULL, NULL, NULL, NULL, key->pkey, NULL) > 0 &&
-              EVP_DigestSign(s->eddsa, out, out_len, octets, len) > 0;
-    EVP_MD_CTX_reset(s->eddsa);
-    return ok && *out_len == key->signature_len;
+    EVP_MD_CTX *ctx = job->signer->eddsa;
+    size_t len = DNSSEC_SIGNATURE_MAX;
+    bool ok = EVP_DigestSignInit_ex(ctx, NULL, NULL, NULL, NULL, pkey, NULL) > 0 &&
+              EVP_DigestSign(ctx, job->out, &len, job->octets, job->len) > 0;
+    EVP_MD_CTX_reset(ctx);
+    return ok && len == job->key->signature_len;
+}
+
+static int said(const struct sign_job *job, bool ok, struct why *why)
+{
+    return ok ? 0
+              : why_set(why, -E_IO, "the %s key does not sign: %s", job->key->algorithm->mnemonic,
+                        openssl_reason());
+}
+
+static int sign_by_hsm(EVP_PKEY *pkey, void *arg, struct why *why)
+{
+    const struct sign_job *job = arg;
+    const struct algorithm *a = job->key->algorithm;
+    if (a->family == FAMILY_EDDSA)
+        return said(job, sign_eddsa(job, pkey), why);
+    EVP_PKEY_CTX *ctx = sign_ctx_new(pkey, a, job->signer->digest[a->digest]);
+    bool ok = sign_digest(job, ctx);
+    EVP_PKEY_CTX_free(ctx);
+    return said(job, ok, why);
 }
 
 int dnssec_sign(struct dnssec_signer *signer, const struct dnssec_private *key,
                 const uint8_t *octets, size_t len, uint8_t *out, size_t *out_len, struct why *why)
 {
+    struct sign_job job = {signer, key, octets, len, out};
+    int err;
     ERR_set_mark();
-    bool ok = key->algorithm->family == FAMILY_EDDSA
-                  ? sign_eddsa(signer, key, octets, len, out, out_len)
-                  : sign_digest(signer, key, octets, len, out, out_len);
-    if (!ok)
-        why_set(why, 0, "the %s key does not sign: %s", key->algorithm->mnemonic, openssl_reason());
+    if (key->hsm)
+        err = hsm_use(key->hsm, sign_by_hsm, &job, why);
+    else if (key->algorithm->family == FAMILY_EDDSA)
+        err = said(&job, sign_eddsa(&job, key->pkey), why);
+    else
+        err = said(&job, sign_digest(&job, sign_ctx(signer, key)), why);
     ERR_pop_to_mark();
-    return ok ? 0 : -E_IO;
+    *out_len = key->signature_len;
+    return err;
 }
