@@ -4,6 +4,7 @@
  * need no case for empty rdata or empty lists. */
 #include "pipeline/base/alloc.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -85,6 +86,11 @@ char *mem_printf(const char *fmt, ...)
     if (n < 0) /* our formats are literals, so memory is all that can be missing */
         out_of_memory(strlen(fmt));
     return text;
+}
+
+void mem_return(void)
+{
+    malloc_trim(0);
 }
 
 void mem_free_ptr(void *pp)

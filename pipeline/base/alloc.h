@@ -19,6 +19,7 @@ void *mem_aligned(size_t align, size_t bytes) ALLOC_RETURNS; /* a power of two; 
 void *mem_dup(const void *p, size_t bytes) ALLOC_RETURNS;
 char *mem_strdup(const char *s) ALLOC_RETURNS;
 char *mem_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2), returns_nonnull));
+void mem_return(void);                                      /* what was freed and is in whole pages, to the system */
 void mem_free_ptr(void *pp);                                /* *pp is freed and set to NULL */
 #define mem_free(pp) ((void)sizeof(**(pp)), mem_free_ptr(pp))
 

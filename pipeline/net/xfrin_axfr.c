@@ -239,19 +239,21 @@ static void note_last(struct xfrin_axfr *a, const struct transfer_stats *stats)
     if (a->held)
         snapshot_soa(a->held, &soa);
     *last = (struct xfrin_last){.at = time(NULL),
+                                .from = round_primary(a->xz)->address,
                                 .asked_ixfr = a->ixfr,
                                 .from_serial = soa.serial,
                                 .seconds = xfrin_now() - a->began,
                                 .stats = *stats};
-    address_print(&round_primary(a->xz)->address, last->from);
 }
 
 static void log_complete(const struct xfrin_axfr *a, size_t changed)
 {
     const struct xfrin_last *last = &a->xz->last;
     const struct transfer_stats *stats = &last->stats;
+    char from[ADDRESS_TEXT_MAX];
     log_info("transfer complete", LOG_KV("zone", LOG_S(a->xz->zone->text)),
-             LOG_KV("primary", LOG_S(last->from)), LOG_KV("serial", LOG_U(stats->serial)),
+             LOG_KV("primary", LOG_S(address_print(&last->from, from))),
+             LOG_KV("serial", LOG_U(stats->serial)),
              LOG_KV("asked", LOG_S(a->ixfr ? "IXFR" : "AXFR")),
              LOG_KV("got", LOG_S(transfer_form_text(stats->form))),
              LOG_KV("messages", LOG_U(stats->messages)), LOG_KV("records", LOG_U(stats->records)),
@@ -287,7 +289,8 @@ static void axfr_complete(struct xfrin_axfr *a)
         p->no_ixfr = false;
     a->held = NULL;
     axfr_drop(a, true);
-    round_received(xz, snapshot, held, changes, xz->last.from, &told);
+    char from[ADDRESS_TEXT_MAX];
+    round_received(xz, snapshot, held, changes, address_print(&xz->last.from, from), &told);
     snapshot_unref(held);
     snapshot_unref(snapshot);
     changeset_unref(changes);

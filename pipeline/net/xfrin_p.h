@@ -145,7 +145,7 @@ struct xfrin_told {
 /* The last transfer that came in, for status. */
 struct xfrin_last {
     time_t at;                           /* 0: none since start */
-    char from[ADDRESS_TEXT_MAX];
+    struct address from;
     bool asked_ixfr;
     uint32_t from_serial;                /* of an incremental one */
     double seconds;

@@ -138,12 +138,14 @@ char *xfrin_brought(struct xfrin *x, struct zone *zone)
         return NULL;
     const struct xfrin_last *last = &xz->last;
     const struct transfer_stats *s = &last->stats;
+    char from[ADDRESS_TEXT_MAX];
+    address_print(&last->from, from);
     if (s->form == TRANSFER_INCREMENTAL)
         return mem_printf("IXFR from %s: serial %u to %u in %zu differences, %zu records deleted, "
                           "%zu added, %zu octets, %.3f s",
-                          last->from, last->from_serial, s->serial, s->sequences, s->deleted,
-                          s->added, s->bytes, last->seconds);
-    return mem_printf("AXFR from %s%s: serial %u, %zu records, %zu octets, %.3f s", last->from,
+                          from, last->from_serial, s->serial, s->sequences, s->deleted, s->added,
+                          s->bytes, last->seconds);
+    return mem_printf("AXFR from %s%s: serial %u, %zu records, %zu octets, %.3f s", from,
                       last->asked_ixfr ? " in answer to IXFR" : "", s->serial, s->records, s->bytes,
                       last->seconds);
 }
@@ -153,7 +155,8 @@ static void last_json(const struct xfrin_last *last, struct json *json)
     const struct transfer_stats *s = &last->stats;
     json_object(json, "last_transfer");
     json_int(json, "at", last->at);
-    json_string(json, "from", last->from);
+    char from[ADDRESS_TEXT_MAX];
+    json_string(json, "from", address_print(&last->from, from));
     json_string(json, "asked", last->asked_ixfr ? "IXFR" : "AXFR");
     json_string(json, "got", transfer_form_text(s->form));
     json_uint(json, "serial", s->serial);

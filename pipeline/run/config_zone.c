@@ -192,7 +192,7 @@ static int read_acl(const struct reader *r, const setting *list, struct acl *acl
     int err = setting_is_strings(r->src, list, r->why);
     if (err)
         return err;
-    acl->rule = mem_array(setting_count(list) + 1, sizeof *acl->rule);
+    acl->rule = mem_array(setting_count(list), sizeof *acl->rule);
     for (unsigned i = 0; i < setting_count(list); i++) {
         const setting *s = setting_at(list, i);
         struct acl_rule *rule = &acl->rule[acl->n];

@@ -629,6 +629,7 @@ static int thread_work(struct journal *j, struct pace *pace, bool stop, struct w
         if (!err && j->mapped > FORGET_OCTETS && !j->ready && !j->images && !ahead_next(j) &&
             !j->ngarbage) {
             db_forget(j->db);
+            mem_return(); /* writes that waited lay between what stays */
             j->mapped = 0;
         }
         pace->timers_at = now_us() + (uint64_t)TIMERS_S * 1000000;

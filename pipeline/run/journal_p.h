@@ -32,17 +32,18 @@ struct journal_write {
     struct growbuf value;              /* of the step, or of what is held */
     struct growbuf about;
     size_t behind_octets;              /* as it counts for BEHIND_OCTETS_MAX */
-    unsigned history, nlayers;
+    unsigned history;
     bool unhold;
+    journal_done_fn *done;
+    void *ctx;
+    unsigned nlayers;                  /* ten thousands may wait, most with one layer */
     struct write_layer {
         struct snapshot *snapshot;     /* a reference */
         uint64_t octets;               /* of the delta */
         bool image;                    /* it needs one … */
         bool imaged;                   /* … and has it: */
         struct journal_layer made;
-    } layer[JOURNAL_LAYERS_MAX];
-    journal_done_fn *done;
-    void *ctx;
+    } layer[];
 };
 
 /* An image that is being written, in slices. */

@@ -25,9 +25,10 @@ void write_free(struct journal_write **wp)
 
 /* ---- the zone's run ---- */
 
-static struct journal_write *write_new(struct journal_zone *jz, int kind)
+static struct journal_write *write_new(struct journal_zone *jz, int kind, unsigned nlayers)
 {
-    struct journal_write *w = mem_zalloc(sizeof *w);
+    struct journal_write *w = mem_zalloc(sizeof *w + nlayers * sizeof w->layer[0]);
+    w->nlayers = nlayers;
     atomic_fetch_add_explicit(&jz->refs, 1, memory_order_relaxed);
     w->zone = jz;
     w->kind = kind;
@@ -143,12 +144,11 @@ static unsigned history_steps(struct journal_zone *jz, unsigned steps)
 void journal_accept(struct journal_zone *jz, const struct journal_accept *what)
 {
     ASSERT(what->nlayers > 0 && what->nlayers <= JOURNAL_LAYERS_MAX);
-    struct journal_write *w = write_new(jz, WRITE_ACCEPT);
+    struct journal_write *w = write_new(jz, WRITE_ACCEPT, what->nlayers);
     bool changed = !what->by_time || jz->nlayers != what->nlayers;
     w->done = what->done;
     w->ctx = what->ctx;
     w->unhold = what->unhold;
-    w->nlayers = what->nlayers;
     for (unsigned i = 0; i < what->nlayers; i++)
         w->layer[i].snapshot = snapshot_ref(what->layer[i].snapshot);
     journal_about_save(what->version, what->stage_layer, &w->about);
@@ -167,7 +167,7 @@ void journal_hold(struct journal_zone *jz, const struct changeset *input, const 
         journal_unhold(jz);
         return;
     }
-    struct journal_write *w = write_new(jz, WRITE_HOLD);
+    struct journal_write *w = write_new(jz, WRITE_HOLD, 0);
     growbuf_u64(&w->value, jz->last_step);
     growbuf_u8(&w->value, (uint8_t)strlen(origin));
     growbuf_put(&w->value, origin, strlen(origin));
@@ -177,27 +177,26 @@ void journal_hold(struct journal_zone *jz, const struct changeset *input, const 
 
 void journal_unhold(struct journal_zone *jz)
 {
-    write_queue(write_new(jz, WRITE_UNHOLD));
+    write_queue(write_new(jz, WRITE_UNHOLD, 0));
 }
 
 void journal_ahead(struct journal_zone *jz, const struct snapshot *layer)
 {
     if (layer->bytes <= SMALL_OCTETS)
         return;
-    struct journal_write *w = write_new(jz, WRITE_AHEAD);
-    w->nlayers = 1;
+    struct journal_write *w = write_new(jz, WRITE_AHEAD, 1);
     w->layer[0].snapshot = snapshot_ref(layer);
     write_queue(w);
 }
 
 void journal_ahead_drop(struct journal_zone *jz)
 {
-    write_queue(write_new(jz, WRITE_AHEAD_DROP));
+    write_queue(write_new(jz, WRITE_AHEAD_DROP, 0));
 }
 
 void write_purge(struct journal_zone *jz)
 {
-    write_queue(write_new(jz, WRITE_PURGE));
+    write_queue(write_new(jz, WRITE_PURGE, 0));
 }
 
 /* ---- the journal's thread ---- */
