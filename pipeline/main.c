@@ -18,9 +18,9 @@ static const struct command_type asked[] = {
      "delete what the journal keeps of a zone that is no longer configured", command_ask},
 };
 static const struct command_type *const types[] = {
-    &command_serve,   &command_check, &command_replay, &asked[0], &asked[1],
-    &asked[2],        &asked[3],      &asked[4],       &asked[5], &asked[6],
-    &command_journal, &command_dump,  &command_stages,
+    &command_serve,   &command_check, &command_replay, &asked[0],       &asked[1],
+    &asked[2],        &asked[3],      &asked[4],       &asked[5],       &asked[6],
+    &command_journal, &command_dump,  &command_key,    &command_dnssec, &command_stages,
 };
 enum { TYPES = sizeof types / sizeof types[0] };
 

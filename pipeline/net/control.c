@@ -16,6 +16,7 @@
 #include "pipeline/net/status.h"
 #include "pipeline/net/xfrin.h"
 #include "pipeline/run/registry.h"
+#include "pipeline/run/zone_keys.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -160,6 +161,17 @@ static char *do_held(struct command *c, int (*fn)(struct zone *, const uint32_t 
     return answer_ok(mem_printf("zone %s: the held version is %s\n", z->text, done));
 }
 
+/* Somebody has changed them on disk. */
+static char *do_keys(struct command *c)
+{
+    struct why why;
+    struct zone *z = command_zone(c, &why);
+    if (!z)
+        return answer_error(why.text);
+    zone_keys_turn(z, false);
+    return answer_ok(mem_printf("zone %s: its keys are looked at\n", z->text));
+}
+
 static char *do_approve(struct command *c)
 {
     return do_held(c, zone_approve, "approved");
@@ -214,7 +226,7 @@ static const struct {
 } commands[] = {
     {"status", do_status}, {"retransfer", do_retransfer}, {"notify", do_notify},
     {"reload", do_reload}, {"approve", do_approve},       {"discard", do_discard},
-    {"purge", do_purge},   {"zones", do_zones},
+    {"keys", do_keys},     {"purge", do_purge},           {"zones", do_zones},
 };
 
 static char *command_run(struct server *server, char *request, size_t len)

@@ -14,6 +14,7 @@
 #include "pipeline/net/capture.h"
 #include "pipeline/net/control.h"
 #include "pipeline/net/descriptors.h"
+#include "pipeline/net/keytimer.h"
 #include "pipeline/net/listen.h"
 #include "pipeline/net/notify.h"
 #include "pipeline/net/parent.h"
@@ -21,6 +22,7 @@
 #include "pipeline/net/tcp.h"
 #include "pipeline/net/udp.h"
 #include "pipeline/net/xfrin.h"
+#include "pipeline/run/zone_keys.h"
 #include "pipeline/run/zone_parent.h"
 
 #include <errno.h>
@@ -163,7 +165,11 @@ static void event_arrive(struct task *task)
     bool held = zone_table_get(s->zones, z->name) == z; /* not dropped since */
     if (held && s->notify && e->event.outcome == ZONE_ACCEPTED)
         notify_zone(s->notify, z); /* first: secondaries wait for it */
-    if (held && s->xfrin)
+    if (held && e->event.outcome == ZONE_ACCEPTED)
+        zone_keys_turn(z, true);
+    if (held && s->xfrin && e->event.outcome == ZONE_KEYS)
+        keytimer_look(s, z);
+    else if (held && s->xfrin)
         xfrin_outcome(s->xfrin, &e->event);
     zone_unref(z);
     mem_free(&e);
@@ -225,6 +231,7 @@ static void on_added(void *ctx, struct zone *z)
 {
     struct server *s = ctx;
     xfrin_add(s->xfrin, z);
+    keytimer_look(s, z);
     parent_look(s, z);
     if (rcu_read(&z->version))
         notify_zone(s->notify, z);
@@ -236,6 +243,7 @@ static void on_dropped(void *ctx, struct zone *z)
     log_notice("zone is no longer configured: it is dropped", LOG_KV("zone", LOG_S(z->text)));
     notify_drop(s->notify, z);
     parent_drop(s->parent, z);
+    keytimer_drop(s, z);
     xfrin_drop(s->xfrin, z);
 }
 
@@ -345,6 +353,7 @@ int server_start(struct server **out, struct config *config, struct why *why)
     s->pool = pool_new(worker_count(conf));
     s->zones = zone_table_new(s->pool);
     zone_table_listen(s->zones, event_post, s);
+    zone_table_keys(s->zones, conf->state);
     zone_table_listen_parent(s->zones, want_post, s);
     zone_table_journal(s->zones, s->journal, conf->durability == DURABILITY_ASYNC);
     s->notify = notify_new(s);
@@ -476,6 +485,7 @@ void server_stop(struct server **sp)
     query_threads_close(s);
     control_free(&s->control);
     if (s->zones) {
+        keytimer_drop_all(s);
         parent_free(&s->parent); /* uses connections of xfrin's */
         xfrin_free(&s->xfrin);
         notify_free(&s->notify);

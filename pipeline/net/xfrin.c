@@ -478,6 +478,8 @@ void xfrin_outcome(struct xfrin *x, const struct zone_event *event)
         return;
     }
     switch (event->outcome) {
+    case ZONE_KEYS: /* says nothing of a version */
+        break;
     case ZONE_ACCEPTED:
     case ZONE_UNCHANGED:
         chain_took(xz);

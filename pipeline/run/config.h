@@ -12,6 +12,7 @@
 
 #include "pipeline/run/address.h"
 #include "pipeline/run/chain.h"
+#include "pipeline/run/keyring.h"
 
 enum durability { DURABILITY_COMMIT, DURABILITY_ASYNC };
 
@@ -52,6 +53,16 @@ struct remote_conf {
     bool ixfr;                           /* as a primary: ask it for differences */
 };
 
+enum ksk_roll { KSK_DOUBLE_DS, KSK_DOUBLE_KSK };
+struct keys_conf {                       /* of a zone whose chain signs */
+    struct keyring_policy policy;
+    char *algorithm;                     /* as written; policy has the number */
+    int64_t bits;
+    int ksk_roll;                        /* enum ksk_roll */
+    int64_t parent_check_s;              /* goes into the zone's */
+    char *offline_ksk;                   /* file of sets made elsewhere; NULL: the KSK is here */
+};
+
 struct zone_conf {
     uint8_t *name;
     char *text;                          /* the name, printed */
@@ -73,6 +84,8 @@ struct zone_conf {
     bool primary_pin;                    /* differences only from the primary that the version came from */
     int64_t keep_findings;
     int64_t notify_retries, notify_timeout_s;  /* RFC 1996 3.6: 5 tries, 60 s */
+    bool signs;                          /* its chain has a stage that needs keys */
+    struct keys_conf keys;
     int64_t ixfr_history, ixfr_history_bytes, ixfr_history_age_s; /* see struct history_limits */
 };
 

@@ -27,6 +27,12 @@ void remotes_clear(struct config *config);
 int remotes_pick(const struct source *src, const setting *names, const struct config *config,
                  const struct remote_conf ***out, size_t *n, struct why *why) MUST_CHECK;
 
+/* config_keys.c. Defaults go first, into zeroed fields. */
+void zone_keys_defaults(struct keys_conf *keys);
+int zone_keys_read(const struct source *src, const setting *group, const struct config *config, struct zone_conf *z,
+                   struct why *why) MUST_CHECK;
+void zone_keys_clear(struct keys_conf *keys);
+
 /* config_zone.c. Either list may be NULL. Zones are kept in name order. */
 int zones_read(const struct source *src, const setting *zones, const setting *templates, struct config *config,
                struct why *why) MUST_CHECK;

@@ -56,8 +56,9 @@ static const struct option zone_options[] = {
      "Those of older versions go when the next one is accepted; 0 is never."},
     {.name = NULL},
 };
-static const char *const zone_words[] = {"name",   "template",       "primaries",    "file", "mode",
-                                         "notify", "allow_transfer", "allow_notify", "chain"};
+static const char *const zone_words[] = {"name",  "template", "primaries",      "file",
+                                         "mode",  "notify",   "allow_transfer", "allow_notify",
+                                         "chain", "keys"};
 
 struct template
 {
@@ -310,6 +311,21 @@ static int read_chain(const struct reader *r, const struct row *row, const uint8
     return preset_read(r->src, s, preset, options, apex, keep, &z->chain, r->why);
 }
 
+/* Keys are for a chain that signs. A template may have them for those of its zones that do. */
+static int read_keys(const struct reader *r, const struct row *row, struct zone_conf *z)
+{
+    const setting *s = row_get(row, "keys");
+    zone_keys_defaults(&z->keys);
+    for (unsigned i = 0; z->chain && i < z->chain->n; i++)
+        z->signs = z->signs || z->chain->stage[i].type->keys_used;
+    if (!s)
+        return 0;
+    if (z->chain && !z->signs && s->parent == row->own)
+        return setting_refuse(r->src, s, r->why,
+                              "keys: expected a chain that signs, such as mode = \"live\"");
+    return zone_keys_read(r->src, s, r->config, z, r->why);
+}
+
 /* apex NULL: a template, of which nothing is required. */
 static int read_row(const struct reader *r, const struct row *row, const uint8_t *apex,
                     struct zone_conf *z)
@@ -327,6 +343,8 @@ static int read_row(const struct reader *r, const struct row *row, const uint8_t
         err = read_peers(r, row, z);
     if (!err)
         err = read_chain(r, row, apex, z);
+    if (!err)
+        err = read_keys(r, row, z);
     return err;
 }
 
@@ -359,6 +377,7 @@ static void zone_clear(struct zone_conf *z)
     acl_clear(&z->allow_notify);
     chain_unref(z->chain);
     z->chain = NULL;
+    zone_keys_clear(&z->keys);
 }
 
 static int template_cmp(const void *a, const void *b)

@@ -113,7 +113,8 @@ static int64_t wait_s(const struct keyring *ring, const struct keyring_policy *p
                                       : ring->ds_ttl.ttl;
     if (what == WAIT_DS && ring->ds_checked == 0)
         ttl = policy->ds_ttl_s;
-    return ttl + policy->propagation_delay_s;
+    return ttl + policy->propagation_delay_s +
+           1; /* a second that has begun is not one that has passed */
 }
 
 int64_t keyring_due_in(const struct keyring *ring, const struct keyring_policy *policy,

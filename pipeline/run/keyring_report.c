@@ -95,7 +95,7 @@ static const struct words going[] = {
     {"its last signatures must be replaced", "its signatures must be gone from every cache",
      "its DNSKEY is withdrawn"},
     {"its DS must be gone from all of the parent's servers", "its DS must be gone from every cache",
-     "its DNSKEY is withdrawn"},
+     "it leaves"},
 };
 
 struct keyring_wait keyring_waits(const struct keyring *ring, const struct keyring_policy *policy,

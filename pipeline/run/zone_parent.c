@@ -1,6 +1,7 @@
 /* zone_parent: see zone_parent.h. */
 #include "pipeline/run/zone_parent.h"
 
+#include "pipeline/run/zone_keys.h"
 #include "pipeline/run/zone_run_p.h"
 
 void zone_parent_want(struct zone *z, bool want)
@@ -25,4 +26,5 @@ void zone_parent_told(struct zone *z, const struct parent_view *view)
     z->parent = parent_view_ref(view);
     pthread_mutex_unlock(&z->lock);
     parent_view_unref(old);
+    zone_keys_parent(z, view);
 }

@@ -10,6 +10,7 @@
 #include "pipeline/base/log.h"
 #include "pipeline/run/parent_view.h"
 #include "pipeline/run/zone_journal.h"
+#include "pipeline/run/zone_keys.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -25,16 +26,17 @@ void zone_shared_fini(struct zone_shared *s)
 {
     pthread_mutex_destroy(&s->lock);
     pthread_cond_destroy(&s->idle);
+    mem_free(&s->state);
 }
 
-static void shared_enter(struct zone_shared *s)
+void zone_shared_enter(struct zone_shared *s)
 {
     pthread_mutex_lock(&s->lock);
     s->busy++;
     pthread_mutex_unlock(&s->lock);
 }
 
-static void shared_leave(struct zone_shared *s)
+void zone_shared_leave(struct zone_shared *s)
 {
     pthread_mutex_lock(&s->lock);
     ASSERT(s->busy > 0);
@@ -106,7 +108,7 @@ static void reap_job(struct job *job)
     family_reap(reap->family);
     family_unref(reap->family);
     mem_free(&reap);
-    shared_leave(shared);
+    zone_shared_leave(shared);
 }
 
 static void reap_hand_over(void *ctx, struct family *family)
@@ -115,7 +117,7 @@ static void reap_hand_over(void *ctx, struct family *family)
     reap->job.run = reap_job;
     reap->shared = ctx;
     reap->family = family_ref(family);
-    shared_enter(reap->shared);
+    zone_shared_enter(reap->shared);
     pool_submit(reap->shared->pool, &reap->job);
 }
 
@@ -168,6 +170,8 @@ void zone_unref(struct zone *z)
     family_unref(z->family);
     keyset_unref(z->keys);
     parent_view_unref(z->parent);
+    struct zone_keys *ring = atomic_load(&z->ring);
+    zone_keys_free(&ring);
     journal_zone_unref(z->journal);
     pthread_mutex_destroy(&z->lock);
     mem_free(&z->last_error);
@@ -194,7 +198,7 @@ bool run_queue(struct zone_run *run)
         return false;
     run->queued = true;
     zone_ref(run->zone);
-    shared_enter(run->shared);
+    zone_shared_enter(run->shared);
     return true;
 }
 
@@ -264,11 +268,18 @@ static void run_again(struct zone *z)
     run_submit(z, p);
 }
 
-void zone_open(struct zone *z)
+/* A zone whose chain signs has keys from then on, even if its chain does not sign later. */
+static struct zone_keys *ring_begin(struct zone *z, const struct zone_conf *conf)
+{
+    struct zone_shared *shared = z->run->shared;
+    if (!atomic_load(&z->ring) && conf->signs && shared->state)
+        atomic_store(&z->ring, zone_keys_new(z, shared));
+    return atomic_load(&z->ring);
+}
+
+static void journal_take(struct zone *z)
 {
     struct zone_run *run = z->run;
-    if (!run->shared->journal)
-        return;
     z->journal = journal_zone_new(run->shared->journal, z->name);
     struct zone_restored r = zone_journal_restore(z, run->chain, &run->history);
     run->rejudge = true;
@@ -278,6 +289,20 @@ void zone_open(struct zone *z)
         run->pending->yields = true;
         snapshot_unref(r.held);
     }
+}
+
+void zone_open(struct zone *z)
+{
+    if (z->run->shared->journal)
+        journal_take(z);
+    struct zone_keys *ring = ring_begin(z, atomic_load(&z->config)->zone);
+    if (ring)
+        zone_keys_open(ring);
+}
+
+bool zone_retired(struct zone *z)
+{
+    return run_retired(z->run);
 }
 
 bool zone_run_async(const struct zone *z)
@@ -323,9 +348,8 @@ time_t zone_wake_at(struct zone *z)
 
 void zone_configure(struct zone *z, struct config *config, const struct zone_conf *conf)
 {
-    struct zone_config *old = rcu_swap(&z->config, config_hold(config, conf));
-    rcu_defer(&old->rcu, config_release);
     pthread_mutex_lock(&z->lock);
+    struct zone_config *old = rcu_swap(&z->config, config_hold(config, conf));
     struct chain *gone = NULL;
     z->run->history = history_limits_of(conf);
     if (!chain_same(z->run->chain, conf->chain)) {
@@ -336,8 +360,11 @@ void zone_configure(struct zone *z, struct config *config, const struct zone_con
     bool submit = gone && (z->run->pending || rejudge_next(z->run)) && run_queue(z->run);
     pthread_mutex_unlock(&z->lock);
     chain_unref(gone);
+    rcu_defer(&old->rcu, config_release);
     if (submit)
         pool_submit(z->run->shared->pool, &z->run->job);
+    ring_begin(z, conf);
+    zone_keys_turn(z, false);
 }
 
 void zone_retire(struct zone *z)
@@ -371,7 +398,11 @@ static bool run_input(struct zone_run *run, struct pending *p, struct chain *cha
     struct zone *z = run->zone;
     struct soa soa = {0};
     time_t now = shared_now(run->shared);
-    if (prev && prev->chain == chain && !p->woken) {
+    pthread_mutex_lock(&z->lock);
+    struct keyset *keys = z->keys ? keyset_ref(z->keys) : NULL;
+    pthread_mutex_unlock(&z->lock);
+    /* Other keys make another version of the same input. */
+    if (prev && prev->chain == chain && !p->woken && (!keys || keyset_same(keys, prev->keys))) {
         if (!p->changes || p->since != prev->input) {
             changeset_unref(p->changes);
             p->changes = changeset_between(prev->input, p->input);
@@ -381,12 +412,10 @@ static bool run_input(struct zone_run *run, struct pending *p, struct chain *cha
         if (p->changes->n == 0) {
             snapshot_soa(p->input, &soa);
             outcome_unchanged(z, p->origin, soa.serial);
+            keyset_unref(keys);
             return true;
         }
     }
-    pthread_mutex_lock(&z->lock);
-    struct keyset *keys = z->keys ? keyset_ref(z->keys) : NULL;
-    pthread_mutex_unlock(&z->lock);
     struct chain_input input = {.snapshot = p->input,
                                 .since = p->since,
                                 .changes = p->changes,
@@ -437,7 +466,7 @@ void run_end(struct zone_run *run)
         return;
     }
     zone_unref(z);
-    shared_leave(shared);
+    zone_shared_leave(shared);
 }
 
 static void zone_job(struct job *job)
@@ -446,7 +475,7 @@ static void zone_job(struct job *job)
     struct zone *z = run->zone;
     struct zone_shared *shared = run->shared;
 
-    shared_enter(
+    zone_shared_enter(
         shared); /* the journal's thread may end the run before this function has let go of all */
     pthread_mutex_lock(&z->lock);
     bool approve = run->approve && !run->retired;
@@ -470,5 +499,5 @@ static void zone_job(struct job *job)
     chain_unref(chain);
     if (done) /* else the run is the journal's now, or over */
         run_end(run);
-    shared_leave(shared);
+    zone_shared_leave(shared);
 }

@@ -12,6 +12,7 @@
 struct zone_shared {                     /* what all zones of a table have in common */
     struct pool *pool;
     struct journal *journal;             /* NULL: versions live in memory alone */
+    char *state;                         /* the state folder; NULL: nobody looks after keys */
     _Atomic bool async;                  /* a version is visible before the journal has it */
     void (*listen)(void *ctx, const struct zone_event *event);
     void *listen_ctx;
@@ -26,11 +27,15 @@ struct zone_shared {                     /* what all zones of a table have in co
 void zone_shared_init(struct zone_shared *s, struct pool *pool);
 void zone_shared_fini(struct zone_shared *s);
 void zone_shared_drain(struct zone_shared *s);
+/* Around whatever a drain has to wait for. */
+void zone_shared_enter(struct zone_shared *s);
+void zone_shared_leave(struct zone_shared *s);
 
 struct zone *zone_new(struct zone_shared *shared, struct config *config, const struct zone_conf *conf);
 /* Brings back what the journal has of it, before anybody knows of the zone; any thread, many zones at once. */
 void zone_open(struct zone *z);
 bool zone_run_async(const struct zone *z);
+bool zone_retired(struct zone *z);
 /* Everybody knows of it now: what is left to be judged of what zone_open brought is. */
 void zone_begin(struct zone *z);
 void zone_configure(struct zone *z, struct config *config, const struct zone_conf *conf);

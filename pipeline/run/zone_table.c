@@ -191,16 +191,22 @@ static void zones_open_some(void *ctx, unsigned worker, size_t begin, size_t end
 
 static void zones_open(struct zone_table *t, struct zone **list, size_t n)
 {
-    if (!t->shared.journal || n == 0)
+    if (n == 0 || (!t->shared.journal && !t->shared.state))
         return;
     par_map(pool_par(t->shared.pool), n, 1, zones_open_some, list);
-    journal_loaded_all(t->shared.journal);
+    if (t->shared.journal)
+        journal_loaded_all(t->shared.journal);
 }
 
 void zone_table_journal(struct zone_table *t, struct journal *journal, bool async)
 {
     t->shared.journal = journal;
     zone_table_async(t, async);
+}
+
+void zone_table_keys(struct zone_table *t, const char *state)
+{
+    t->shared.state = mem_strdup(state);
 }
 
 void zone_table_async(struct zone_table *t, bool async)

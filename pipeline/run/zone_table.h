@@ -24,7 +24,10 @@
 
 #include <pthread.h>
 
-enum zone_outcome { ZONE_ACCEPTED, ZONE_UNCHANGED, ZONE_HELD, ZONE_RETRY, ZONE_REFUSED };
+enum zone_outcome {
+    ZONE_ACCEPTED, ZONE_UNCHANGED, ZONE_HELD, ZONE_RETRY, ZONE_REFUSED,
+    ZONE_KEYS,                          /* of no version: its keys were looked after (run/zone_keys.h) */
+};
 
 struct zone_counters {                  /* ever, since start */
     _Atomic uint64_t accepted, refused, held, retried, unchanged;
@@ -63,9 +66,11 @@ struct zone {
     struct keyset *keys;                /* for stages that sign; NULL: it has none */
     struct parent_view *parent;         /* what its parent's servers said of its DS last (zone_parent.h); NULL: nothing */
     struct zone_run *run;               /* private */
+    struct zone_keys *_Atomic ring;     /* who decides about `keys`; NULL: its chain never signed */
     struct journal_zone *journal;       /* NULL: there is no journal */
 
     void *net;                          /* the control loop's own state for this zone: transfers in; only that loop touches it */
+    void *net_keys;                     /* … the timer of its keys */
     void *net_notify;                   /* … and what its secondaries were told */
     void *net_parent;                   /* … and what its parent's servers say */
 };
@@ -97,6 +102,8 @@ void zone_table_listen(struct zone_table *t, void (*fn)(void *ctx, const struct 
 /* Before zones are made: what is accepted goes into the journal first (async: soon), and what is there is served from the start. */
 void zone_table_journal(struct zone_table *t, struct journal *journal, bool async);
 void zone_table_async(struct zone_table *t, bool async);
+/* Before zones are made: the state folder, where the keys of zones that are signed are. NULL (default): nobody looks after keys. */
+void zone_table_keys(struct zone_table *t, const char *state);
 /* checked_at and expires_at have moved: the journal should know. */
 void zone_timers_keep(struct zone *z);
 /* The clock that chains see; default time(2). */

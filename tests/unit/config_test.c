@@ -323,6 +323,41 @@ static int validate_denial(const struct zone_conf *zone)
 }
 
 /* What sign makes is judged behind it, and any kind of denial will do unless the operator says which. */
+/* Of a zone that signs. A template's keys are for those of its zones that do, and a zone's own take their place whole. */
+START_TEST(keys_are_read)
+{
+    struct config *c = parse(
+        SERVER REMOTES
+        "templates = ( { name = \"t\"; primaries = (\"p\");"
+        "  keys = { csk = false; zsk_lifetime = 7; parent = (\"p\"); parent_check = 2; }; } );\n"
+        "zones = ( { name = \"a.\"; primaries = (\"p\"); mode = \"live\"; },"
+        "{ name = \"b.\"; template = \"t\"; mode = \"live\"; },"
+        "{ name = \"c.\"; template = \"t\"; mode = \"live\"; keys = { algorithm = \"rsasha256\";"
+        "  rsa_bits = 3072; ksk_roll = \"double-ksk\"; propagation_delay = 0; ds_ttl = 1;"
+        "  ksk_lifetime = 3; generate = false; offline_ksk = \"x\"; }; },"
+        "{ name = \"d.\"; template = \"t\"; mode = \"pre-signed\"; } );");
+    const struct keyring_policy *a = &c->zones[0].keys.policy, *b = &c->zones[1].keys.policy,
+                                *k = &c->zones[2].keys.policy;
+    ck_assert(c->zones[0].signs && c->zones[1].signs && c->zones[2].signs && !c->zones[3].signs);
+    ck_assert_uint_eq(a->algorithm, 13);
+    ck_assert_uint_eq(a->bits, 0);
+    ck_assert(a->csk && a->double_ds && a->generate && !a->offline_ksk);
+    ck_assert_int_eq(a->zsk_lifetime_s, 90 * 86400);
+    ck_assert_int_eq(a->propagation_delay_s, 3600);
+    ck_assert(!b->csk);
+    ck_assert_int_eq(b->zsk_lifetime_s, 7);
+    ck_assert_uint_eq(c->zones[1].nparent, 1);
+    ck_assert_int_eq(c->zones[1].parent_check_s, 2);
+    ck_assert_uint_eq(k->algorithm, 8);
+    ck_assert_uint_eq(k->bits, 3072);
+    ck_assert(k->csk && !k->double_ds && !k->generate && k->offline_ksk);
+    ck_assert_int_eq(k->ksk_lifetime_s, 3);
+    ck_assert_int_eq(k->ds_ttl_s, 1);
+    ck_assert_uint_eq(c->zones[2].nparent, 0);
+    config_unref(c);
+}
+END_TEST
+
 START_TEST(live_judges_what_it_signed)
 {
     struct config *c =
@@ -704,6 +739,7 @@ int main(void)
     suite_add(s, chain_rows_carry_options_and_policy);
     tcase_add_loop_test(s.tcase, refuses_in_words, 0, sizeof bad / sizeof *bad);
     tcase_add_loop_test(s.tcase, modes_are_chains, 0, sizeof modes / sizeof *modes);
+    suite_add(s, keys_are_read);
     suite_add(s, live_judges_what_it_signed);
     suite_add(s, modes_take_options_for_their_stages);
     suite_add(s, octet_0_is_refused);

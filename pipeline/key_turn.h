@@ -1,0 +1,22 @@
+/* key_turn: one command's turn on a zone's keys.
+ *
+ * WHAT   Reads the configuration, finds the zone, locks its folder; at the end a running weir is told that its keys have changed.
+ * OWNS   key_turn_close gives all back, also after a key_turn_open that failed.
+ */
+#ifndef WEIR_KEY_TURN_H
+#define WEIR_KEY_TURN_H
+
+#include "pipeline/command.h"
+#include "pipeline/run/keyring_store.h"
+
+struct key_turn {
+    struct config *config;
+    const struct zone_conf *zone;
+    struct keyring_store store;          /* ring NULL: the zone has no keys yet (only when nothing is to change) */
+    bool changed;
+};
+int key_turn_open(struct key_turn *t, const char *config_path, const char *zone, bool to_change, struct why *why) MUST_CHECK;
+int key_turn_save(struct key_turn *t, struct why *why) MUST_CHECK;
+void key_turn_close(struct key_turn *t);
+
+#endif

@@ -1,0 +1,47 @@
+/* keyring_store: a zone's ring and the folder that it is kept in.
+ *
+ *        open ─▶ [lock ─▶ step, operator's word, keys made or imported ─▶ save ─▶ unlock] … ─▶ close
+ *
+ * WHAT   The folder is the truth: every turn takes its lock and looks whether somebody else has changed the state since, so that a daemon
+ *        and commands beside it work on the same keys. A key's files are there before the state that names it is written, and go after
+ *        a state that has it as removed was; a key that no state names is one whose maker died, and is used before another is made.
+ * WHO    One thread a store; never a loop: files and HSMs take their time.
+ * FAILS  As key_files do; -E_FORMAT also when the state says something else than weir writes.
+ */
+#ifndef WEIR_RUN_KEYRING_STORE_H
+#define WEIR_RUN_KEYRING_STORE_H
+
+#include "pipeline/run/config.h"
+#include "pipeline/run/key_files.h"
+
+struct keyring_store {
+    char *state;                         /* the daemon's state folder */
+    uint8_t apex[NAME_MAX_OCTETS];
+    struct key_folder *folder;           /* locked; NULL between turns */
+    struct keyring *ring;                /* as of the last turn; NULL before the first */
+    char *text;                          /* of the state file, as it was last seen */
+    unsigned missing;                    /* keys in use whose private half cannot be had, … */
+    struct why missing_why;              /* … and why not, of one of them */
+};
+void keyring_store_init(struct keyring_store *s, const char *state, const uint8_t *apex);
+void keyring_store_clear(struct keyring_store *s);
+/* make: a folder that is missing is made, and a zone that has no state yet begins one. Otherwise -E_NOENT. */
+int keyring_store_lock(struct keyring_store *s, bool make, unsigned wait_ms, struct why *why) MUST_CHECK;
+/* keyring_step, and the keys that it misses are made. */
+int keyring_store_step(struct keyring_store *s, const struct keyring_policy *policy, const struct keyring_facts *facts,
+                       struct keyring_plan *plan, struct why *why) MUST_CHECK;
+/* A key that the folder has not: into both. uri as in key_folder_add. */
+int keyring_store_add(struct keyring_store *s, enum keyring_role role, const struct dnssec_private *private, const char *uri, bool in_use,
+                      time_t now, struct keyring_key **out, struct why *why) MUST_CHECK;
+/* Makes one, with a tag that none has. */
+int keyring_store_generate(struct keyring_store *s, const struct keyring_policy *policy, enum keyring_role role, time_t now,
+                           struct keyring_key **out, struct why *why) MUST_CHECK;
+/* Writes the state, if it is another, and removes the files of keys that are removed. */
+int keyring_store_save(struct keyring_store *s, struct why *why) MUST_CHECK;
+void keyring_store_unlock(struct keyring_store *s);
+
+struct keyring_time keyring_time_now(void);
+/* The keys as they are, for who only looks: of a zone that has none, keys made in memory alone. */
+int keyring_store_borrow(const char *state, const struct zone_conf *zone, struct keyset **out, struct why *why) MUST_CHECK;
+
+#endif

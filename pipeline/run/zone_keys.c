@@ -1,0 +1,335 @@
+/* One turn: lock the folder, gather the facts, step, write, hand over, tell.
+ */
+#include "pipeline/run/zone_keys.h"
+
+#include "pipeline/base/log.h"
+#include "pipeline/run/keyring_store.h"
+#include "pipeline/run/zone_parent.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    LOCK_WAIT_MS = 10000,
+    RETRY_S = 30,        /* after a turn that failed, and while a private key is missing */
+    CLOCK_SAVE_S = 1800, /* so much of a wait is lost at most when the machine goes down */
+    ALARM_EVERY_S = 86400,
+};
+
+struct zone_keys {
+    struct job job; /* first: the pool hands it back */
+    struct zone *zone;
+    struct zone_shared *shared;
+    struct keyring_store store;            /* of the turn */
+    int64_t saved, waiting_since, alarmed; /* ticks; < 0: never */
+    bool told_missing, told_failed;
+
+    pthread_mutex_t lock; /* for what follows */
+    bool queued, again;
+    bool idle;                /* the ring waits for nothing that a version brings */
+    struct parent_view *view; /* said, and not yet taken in */
+    int64_t due;              /* tick at which a turn is due; 0: never */
+};
+
+static void keys_job(struct job *job);
+
+struct zone_keys *zone_keys_new(struct zone *z, struct zone_shared *shared)
+{
+    struct zone_keys *zk = mem_zalloc(sizeof *zk);
+    zk->job.run = keys_job;
+    zk->zone = z;
+    zk->shared = shared;
+    zk->saved = zk->waiting_since = zk->alarmed = -1;
+    keyring_store_init(&zk->store, shared->state, z->name);
+    pthread_mutex_init(&zk->lock, NULL);
+    return zk;
+}
+
+void zone_keys_free(struct zone_keys **zk)
+{
+    if (!*zk)
+        return;
+    keyring_store_clear(&(*zk)->store);
+    parent_view_unref((*zk)->view);
+    pthread_mutex_destroy(&(*zk)->lock);
+    mem_free(zk);
+}
+
+/* ---- facts
+ * ----------------------------------------------------------------------------------------------- */
+
+struct seen {
+    struct version *version; /* held: dnskey points into it */
+    struct rrset dnskey;
+    struct key_uses uses;
+    struct keyring_facts facts;
+};
+
+static void facts_gather(struct zone_keys *zk, struct seen *out)
+{
+    struct zone *z = zk->zone;
+    struct keyring_facts *f = &out->facts;
+    *out = (struct seen){.version = zone_version(z), .facts = {.time = keyring_time_now()}};
+    struct version *v = out->version;
+    if (!v)
+        return;
+    f->served = true;
+    if (node_rrset(snapshot_apex(v->served), RR_DNSKEY, 0, &out->dnskey))
+        f->dnskey = &out->dnskey;
+    f->negative_ttl = v->soa.minimum < v->soa.ttl ? v->soa.minimum : v->soa.ttl;
+    f->uses = version_keys_used(v, &out->uses) ? &out->uses : NULL;
+    pthread_mutex_lock(&z->lock);
+    f->current = v->keys && keyset_same(v->keys, z->keys);
+    pthread_mutex_unlock(&z->lock);
+}
+
+static bool parent_take(struct zone_keys *zk)
+{
+    pthread_mutex_lock(&zk->lock);
+    struct parent_view *v = zk->view;
+    zk->view = NULL;
+    pthread_mutex_unlock(&zk->lock);
+    bool known = v && v->complete;
+    if (known) {
+        struct rrset all = parent_set_rrset(&v->all), any = parent_set_rrset(&v->any);
+        keyring_fact_parent(zk->store.ring, &(struct keyring_parent){.all = v->all.n ? &all : NULL,
+                                                                     .any = v->any.n ? &any : NULL,
+                                                                     .ttl = v->any.ttl,
+                                                                     .time = keyring_time_now()});
+    }
+    parent_view_unref(v);
+    return known;
+}
+
+/* ---- what people are told
+ * --------------------------------------------------------------------------------- */
+
+static void tell_steps(const struct zone_keys *zk, const struct keyring_plan *plan)
+{
+    for (unsigned i = 0; i < plan->nevents; i++) {
+        const struct keyring_event *e = &plan->event[i];
+        log_line(e->kind == EVENT_SET_BACK ? LOG_WARN : LOG_NOTICE, keyring_event_text(e->kind),
+                 (const struct log_pair[]){
+                     LOG_KV("zone", LOG_S(zk->zone->text)),
+                     LOG_KV("role", LOG_S(keyring_role_text(e->role))),
+                     LOG_KV("algorithm", LOG_S(dnssec_algorithm_text(e->algorithm))),
+                     LOG_KV("key", LOG_U(e->tag)),
+                     {0}});
+    }
+}
+
+static void tell_missing(struct zone_keys *zk)
+{
+    bool missing = zk->store.missing > 0;
+    if (missing && !zk->told_missing)
+        log_warn("private keys cannot be had: what is signed is served on, but new signatures by "
+                 "them cannot be made",
+                 LOG_KV("zone", LOG_S(zk->zone->text)), LOG_KV("keys", LOG_U(zk->store.missing)),
+                 LOG_KV("why", LOG_S(zk->store.missing_why.text)));
+    if (!missing && zk->told_missing)
+        log_notice("all private keys are there again", LOG_KV("zone", LOG_S(zk->zone->text)));
+    zk->told_missing = missing;
+}
+
+static void tell_failed(struct zone_keys *zk, const struct why *why)
+{
+    if (why && !zk->told_failed)
+        log_warn("the zone's keys cannot be looked after: they stay as they are, and it is tried "
+                 "again",
+                 LOG_KV("zone", LOG_S(zk->zone->text)), LOG_KV("why", LOG_S(why->text)));
+    if (!why && zk->told_failed)
+        log_notice("the zone's keys are looked after again", LOG_KV("zone", LOG_S(zk->zone->text)));
+    zk->told_failed = why != NULL;
+}
+
+/* The DS has not come, or not gone, for a day. */
+static void tell_waiting(struct zone_keys *zk, bool waits, int64_t tick)
+{
+    if (!waits) {
+        zk->waiting_since = zk->alarmed = -1;
+        return;
+    }
+    if (zk->waiting_since < 0)
+        zk->waiting_since = zk->alarmed = tick;
+    if (tick - zk->alarmed < ALARM_EVERY_S)
+        return;
+    zk->alarmed = tick;
+    log_warn("the parent does not have the DS that it should have: see `weir dnssec`",
+             LOG_KV("zone", LOG_S(zk->zone->text)),
+             LOG_KV("waiting_s", LOG_I(tick - zk->waiting_since)));
+}
+
+/* ---- the turn
+ * --------------------------------------------------------------------------------------------- */
+
+struct needs {
+    bool moving, parent;
+};
+
+static struct needs needs_of(const struct keyring *ring)
+{
+    struct needs n = {0};
+    for (unsigned i = 0; i < ring->n; i++) {
+        const struct keyring_key *k = &ring->key[i];
+        const struct keyring_cell *cell[] = {&k->dnskey, &k->zone, &k->ds};
+        if (k->state == KEY_REMOVED)
+            continue;
+        for (int j = 0; j < 3; j++) {
+            bool moves = cell[j]->state == CELL_COMING || cell[j]->state == CELL_GOING;
+            n.moving |= moves;
+            n.parent |= moves && j == 2 && cell[j]->at < 0;
+        }
+    }
+    return n;
+}
+
+static int turn_locked(struct zone_keys *zk, const struct keyring_policy *policy,
+                       struct keyring_plan *plan, struct why *why)
+{
+    struct seen seen;
+    bool told = parent_take(zk);
+    facts_gather(zk, &seen);
+    int64_t tick = seen.facts.time.tick;
+    int err = keyring_store_step(&zk->store, policy, &seen.facts, plan, why);
+    version_unref(seen.version);
+    bool write = plan->changed || told || zk->saved < 0 || tick - zk->saved >= CLOCK_SAVE_S;
+    if (!err && write) {
+        err = keyring_store_save(&zk->store, why);
+        zk->saved = tick;
+    }
+    if (err) {
+        /* What was not written has not happened. */
+        keyring_free(&zk->store.ring);
+        mem_free(&zk->store.text);
+        return err;
+    }
+    struct keyset *keys = keyring_keyset(zk->store.ring, policy);
+    zone_set_keys(zk->zone, keys);
+    keyset_unref(keys);
+    return 0;
+}
+
+static void turn_end(struct zone_keys *zk, const struct keyring_plan *plan, int err)
+{
+    struct needs needs = {.moving = true};
+    int64_t in = RETRY_S, tick = keyring_time_now().tick;
+    if (!err) {
+        needs = needs_of(zk->store.ring);
+        in = plan->wake_in;
+        if (needs.moving && (!in || in > CLOCK_SAVE_S))
+            in = CLOCK_SAVE_S;
+        if (zk->store.missing && (!in || in > RETRY_S))
+            in = RETRY_S;
+        tell_waiting(zk, needs.parent, tick);
+        zone_parent_want(zk->zone, needs.parent);
+    }
+    pthread_mutex_lock(&zk->lock);
+    zk->idle = !needs.moving;
+    zk->due = in ? tick + in : 0;
+    pthread_mutex_unlock(&zk->lock);
+}
+
+static void turn(struct zone_keys *zk)
+{
+    struct zone *z = zk->zone;
+    struct why why;
+    struct keyring_plan plan = {0};
+    pthread_mutex_lock(&z->lock);
+    struct config *config = config_ref(atomic_load(&z->config)->config);
+    pthread_mutex_unlock(&z->lock);
+    const struct zone_conf *conf = config_zone(config, z->name);
+    bool signs = conf && conf->signs;
+    int err = signs ? keyring_store_lock(&zk->store, true, LOCK_WAIT_MS, &why) : 0;
+    if (!err && signs) {
+        err = turn_locked(zk, &conf->keys.policy, &plan, &why);
+        keyring_store_unlock(&zk->store);
+    }
+    config_unref(config);
+    if (!signs)
+        return;
+    tell_failed(zk, err ? &why : NULL);
+    if (!err) {
+        tell_missing(zk);
+        tell_steps(zk, &plan);
+    }
+    turn_end(zk, &plan, err);
+}
+
+void zone_keys_open(struct zone_keys *zk)
+{
+    turn(zk);
+}
+
+static void keys_job(struct job *job)
+{
+    struct zone_keys *zk = (struct zone_keys *)(void *)job;
+    struct zone *z = zk->zone;
+    struct zone_shared *shared = zk->shared;
+    turn(zk);
+    if (shared->listen)
+        shared->listen(shared->listen_ctx, &(struct zone_event){.zone = z, .outcome = ZONE_KEYS});
+    pthread_mutex_lock(&zk->lock);
+    bool again = zk->again && !zone_retired(z);
+    zk->again = false;
+    zk->queued = again;
+    pthread_mutex_unlock(&zk->lock);
+    if (again) {
+        pool_submit(shared->pool, &zk->job);
+        return;
+    }
+    zone_unref(z);
+    zone_shared_leave(shared);
+}
+
+static void queue(struct zone_keys *zk)
+{
+    pthread_mutex_lock(&zk->lock);
+    bool submit = !zk->queued;
+    zk->again = !submit;
+    zk->queued = true;
+    pthread_mutex_unlock(&zk->lock);
+    if (!submit)
+        return;
+    zone_ref(zk->zone);
+    zone_shared_enter(zk->shared);
+    pool_submit(zk->shared->pool, &zk->job);
+}
+
+void zone_keys_turn(struct zone *z, bool after_version)
+{
+    struct zone_keys *zk = z->ring;
+    if (!zk || zone_retired(z))
+        return;
+    pthread_mutex_lock(&zk->lock);
+    bool skip = after_version && zk->idle;
+    pthread_mutex_unlock(&zk->lock);
+    if (!skip)
+        queue(zk);
+}
+
+void zone_keys_parent(struct zone *z, const struct parent_view *view)
+{
+    struct zone_keys *zk = z->ring;
+    if (!zk || !view->complete)
+        return;
+    pthread_mutex_lock(&zk->lock);
+    struct parent_view *before = zk->view;
+    zk->view = parent_view_ref(view);
+    pthread_mutex_unlock(&zk->lock);
+    parent_view_unref(before);
+    zone_keys_turn(z, false);
+}
+
+bool zone_keys_need(struct zone *z, struct zone_keys_need *out)
+{
+    struct zone_keys *zk = z->ring;
+    if (!zk)
+        return false;
+    int64_t tick = keyring_time_now().tick;
+    pthread_mutex_lock(&zk->lock);
+    *out = (struct zone_keys_need){.wake_in = zk->due ? zk->due - tick : 0};
+    if (zk->due && out->wake_in < 1)
+        out->wake_in = 1;
+    pthread_mutex_unlock(&zk->lock);
+    return true;
+}
