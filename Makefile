@@ -85,6 +85,7 @@ $(B)/tests/unit/tcp_test $(B)/tests/unit/udp_test: LDFLAGS += -Wl,-z,muldefs
 $(B)/tests/cost/denial_test: LDFLAGS += -Wl,--wrap=node_rrset -Wl,--wrap=dnssec_nsec3_hash
 $(B)/tests/unit/sign_nsec3_test: LDFLAGS += -Wl,--wrap=dnssec_nsec3_hash
 $(B)/tests/cost/ixfr_test: LDFLAGS += -Wl,--wrap=rdata_cmp -Wl,--wrap=snapshot_get
+$(B)/tests/cost/sign_change_test $(B)/tests/unit/sign_test: LDFLAGS += -Wl,--wrap=dnssec_sign
 
 # The journal with small sizes, and a disk that fails where it is told to (tests/faults/faults.h): for a unit test, and as a weir for
 # scenarios. The objects come before the library's own.

@@ -157,7 +157,7 @@ static void check_valid(struct world *w, const struct snapshot *out)
     struct stageresult result = stageplay_run(&w->judge, out, w->now, false, NULL);
     if (result.verdict != STAGE_PASS) {
         story_print(w);
-        ck_abort_msg("validate: %s", stageresult_print(&result));
+        ck_abort_msg("validate: %.2000s", stageresult_print(&result));
     }
     stageplay_drop(&w->judge, &result);
 }
@@ -170,7 +170,7 @@ static void step(struct world *w, bool woken)
     struct stageresult result = stageplay_run(&w->sign, w->plain, w->now, woken, NULL);
     if (result.verdict != STAGE_PASS) {
         story_print(w);
-        ck_abort_msg("sign: %s", stageresult_print(&result));
+        ck_abort_msg("sign: %.2000s", stageresult_print(&result));
     }
     ck_assert(result.wake_at > w->now);
     w->wake_at = result.wake_at;
@@ -505,6 +505,53 @@ START_TEST(test_year)
 }
 END_TEST
 
+/* --- growth --- */
+
+enum { GROWN = 3000 };
+
+static void names_added(struct world *w)
+{
+    struct edit *e = edit_open(w->family, w->plain, w->plain);
+    struct snapshot *next;
+    for (unsigned i = 0; i < GROWN; i++) {
+        char text[64];
+        uint8_t owner[NAME_MAX_OCTETS];
+        snprintf(text, sizeof(text), "a%u.weir.test.", i); /* before all that there was */
+        name_parse(text, owner, NULL);
+        ck_assert_int_eq(edit_add(e, owner, RR_A, 300, (const uint8_t *)"\300\0\2\1", 4, NULL), 0);
+    }
+    ck_assert_int_eq(edit_seal(&e, &next, NULL, NULL), 0);
+    snapshot_unref(w->plain);
+    w->plain = next;
+}
+
+/* The zone becomes fifty times as large in front of the cursor, so what is behind comes last in this round, and much later than in the
+ * one before: it is found in time all the same. */
+START_TEST(test_growth)
+{
+    struct random random = {.state = 5};
+    struct world *w = world_open(&random, 60, "");
+    step(w, false);
+    bool grown = false;
+    while (w->now < BEGIN + 40 * 86400L) {
+        struct recount r = recount_of(w, w->sign.out);
+        ck_assert_msg(r.first - w->now >= REFRESH, "%ld s left", (long)(r.first - w->now));
+        w->now = w->wake_at;
+        if (!grown && w->now > BEGIN + 10 * 86400L) {
+            grown = true;
+            names_added(w);
+        }
+        struct stageresult result = stageplay_run(&w->sign, w->plain, w->now, true, NULL);
+        ck_assert_int_eq(result.verdict, STAGE_PASS);
+        w->wake_at = result.wake_at;
+        stageplay_accept(&w->sign, &result);
+    }
+    check_valid(w, w->sign.out);
+    check_counts(w, w->sign.out, w->sign.state);
+    world_close(w);
+}
+END_TEST
+
 int main(void)
 {
     struct suite s = suite_open("sign");
@@ -513,5 +560,6 @@ int main(void)
     if (suite_wants("test_histories"))
         tcase_add_loop_test(s.tcase, test_histories, 0, VARIANTS);
     suite_add(s, test_year);
+    suite_add(s, test_growth);
     return suite_run(s);
 }

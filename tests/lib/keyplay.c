@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static unsigned keyplay_add(struct keyplay *play, struct dnssec_private *private, uint16_t flags,
-                            const char *roles)
+unsigned keyplay_take(struct keyplay *play, struct dnssec_private *private, uint16_t flags,
+                      const char *roles)
 {
     ASSERT(play->n < KEYSET_KEYS_MAX);
     unsigned i = play->n++;
@@ -29,7 +29,7 @@ unsigned keyplay_make(struct keyplay *play, uint16_t flags, uint8_t algorithm, c
     struct why why;
     int rc = dnssec_private_generate(algorithm, 0, &private, &why);
     ASSERT(rc == 0);
-    return keyplay_add(play, private, flags, roles);
+    return keyplay_take(play, private, flags, roles);
 }
 
 enum { FILE_MAX = 8192 };
@@ -63,7 +63,7 @@ unsigned keyplay_read(struct keyplay *play, const char *folder, const char *zone
     file_read(path, text);
     const char *at = strstr(text, "DNSKEY");
     ASSERT(at && sscanf(at, "DNSKEY %u", &flags) == 1);
-    unsigned i = keyplay_add(play, private, (uint16_t)flags, roles);
+    unsigned i = keyplay_take(play, private, (uint16_t)flags, roles);
     ASSERT(play->key[i].tag == tag);
     return i;
 }

@@ -15,6 +15,8 @@ struct keyplay {
 };
 /* Roles: letters of "pkzd": publish, signs keys, signs zone, DS. Returns its index. */
 unsigned keyplay_make(struct keyplay *play, uint16_t flags, uint8_t algorithm, const char *roles);
+/* One that is there; takes over the reference. */
+unsigned keyplay_take(struct keyplay *play, struct dnssec_private *private, uint16_t flags, const char *roles);
 unsigned keyplay_read(struct keyplay *play, const char *folder, const char *zone, unsigned tag, const char *roles);
 void keyplay_roles(struct keyplay *play, unsigned i, const char *roles);
 /* With those that have a role, and room for so many prepared sets; a reference for the caller. */

@@ -1,0 +1,463 @@
+/* sign: keys that fail, change places or are elsewhere; clocks; states that were lost. */
+#include "tests/lib/keyplay.h"
+#include "tests/lib/stageplay.h"
+#include "tests/lib/suite.h"
+
+#include "pipeline/base/alloc.h"
+#include "pipeline/run/registry.h"
+#include "pipeline/zone/edit.h"
+#include "pipeline/zone/transfer.h"
+
+#include <string.h>
+
+enum { NOW = 1700000000, DAY = 86400, NAMES = 40 };
+
+/* --- signing that fails --- */
+
+static int fail_after = -1; /* so many signatures are made yet; below 0: all */
+int __real_dnssec_sign(struct dnssec_signer *signer, const struct dnssec_private *key,
+                       const uint8_t *octets, size_t len, uint8_t *out, size_t *out_len,
+                       struct why *why);
+int __wrap_dnssec_sign(struct dnssec_signer *signer, const struct dnssec_private *key,
+                       const uint8_t *octets, size_t len, uint8_t *out, size_t *out_len,
+                       struct why *why);
+int __wrap_dnssec_sign(struct dnssec_signer *signer, const struct dnssec_private *key,
+                       const uint8_t *octets, size_t len, uint8_t *out, size_t *out_len,
+                       struct why *why)
+{
+    if (fail_after == 0)
+        return why_set(why, -E_IO, "the token was pulled");
+    fail_after -= fail_after > 0;
+    return __real_dnssec_sign(signer, key, octets, len, out, out_len, why);
+}
+
+/* --- a zone --- */
+
+struct world {
+    uint8_t apex[NAME_MAX_OCTETS];
+    struct family *family;
+    struct snapshot *plain;
+    struct keyplay keys;
+    struct keyset *set;
+    struct stageplay sign, judge;
+    time_t now;
+};
+
+static void add(struct edit *e, const char *name, uint16_t type, const void *rdata, size_t len)
+{
+    uint8_t owner[NAME_MAX_OCTETS];
+    ck_assert_int_gt(name_parse(name, owner, NULL), 0);
+    ck_assert_int_eq(edit_add(e, owner, type, 300, rdata, (uint16_t)len, NULL), 0);
+}
+
+static void seal(struct world *w, struct edit *e)
+{
+    struct snapshot *next;
+    ck_assert_int_eq(edit_seal(&e, &next, NULL, NULL), 0);
+    snapshot_unref(w->plain);
+    w->plain = next;
+}
+
+static void keys_set(struct world *w)
+{
+    keyset_unref(w->set);
+    w->sign.keys = w->judge.keys = w->set = keyplay_set(&w->keys, 0);
+}
+
+static void world_open(struct world *w, const char *options)
+{
+    static const uint8_t soa[] =
+        "\2ns\4test\0\1h\4test\0\0\0\0\1\0\0\16\20\0\0\2\130\0\1\121\200\0\0\1\54";
+    struct why why;
+    *w = (struct world){.now = NOW};
+    fail_after = -1;
+    name_parse("test.", w->apex, NULL);
+    w->family = family_new(w->apex);
+    struct edit *e = edit_open(w->family, NULL, NULL);
+    add(e, "test.", RR_SOA, soa, sizeof(soa) - 1);
+    add(e, "test.", RR_NS, "\2ns\5other", 10);
+    for (unsigned i = 0; i < NAMES; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "h%u.test.", i);
+        add(e, name, RR_A, "\300\0\2\1", 4);
+    }
+    seal(w, e);
+    int rc = stageplay_open(&w->sign, registry_find("sign"), w->apex, options, &why);
+    ck_assert_msg(rc == 0, "%s", why.text);
+    rc = stageplay_open(&w->judge, registry_find("validate"), w->apex, "denial=any", &why);
+    ck_assert_msg(rc == 0, "%s", why.text);
+    keyplay_make(&w->keys, DNSKEY_ZONE | DNSKEY_SEP, ALG_ED25519, "pkd");
+    keyplay_make(&w->keys, DNSKEY_ZONE, ALG_ED25519, "pz");
+    keys_set(w);
+}
+
+static void world_close(struct world *w)
+{
+    stageplay_close(&w->sign);
+    stageplay_close(&w->judge);
+    snapshot_unref(w->plain);
+    family_unref(w->family);
+    keyset_unref(w->set);
+    keyplay_close(&w->keys);
+}
+
+/* One run that is accepted, and right; returns how many names changed. */
+static size_t step(struct world *w, bool woken)
+{
+    struct stageresult result = stageplay_run(&w->sign, w->plain, w->now, woken, NULL);
+    if (result.verdict != STAGE_PASS)
+        ck_abort_msg("%.2000s", stageresult_print(&result));
+    stageplay_forget(&w->judge);
+    struct stageresult judged = stageplay_run(&w->judge, result.out, w->now, false, NULL);
+    if (judged.verdict != STAGE_PASS)
+        ck_abort_msg("%.2000s", stageresult_print(&judged));
+    stageplay_drop(&w->judge, &judged);
+    size_t n = result.changes->n;
+    stageplay_accept(&w->sign, &result);
+    return n;
+}
+
+/* One run that is refused, with this code and these words. */
+static void refused(struct world *w, enum verdict verdict, const char *code, const char *words)
+{
+    struct stageresult result = stageplay_run(&w->sign, w->plain, w->now, false, NULL);
+    char *text = stageresult_print(&result);
+    ck_assert_int_eq(result.verdict, verdict);
+    ck_assert_msg(strstr(text, code) && strstr(text, words), "%s", text);
+    ck_assert_uint_eq(result.findings->total, 1);
+    free(text);
+    stageplay_drop(&w->sign, &result);
+}
+
+static void address_change(struct world *w, unsigned i)
+{
+    char name[32];
+    struct edit *e = edit_open(w->family, w->plain, w->plain);
+    snprintf(name, sizeof(name), "h%u.test.", i);
+    add(e, name, RR_A, "\300\0\2\7", 4);
+    seal(w, e);
+}
+
+static uint64_t signatures_by(const struct world *w, unsigned key)
+{
+    struct key_uses uses = {0};
+    w->sign.type->keys_used(w->sign.state, &uses);
+    for (unsigned i = 0; i < uses.n; i++)
+        if (uses.use[i].tag == w->keys.key[key].tag)
+            return uses.use[i].signatures;
+    return 0;
+}
+
+/* --- an HSM that goes --- */
+
+START_TEST(test_failing)
+{
+    struct world w;
+    world_open(&w, "");
+    for (int after = 0; after < 60; after += 7) { /* at any point of a first load */
+        fail_after = after;
+        refused(&w, STAGE_RETRY, "failed", "the token was pulled");
+    }
+    fail_after = -1;
+    step(&w, false);
+    address_change(&w, 3);
+    for (int after = 0; after < 2; after++) {
+        fail_after = after;
+        refused(&w, STAGE_RETRY, "failed", "the token was pulled");
+    }
+    fail_after = -1;
+    ck_assert_uint_eq(step(&w, false), 2);
+    fail_after = 0;
+    ck_assert_uint_eq(step(&w, false), 0); /* nothing to sign: nothing to fail */
+    world_close(&w);
+}
+END_TEST
+
+/* Failure in one of several threads is told once. */
+START_TEST(test_failing_in_parallel)
+{
+    struct world w;
+    struct pool *pool = pool_new(3);
+    world_open(&w, "");
+    fail_after = 0;
+    struct stageresult result = stageplay_run(&w.sign, w.plain, w.now, false, pool_par(pool));
+    ck_assert_int_eq(result.verdict, STAGE_RETRY);
+    ck_assert_uint_eq(result.findings->total, 1);
+    stageplay_drop(&w.sign, &result);
+    world_close(&w);
+    pool_free(&pool);
+}
+END_TEST
+
+/* --- keys of one tag --- */
+
+/* Two ZSKs of one tag: indexes into keys. */
+static void keys_of_one_tag(struct world *w, unsigned *a, unsigned *b)
+{
+    enum { TRIES = 4000 };
+    static struct dnssec_private *made[TRIES];
+    static uint16_t tag[TRIES];
+    struct why why;
+    for (unsigned i = 0; i < TRIES; i++) {
+        uint16_t len;
+        int rc = dnssec_private_generate(ALG_ED25519, 0, &made[i], &why);
+        ck_assert_int_eq(rc, 0);
+        uint8_t *rdata = dnssec_private_dnskey(made[i], DNSKEY_ZONE, &len);
+        tag[i] = dnssec_key_tag(rdata, len);
+        mem_free(&rdata);
+        for (unsigned k = 0; k < i; k++)
+            if (tag[k] == tag[i]) {
+                *a = keyplay_take(&w->keys, dnssec_private_ref(made[k]), DNSKEY_ZONE, "");
+                *b = keyplay_take(&w->keys, dnssec_private_ref(made[i]), DNSKEY_ZONE, "");
+                for (unsigned m = 0; m <= i; m++)
+                    dnssec_private_unref(made[m]);
+                return;
+            }
+    }
+    ck_abort_msg("no two of %u keys have one tag", TRIES);
+}
+
+START_TEST(test_namesakes)
+{
+    struct world w;
+    unsigned a, b;
+    world_open(&w, "");
+    keys_of_one_tag(&w, &a, &b);
+    keyplay_roles(&w.keys, 1, "");
+    keyplay_roles(&w.keys, a, "pz");
+    keys_set(&w);
+    step(&w, false);
+    keyplay_roles(&w.keys, b, "p");
+    keys_set(&w);
+    refused(&w, STAGE_REJECT, "key-same-tag", "two keys");
+    /* one after the other: the signatures that are there name the new key's tag, and are not its own */
+    keyplay_roles(&w.keys, a, "");
+    keyplay_roles(&w.keys, b, "pz");
+    keys_set(&w);
+    ck_assert_uint_eq(step(&w, false), NAMES + 1);
+    ck_assert_uint_eq(step(&w, false), 0);
+    world_close(&w);
+}
+END_TEST
+
+/* --- rolls --- */
+
+/* A ZSK that signs no more keeps its signatures until their time comes, or it is gone. */
+START_TEST(test_zsk_roll)
+{
+    struct world w;
+    world_open(&w, "");
+    step(&w, false);
+    uint64_t all = signatures_by(&w, 1);
+    unsigned next = keyplay_make(&w.keys, DNSKEY_ZONE, ALG_ED25519, "p");
+    keys_set(&w);
+    ck_assert_uint_eq(step(&w, false), 1);
+    keyplay_roles(&w.keys, 1, "p");
+    keyplay_roles(&w.keys, next, "pz");
+    keys_set(&w);
+    ck_assert_uint_eq(step(&w, false), 0);
+    address_change(&w, 3);
+    ck_assert_uint_eq(step(&w, false), 2);
+    ck_assert_uint_eq(signatures_by(&w, next), 2); /* the address, the SOA */
+    for (unsigned wakes = 0; signatures_by(&w, 1) > 0; wakes++) {
+        struct stageresult result = stageplay_run(&w.sign, w.plain, w.now, false, NULL);
+        w.now = result.wake_at;
+        stageplay_drop(&w.sign, &result);
+        step(&w, true);
+        ck_assert_uint_lt(wakes, 100);
+        ck_assert_int_lt(w.now, NOW + 10 * DAY);
+    }
+    ck_assert_uint_eq(signatures_by(&w, next), all);
+    keyplay_roles(&w.keys, 1, "");
+    keys_set(&w);
+    ck_assert_uint_eq(step(&w, false), 1);
+    world_close(&w);
+}
+END_TEST
+
+/* An algorithm comes: its signatures are spread over a round, unless its key is in the DNSKEY set already. */
+START_TEST(test_algorithm_comes)
+{
+    struct world w;
+    world_open(&w, "");
+    step(&w, false);
+    uint64_t all = signatures_by(&w, 1);
+    unsigned next = keyplay_make(&w.keys, DNSKEY_ZONE, ALG_ECDSAP256, "z");
+    keys_set(&w);
+    ck_assert_uint_le(step(&w, false), 1);
+    ck_assert_uint_lt(signatures_by(&w, next), 10);
+    keyplay_roles(&w.keys, next, "pz");
+    keyplay_make(&w.keys, DNSKEY_ZONE | DNSKEY_SEP, ALG_ECDSAP256, "pkd");
+    keys_set(&w);
+    ck_assert_uint_eq(step(&w, false), NAMES + 1);
+    ck_assert_uint_eq(signatures_by(&w, next), all);
+    world_close(&w);
+}
+END_TEST
+
+/* --- an offline KSK --- */
+
+/* What a signer elsewhere makes: the key sets of a zone that is signed with all keys at that time. */
+static struct node *prepared_at(struct world *w, time_t at)
+{
+    struct stageplay play;
+    struct why why;
+    int rc = stageplay_open(&play, registry_find("sign"), w->apex, "inception_offset=0", &why);
+    ck_assert_msg(rc == 0, "%s", why.text);
+    play.keys = w->set;
+    struct stageresult result = stageplay_run(&play, w->plain, at, false, NULL);
+    ck_assert_int_eq(result.verdict, STAGE_PASS);
+    const struct node *apex = snapshot_apex(result.out);
+    struct node_builder *b = node_builder_new();
+    node_builder_begin(b, w->apex);
+    for (unsigned i = 0; i < apex->nrrsets; i++) {
+        struct rrset set;
+        node_rrset_at(apex, i, &set);
+        uint16_t type = set.type == RR_RRSIG ? set.covered : set.type;
+        if (type == RR_DNSKEY || type == RR_CDS || type == RR_CDNSKEY)
+            node_builder_add_rrset(b, &set);
+    }
+    struct node *node = node_builder_seal(b);
+    node_builder_free(&b);
+    stageplay_drop(&play, &result);
+    stageplay_close(&play);
+    return node;
+}
+
+START_TEST(test_prepared)
+{
+    enum { SETS = 3, EACH = 10 * DAY };
+    struct world w;
+    world_open(&w, "prepared_warn=5d");
+    struct keyset *offline = keyplay_set(&w.keys, SETS);
+    for (unsigned i = 0; i < SETS; i++)
+        offline->prepared[i] = (struct keyset_prepared){NOW + i * EACH, NOW + i * EACH + 14 * DAY,
+                                                        prepared_at(&w, NOW + i * EACH)};
+    for (unsigned i = 0; i < offline->n; i++)
+        if (offline->key[i].signs_keys) {
+            dnssec_private_unref(offline->key[i].private);
+            offline->key[i].private = NULL;
+        }
+    keyset_seal(offline);
+    w.sign.keys = offline;
+    step(&w, false);
+    bool warned = false;
+    unsigned seen = 0;
+    for (const struct node *last = NULL;;) {
+        struct rrset set;
+        bool any = node_rrset(snapshot_apex(w.sign.out), RR_RRSIG, RR_DNSKEY, &set);
+        ck_assert(any);
+        for (unsigned i = 0; i < SETS; i++) {
+            struct rrset prepared;
+            node_rrset(offline->prepared[i].node, RR_RRSIG, RR_DNSKEY, &prepared);
+            if (rrset_equal(&set, &prepared, true) && last != offline->prepared[i].node) {
+                last = offline->prepared[i].node;
+                ck_assert_int_ge(w.now, offline->prepared[i].from);
+                seen++;
+            }
+        }
+        struct stageresult result = stageplay_run(&w.sign, w.plain, w.now, true, NULL);
+        w.now = result.wake_at;
+        stageplay_drop(&w.sign, &result);
+        result = stageplay_run(&w.sign, w.plain, w.now, true, NULL);
+        char *text = stageresult_print(&result);
+        if (result.verdict != STAGE_PASS) {
+            ck_assert_msg(strstr(text, "prepared-none"), "%s", text);
+            ck_assert_int_eq(result.verdict, STAGE_RETRY);
+            ck_assert_int_eq(w.now, NOW + 2 * EACH + 14 * DAY + 1);
+            free(text);
+            stageplay_drop(&w.sign, &result);
+            break;
+        }
+        if (strstr(text, "prepared-ends")) {
+            ck_assert_int_gt(w.now, NOW + 2 * EACH + 9 * DAY);
+            warned = true;
+        }
+        free(text);
+        stageplay_drop(&w.sign, &result);
+        step(&w, true);
+    }
+    ck_assert_uint_eq(seen, SETS);
+    ck_assert(warned);
+    keyset_unref(offline);
+    w.sign.keys = w.set;
+    world_close(&w);
+}
+END_TEST
+
+/* --- states and clocks --- */
+
+START_TEST(test_state_lost)
+{
+    struct world w;
+    world_open(&w, "denial=nsec3");
+    step(&w, false);
+    uint64_t all = signatures_by(&w, 1);
+    struct soa before, after;
+    snapshot_soa(w.sign.out, &before);
+    w.sign.type->state_free(w.sign.state);
+    w.sign.state = NULL;
+    address_change(&w, 3);
+    step(&w, false);
+    snapshot_soa(w.sign.out, &after);
+    ck_assert(serial_newer(after.serial, before.serial));
+    ck_assert_uint_eq(signatures_by(&w, 1), all);
+    ck_assert_uint_eq(step(&w, false), 0);
+    world_close(&w);
+}
+END_TEST
+
+START_TEST(test_clock)
+{
+    struct world w;
+    world_open(&w, "");
+    step(&w, false);
+    address_change(&w, 3);
+    w.now = NOW - 3601;
+    refused(&w, STAGE_RETRY, "clock", "the clock says");
+    w.now = NOW - 3599; /* signatures that are there began already */
+    step(&w, false);
+    w.now = NOW + 400 * DAY; /* long after the last one ended */
+    step(&w, true);
+    world_close(&w);
+}
+END_TEST
+
+/* DNSSEC goes and comes back; NSEC3's names go with it, and the count of what was signed. */
+START_TEST(test_unsigned)
+{
+    struct world w;
+    world_open(&w, "denial=nsec3");
+    step(&w, false);
+    size_t names = w.sign.out->names;
+    struct keyset *none = keyset_new(0, 0, 0);
+    none->unsigned_zone = true;
+    w.sign.keys = w.judge.keys = none;
+    step(&w, false);
+    ck_assert_uint_eq(w.sign.out->names, w.plain->names);
+    ck_assert_uint_eq(signatures_by(&w, 1), 0);
+    ck_assert_uint_eq(step(&w, false), 0);
+    address_change(&w, 3);
+    ck_assert_uint_eq(step(&w, false), 2);
+    w.sign.keys = w.judge.keys = w.set;
+    step(&w, false);
+    ck_assert_uint_eq(w.sign.out->names, names);
+    keyset_unref(none);
+    world_close(&w);
+}
+END_TEST
+
+int main(void)
+{
+    struct suite s = suite_open("sign");
+    suite_add(s, test_failing);
+    suite_add(s, test_failing_in_parallel);
+    suite_add(s, test_namesakes);
+    suite_add(s, test_zsk_roll);
+    suite_add(s, test_algorithm_comes);
+    suite_add(s, test_prepared);
+    suite_add(s, test_state_lost);
+    suite_add(s, test_clock);
+    suite_add(s, test_unsigned);
+    return suite_run(s);
+}
