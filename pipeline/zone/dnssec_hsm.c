@@ -377,12 +377,13 @@ static int use_once(struct hsm_key *key, hsm_use_fn *use, void *arg, uint64_t *w
     return err;
 }
 
-/* After a failure of what was opened at `when`: 0, when it is worth another try. */
+/* After a failure of what was opened at `when` (-E_AGAIN: it was closed): 0, when it is worth another
+ * try. */
 static int open_again(struct hsm_key *key, int failed, uint64_t when, struct why *why)
 {
     pthread_rwlock_wrlock(&lock);
     int err = 0;
-    if (key->pkey && when == opened) {
+    if (failed == -E_IO && key->pkey && when == opened) {
         if (closed_at && now_ms() - closed_at < HSM_RETRY_MS)
             err = failed;
         else
@@ -402,15 +403,16 @@ void hsm_expect(struct hsm_key *key, hsm_use_fn *check, void *arg)
 
 int hsm_use(struct hsm_key *key, hsm_use_fn *use, void *arg, struct why *why)
 {
-    uint64_t when;
-    int err = use_once(key, use, arg, &when, why);
-    for (int again = 0; again < 2 && (err == -E_IO || err == -E_AGAIN); again++) {
-        if (err == -E_IO && again)
-            break;
+    enum { TRIES = 3 }; /* it may be closed on others' behalf in between */
+    for (int i = 1;; i++) {
+        uint64_t when;
+        int err = use_once(key, use, arg, &when, why);
+        if (err != -E_IO && err != -E_AGAIN)
+            return err;
+        if (i == TRIES)
+            return err == -E_AGAIN ? why_set(why, -E_IO, "the HSM is being opened anew") : err;
         err = open_again(key, err, when, why);
         if (err)
             return err;
-        err = use_once(key, use, arg, &when, why);
     }
-    return err == -E_AGAIN ? why_set(why, -E_IO, "the HSM is being opened anew") : err;
 }

@@ -187,5 +187,5 @@ int dnssec_sign(struct dnssec_signer *signer, const struct dnssec_private *key,
         err = said(&job, sign_digest(&job, sign_ctx(signer, key)), why);
     ERR_pop_to_mark();
     *out_len = key->signature_len;
-    return err;
+    return err ? -E_IO : 0;
 }
