@@ -475,6 +475,7 @@ struct candidate *chain_run(const struct chain *chain, const struct version *pre
 
     c->stage = run_stages(&r, input, now, par);
     findings_close(r.findings);
+    findings_share(&r.findings);
     c->verdict = r.findings->verdict;
     c->findings = r.findings;
     if (c->verdict < STAGE_RETRY) {

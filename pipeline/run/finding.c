@@ -254,6 +254,15 @@ void findings_close(struct findings *f)
     mem_free(&f->private);
 }
 
+void findings_share(struct findings **f)
+{
+    static struct findings none = {.refs = 1}; /* never let go of */
+    if ((*f)->total)
+        return;
+    findings_unref(*f);
+    *f = findings_ref(&none);
+}
+
 /* A growing line of text. Control characters in what a zone brought along are escaped as in master
  * files, so that a finding on a terminal is one line and nothing else. */
 struct line {

@@ -390,5 +390,6 @@ struct findings *journal_findings_load(struct rbuf *in)
     f->total = 0;
     for (int v = 0; v < 4; v++)
         f->total += f->by_verdict[v] = total[v];
+    findings_share(&f);
     return f;
 }
