@@ -318,7 +318,7 @@ static struct world *world_open(struct random *random, const struct options *opt
         ck_assert_msg(rc == 0, "%s", why.text);
     }
     keyplay_make(&w->keys, DNSKEY_ZONE | DNSKEY_SEP, ALG_ECDSAP256, "pkz");
-    w->set = keyplay_set(&w->keys);
+    w->set = keyplay_set(&w->keys, 0);
     w->sign.keys = w->fresh.keys = w->set;
     return w;
 }
