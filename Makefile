@@ -83,6 +83,7 @@ $(B)/tests/unit/tcp_test $(B)/tests/unit/udp_test: LDFLAGS += -Wl,-z,muldefs
 
 # These count calls.
 $(B)/tests/cost/denial_test: LDFLAGS += -Wl,--wrap=node_rrset -Wl,--wrap=dnssec_nsec3_hash
+$(B)/tests/cost/sign_nsec3_test: LDFLAGS += -Wl,--wrap=dnssec_nsec3_hash -Wl,--wrap=node_builder_seal -Wl,--wrap=snapshot_status
 $(B)/tests/unit/sign_nsec3_test: LDFLAGS += -Wl,--wrap=dnssec_nsec3_hash
 $(B)/tests/cost/ixfr_test: LDFLAGS += -Wl,--wrap=rdata_cmp -Wl,--wrap=snapshot_get
 $(B)/tests/cost/sign_change_test $(B)/tests/unit/sign_test: LDFLAGS += -Wl,--wrap=dnssec_sign

@@ -103,20 +103,18 @@ static bool name_wanted(struct change3 *c, const uint8_t *name, struct wanted *w
     return false;
 }
 
-/* Is nothing below the non-terminal but delegations without DS? */
+/* Is nothing below the non-terminal but delegations without DS? What else is there has signatures, or is told of itself; so nodes without
+ * are passed unseen, be they a million. */
 static bool nonterminal_optional(struct change3 *c, const uint8_t *name)
 {
-    struct status_walk walk;
-    struct snapshot_iter it;
-    bool exact;
-    status_walk_begin(&walk, c->s);
-    const struct node *node = snapshot_seek_ge(&it, c->s, name, &exact);
-    for (; node && name_at_or_below(node_name(node), name); node = snapshot_next(&it)) {
-        enum name_status status = status_walk_step(&walk, node);
+    const struct node *node = snapshot_signed_after(c->s, name);
+    for (; node && name_at_or_below(node_name(node), name);
+         node = snapshot_signed_after(c->s, node_name(node))) {
         if (++c->below_steps > BELOW_STEPS) {
             c->lost = true;
             return false;
         }
+        enum name_status status = snapshot_status(c->s, node);
         if (status != NAME_OCCLUDED && is_name(node) &&
             (status == NAME_AUTHORITATIVE || node_has(node, RR_DS)))
             return false;
