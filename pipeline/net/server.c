@@ -165,8 +165,8 @@ static void event_arrive(struct task *task)
     bool held = zone_table_get(s->zones, z->name) == z; /* not dropped since */
     if (held && s->notify && e->event.outcome == ZONE_ACCEPTED)
         notify_zone(s->notify, z); /* first: secondaries wait for it */
-    if (held && e->event.outcome == ZONE_ACCEPTED)
-        zone_keys_turn(z, true);
+    if (held && s->xfrin && e->event.outcome == ZONE_ACCEPTED)
+        zone_keys_turn(z, true); /* not when weir stops: its end would find no loop to tell it to */
     if (held && s->xfrin && e->event.outcome == ZONE_KEYS)
         keytimer_look(s, z);
     else if (held && s->xfrin)
