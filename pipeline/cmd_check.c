@@ -13,12 +13,16 @@ struct check {
     bool json;
 };
 
-static int check_files(const struct check *o, const struct zone_conf *zone, int n, char **files,
-                       struct why *why)
+static int check_files(const struct check *o, const char *state, const struct zone_conf *zone,
+                       int n, char **files, struct why *why)
 {
+    struct judge *j;
     struct pool *pool = pool_new(
         (unsigned)(sysconf(_SC_NPROCESSORS_ONLN) > 1 ? sysconf(_SC_NPROCESSORS_ONLN) - 1 : 0));
-    struct judge *j = judge_new(zone, pool);
+    if (judge_new(zone, state, pool, &j, why)) {
+        pool_free(&pool);
+        return EXIT_CANNOT;
+    }
     struct json *json = o->json ? json_new() : NULL;
     int code = EXIT_YES;
     if (json)
@@ -68,7 +72,7 @@ static int check_zone(const struct check *o, const struct config *config, int n,
         why_set(why, -E_NOENT, "%s: zone %s is not in it", config->path, o->zone);
         return EXIT_CANNOT;
     }
-    return check_files(o, zone, n, files, why);
+    return check_files(o, config->server.state, zone, n, files, why);
 }
 
 static int check(int argc, char **argv)

@@ -57,15 +57,19 @@ struct replay {
     uint8_t only[NAME_MAX_OCTETS];
 };
 
-static struct replay_zone *zone_of(struct replay *r, const uint8_t *name)
+/* NULL: not one to judge, for the reason in why. */
+static struct replay_zone *zone_of(struct replay *r, const uint8_t *name, struct why *why)
 {
     const struct zone_conf *conf = config_zone(r->config, name);
-    if (!conf || (r->zone && !name_equal(name, r->only)))
+    if (!conf || (r->zone && !name_equal(name, r->only))) {
+        why_set(why, -E_NOENT, "not in the configuration, or not asked for");
         return NULL;
+    }
     struct replay_zone *z = &r->zones[conf - r->config->zones];
     if (!z->judge) {
+        if (judge_new(conf, r->config->server.state, r->pool, &z->judge, why))
+            return NULL;
         z->conf = conf;
-        z->judge = judge_new(conf, r->pool);
         z->last = &z->first;
     }
     return z;
@@ -83,9 +87,10 @@ static void *skip(struct replay *r, const struct capture_transfer *c, const char
 static void *on_begin(void *ctx, const struct capture_transfer *c)
 {
     struct replay *r = ctx;
-    struct replay_zone *z = zone_of(r, c->zone);
+    struct why why;
+    struct replay_zone *z = zone_of(r, c->zone, &why);
     if (!z)
-        return skip(r, c, "not in the configuration, or not asked for");
+        return skip(r, c, why.text);
     struct replay_transfer *t = mem_zalloc(sizeof *t);
     t->zone = z;
     t->about = *c;

@@ -46,7 +46,9 @@ struct judge_report {                /* of one input */
     bool unchanged;
 };
 struct json;
-struct judge *judge_new(const struct zone_conf *zone, struct pool *pool);
+/* state: the daemon's state folder, where a zone that weir signs has its keys; they are used as they are and stay so. One that has none gets
+ * some for as long as it is judged. */
+int judge_new(const struct zone_conf *zone, const char *state, struct pool *pool, struct judge **out, struct why *why) MUST_CHECK;
 void judge_free(struct judge **j);
 struct family *judge_family(struct judge *j);
 const struct version *judge_version(const struct judge *j);      /* the last that passed, or NULL; borrowed */

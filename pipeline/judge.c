@@ -7,6 +7,7 @@
 #include "pipeline/command.h"
 
 #include "pipeline/base/json.h"
+#include "pipeline/run/keyring_store.h"
 
 #include <stdlib.h>
 
@@ -15,15 +16,23 @@ struct judge {
     struct pool *pool;
     struct family *family;
     struct version *version;
+    struct keyset *keys; /* NULL: weir does not sign it */
 };
 
-struct judge *judge_new(const struct zone_conf *zone, struct pool *pool)
+int judge_new(const struct zone_conf *zone, const char *state, struct pool *pool,
+              struct judge **out, struct why *why)
 {
+    struct keyset *keys = NULL;
+    int err = zone->signs ? keyring_store_borrow(state, zone, &keys, why) : 0;
+    if (err)
+        return err;
     struct judge *j = mem_zalloc(sizeof *j);
+    j->keys = keys;
     j->zone = zone;
     j->pool = pool;
     j->family = family_new(zone->name);
-    return j;
+    *out = j;
+    return 0;
 }
 
 void judge_free(struct judge **j)
@@ -32,6 +41,7 @@ void judge_free(struct judge **j)
         return;
     version_unref((*j)->version);
     family_unref((*j)->family);
+    keyset_unref((*j)->keys);
     mem_free(j);
 }
 
@@ -89,7 +99,7 @@ static void print_json(struct json *json, const struct judge *j, const struct ca
 struct judge_report judge_input(struct judge *j, const struct snapshot *input, const char *origin,
                                 time_t at, FILE *out, struct json *json)
 {
-    struct chain_input in = {.snapshot = input, .origin = origin};
+    struct chain_input in = {.snapshot = input, .origin = origin, .keys = j->keys};
     struct candidate *c = chain_run(j->zone->chain, j->version, &in, at, pool_par(j->pool));
     struct judge_report report = {.verdict = c->verdict, .findings = c->findings->total};
     if (out)

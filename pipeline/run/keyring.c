@@ -16,7 +16,7 @@
  * Before there is a DS, and after the last one is gone, nobody validates, and things go at once; but the first DS waits until what was
  * done meanwhile is in every cache.
  */
-#include "pipeline/run/keyring.h"
+#include "pipeline/run/keyring_p.h"
 
 #include "pipeline/base/alloc.h"
 
@@ -28,41 +28,10 @@ struct step {
     struct keyring_plan *plan;
 };
 
-static bool gone(const struct keyring_key *k)
-{
-    return k->state == KEY_REMOVED;
-}
-
-/* Shown, or about to be. */
-static bool is_in(const struct keyring_cell *c)
-{
-    return c->state == CELL_COMING || c->state == CELL_PRESENT;
-}
-
-static bool present(const struct keyring_cell *c)
-{
-    return c->state == CELL_PRESENT;
-}
-
-static bool absent(const struct keyring_cell *c)
-{
-    return c->state == CELL_ABSENT;
-}
-
-#define EACH_KEY(ring, k)                                                                          \
-    for (struct keyring_key *k = (ring)->key; k < (ring)->key + (ring)->n; k++)                    \
-        if (!gone(k))
-
-static bool ds_anywhere(struct keyring *ring)
-{
-    EACH_KEY(ring, k) if (!absent(&k->ds)) return true;
-    return false;
-}
-
 /* An offline KSK's DS is somebody else's business: take it for there. */
 static bool secure(const struct step *s)
 {
-    return s->policy->offline_ksk || ds_anywhere(s->ring);
+    return s->policy->offline_ksk || keyring_is_secure(s->ring);
 }
 
 static void say(struct step *s, const struct keyring_key *k, enum keyring_event_kind kind)
@@ -73,21 +42,8 @@ static void say(struct step *s, const struct keyring_key *k, enum keyring_event_
             (struct keyring_event){kind, k->tag, k->algorithm, k->role};
 }
 
-static void cell_set(struct keyring_cell *c, enum keyring_cell_state state)
-{
-    *c = (struct keyring_cell){state, -1};
-}
-
 /* ---- time
  * ------------------------------------------------------------------------------------------------ */
-
-static void clock_advance(struct keyring *ring, const struct keyring_time *t)
-{
-    if (ring->tick >= 0 && ring->boot == t->boot && t->tick > ring->tick)
-        ring->clock += t->tick - ring->tick;
-    ring->tick = t->tick;
-    ring->boot = t->boot;
-}
 
 /* What was served before was so until now. */
 static void ttl_note(struct keyring_ttl *t, uint32_t ttl, int64_t clock, int64_t delay)
@@ -221,7 +177,7 @@ static bool ds_in(const struct keyring *ring, const struct keyring_key *k, const
 
 void keyring_fact_parent(struct keyring *ring, const struct keyring_parent *parent)
 {
-    clock_advance(ring, &parent->time);
+    keyring_advance(ring, &parent->time);
     if (parent->any) {
         ttl_note(&ring->ds_ttl, parent->ttl, ring->clock, 0);
         ring->ds_checked = parent->time.now;
@@ -522,32 +478,6 @@ static unsigned roles_needed(const struct keyring_policy *p, enum keyring_role o
     return 2;
 }
 
-/* A key with one of these tasks is on its way out. */
-static bool busy(const struct keyring *ring, enum keyring_role role)
-{
-    for (const struct keyring_key *k = ring->key; k < ring->key + ring->n; k++)
-        if (!gone(k) && !k->wanted && k->role & role)
-            return true;
-    return false;
-}
-
-static struct keyring_key *wanted_key(struct keyring *ring, enum keyring_role role,
-                                      uint8_t algorithm)
-{
-    struct keyring_key *found = NULL;
-    EACH_KEY(ring, k)
-    if (k->wanted && k->role == role && (!algorithm || k->algorithm == algorithm))
-        found = k;
-    return found;
-}
-
-/* It does all that it is there for, everywhere. */
-static bool settled(const struct keyring_key *k)
-{
-    return present(&k->dnskey) && (!(k->role & KEYRING_KSK) || present(&k->ds)) &&
-           (!(k->role & KEYRING_ZSK) || present(&k->zone) || k->covers);
-}
-
 static int64_t lifetime(const struct keyring_policy *p, const struct keyring_key *k)
 {
     return k->role & KEYRING_KSK ? p->ksk_lifetime_s : p->zsk_lifetime_s;
@@ -556,7 +486,7 @@ static int64_t lifetime(const struct keyring_policy *p, const struct keyring_key
 static bool expired(const struct step *s, const struct keyring_key *k)
 {
     int64_t life = lifetime(s->policy, k);
-    return s->policy->generate && life && k->active_at >= 0 && settled(k) &&
+    return s->policy->generate && life && k->active_at >= 0 && keyring_settled(k) &&
            s->ring->clock - k->active_at >= life;
 }
 
@@ -570,10 +500,10 @@ static void goals(struct step *s)
         return;
     EACH_KEY(ring, k) any = true;
     for (unsigned i = 0; i < n; i++) {
-        struct keyring_key *k = wanted_key(ring, role[i], s->policy->algorithm);
+        struct keyring_key *k = keyring_wanted(ring, role[i], s->policy->algorithm);
         have += k != NULL;
-        bool make = k ? (k->roll || expired(s, k)) && !busy(ring, role[i])
-                      : (s->policy->generate || any) && !busy(ring, KEYRING_CSK);
+        bool make = k ? (k->roll || expired(s, k)) && !keyring_busy(ring, role[i])
+                      : (s->policy->generate || any) && !keyring_busy(ring, KEYRING_CSK);
         if (k && make && !k->roll) {
             k->roll = true;
             say(s, k, EVENT_ROLL);
@@ -689,7 +619,7 @@ void keyring_step(struct keyring *ring, const struct keyring_policy *policy,
 {
     struct step s = {ring, policy, out};
     *out = (struct keyring_plan){0};
-    clock_advance(ring, &facts->time);
+    keyring_advance(ring, &facts->time);
     if (facts->served)
         observe(&s, facts);
     ripen(&s);
@@ -723,198 +653,4 @@ struct keyset *keyring_keyset(const struct keyring *ring, const struct keyring_p
     set->n = n;
     keyset_seal(set);
     return set;
-}
-
-/* ---- keys come, and the operator's word
- * ------------------------------------------------------------------- */
-
-struct keyring *keyring_new(const uint8_t *apex)
-{
-    struct keyring *ring = mem_zalloc(sizeof *ring);
-    memcpy(ring->apex, apex, name_len(apex));
-    ring->tick = -1;
-    return ring;
-}
-
-static void key_clear(struct keyring_key *k)
-{
-    mem_free(&k->rdata);
-    dnssec_private_unref(k->private);
-    k->private = NULL;
-}
-
-void keyring_free(struct keyring **ring)
-{
-    if (!*ring)
-        return;
-    for (unsigned i = 0; i < (*ring)->n; i++)
-        key_clear(&(*ring)->key[i]);
-    mem_free(ring);
-}
-
-bool keyring_has_tag(const struct keyring *ring, uint8_t algorithm, uint16_t tag)
-{
-    for (unsigned i = 0; i < ring->n; i++)
-        if (ring->key[i].algorithm == algorithm && ring->key[i].tag == tag)
-            return true;
-    return false;
-}
-
-/* The oldest of those that are removed is forgotten when they are many. */
-static void forget_some(struct keyring *ring)
-{
-    unsigned removed = 0, oldest = ring->n;
-    for (unsigned i = ring->n; i-- > 0;)
-        if (gone(&ring->key[i])) {
-            removed++;
-            oldest = i;
-        }
-    if (removed <= KEYRING_REMOVED_KEPT)
-        return;
-    key_clear(&ring->key[oldest]);
-    memmove(&ring->key[oldest], &ring->key[oldest + 1],
-            (ring->n - oldest - 1) * sizeof ring->key[0]);
-    ring->n--;
-}
-
-int keyring_add(struct keyring *ring, enum keyring_role role, const uint8_t *rdata, uint16_t len,
-                struct dnssec_private *private, bool in_use, time_t now, struct keyring_key **out,
-                struct why *why)
-{
-    uint16_t tag = dnssec_key_tag(rdata, len);
-    if (keyring_has_tag(ring, rdata[3], tag))
-        return why_set(why, -E_EXISTS, "a key of algorithm %u with tag %u is there already",
-                       rdata[3], tag);
-    if (busy(ring, role))
-        return why_set(why, -E_AGAIN,
-                       "a rollover of the %s is going on: a key is still on its way out",
-                       keyring_role_text(role));
-    forget_some(ring);
-    if (ring->n == KEYRING_KEYS_MAX)
-        return why_set(why, -E_LIMIT, "the zone has %d keys, which is as many as there may be",
-                       KEYRING_KEYS_MAX);
-    EACH_KEY(ring, k) if (k->wanted && k->role == role && k->algorithm == rdata[3])
-    {
-        k->wanted = false;
-        k->roll = false;
-    }
-    struct keyring_key *k = &ring->key[ring->n++];
-    *k = (struct keyring_key){.rdata = mem_dup(rdata, len),
-                              .len = len,
-                              .tag = tag,
-                              .algorithm = rdata[3],
-                              .role = role,
-                              .wanted = true,
-                              .created = now,
-                              .active_at = -1,
-                              .private = private ? dnssec_private_ref(private) : NULL};
-    cell_set(&k->dnskey, in_use ? CELL_PRESENT : CELL_ABSENT);
-    cell_set(&k->zone, in_use && role & KEYRING_ZSK ? CELL_COMING : CELL_ABSENT);
-    cell_set(&k->ds, in_use && role & KEYRING_KSK ? CELL_PRESENT : CELL_ABSENT);
-    k->covers = in_use && role & KEYRING_ZSK;
-    k->published = in_use;
-    *out = k;
-    return 0;
-}
-
-int keyring_enable(struct keyring *ring, time_t now, struct why *why)
-{
-    if (ring->wish == KEYRING_ENABLED)
-        return why_set(why, -E_MISMATCH, "DNSSEC is enabled already");
-    ring->wish = KEYRING_ENABLED;
-    ring->wish_at = now;
-    return 0;
-}
-
-int keyring_disable(struct keyring *ring, time_t now, struct why *why)
-{
-    if (ring->wish != KEYRING_ENABLED)
-        return why_set(why, -E_MISMATCH, "DNSSEC is disabled already");
-    ring->wish = KEYRING_DISABLED;
-    ring->wish_at = now;
-    EACH_KEY(ring, k) if (is_in(&k->ds)) cell_set(&k->ds, CELL_GOING);
-    return 0;
-}
-
-int keyring_delete(struct keyring *ring, time_t now, struct why *why)
-{
-    if (ring->wish == KEYRING_DELETED)
-        return why_set(why, -E_MISMATCH, "DNSSEC is deleted already");
-    if (ring->wish != KEYRING_DISABLED || ds_anywhere(ring))
-        return why_set(why, -E_MISMATCH,
-                       "DNSSEC is %s: first the DS must be gone from the parent and from the "
-                       "caches of resolvers, or they would take the zone for bogus",
-                       keyring_status(ring));
-    ring->wish = KEYRING_DELETED;
-    ring->wish_at = now;
-    EACH_KEY(ring, k)
-    {
-        k->wanted = k->roll = k->covers = false;
-        cell_set(&k->dnskey, CELL_ABSENT);
-        cell_set(&k->zone, CELL_ABSENT);
-        k->state = KEY_REMOVED;
-        k->remove = now;
-    }
-    return 0;
-}
-
-/* Of all cells of DS that wait to be seen in that state. */
-static bool said(struct keyring *ring, enum keyring_cell_state state)
-{
-    bool any = false;
-    EACH_KEY(ring, k) if (k->ds.state == state)
-    {
-        any = true;
-        if (k->ds.at < 0)
-            k->ds.at = ring->clock;
-    }
-    return any;
-}
-
-int keyring_ds_seen(struct keyring *ring, const struct keyring_time *time, struct why *why)
-{
-    clock_advance(ring, time);
-    if (said(ring, CELL_COMING))
-        return 0;
-    return why_set(why, -E_MISMATCH, "no DS is waited for");
-}
-
-int keyring_ds_gone(struct keyring *ring, const struct keyring_time *time, struct why *why)
-{
-    clock_advance(ring, time);
-    if (said(ring, CELL_GOING))
-        return 0;
-    return why_set(why, -E_MISMATCH, "no DS is waited for to go");
-}
-
-static int may_roll(const struct keyring *ring, const struct keyring_key *k, struct why *why)
-{
-    const char *role = keyring_role_text(k->role);
-    if (busy(ring, k->role))
-        return why_set(why, -E_AGAIN,
-                       "a rollover of the %s is going on: a key is still on its way out", role);
-    if (ds_anywhere((struct keyring *)(uintptr_t)ring) && !settled(k))
-        return why_set(why, -E_AGAIN, "%s %u is not fully in use yet: see `weir dnssec`", role,
-                       k->tag);
-    return 0;
-}
-
-int keyring_roll(struct keyring *ring, enum keyring_role role, struct why *why)
-{
-    struct keyring_key *k = wanted_key(ring, role, 0);
-    if (!k)
-        return why_set(why, -E_NOENT, "the zone has no %s", keyring_role_text(role));
-    int err = may_roll(ring, k, why);
-    k->roll |= !err;
-    return err;
-}
-
-int keyring_retire(struct keyring *ring, struct keyring_key *key, struct why *why)
-{
-    if (!key->wanted)
-        return why_set(why, -E_MISMATCH, "%s %u is on its way out already",
-                       keyring_role_text(key->role), key->tag);
-    int err = may_roll(ring, key, why);
-    key->roll |= !err;
-    return err;
 }

@@ -65,6 +65,9 @@ static int privates_load(struct keyring_store *s, struct why *why)
         struct keyring_key *k = key_of(s->ring, &files[i]);
         if (k && files[i].private)
             k->private = dnssec_private_ref(files[i].private);
+        else if (k && needed(k) && !files[i].err)
+            why_set(&s->missing_why, 0, "%s/%s: there is no private half",
+                    key_folder_path(s->folder), files[i].name);
         else if (files[i].err && (!files[i].rdata || (k && needed(k))))
             s->missing_why = files[i].why;
     }
