@@ -6,15 +6,17 @@ never asked for, so that old keys in the cache meet new signatures, and new keys
 another RCODE than the zone's, and, while the zone is meant to be secure, an answer that the resolver does not vouch for (AD).
 """
 
-import re
+import json
+import os
+import random
 import subprocess
 import threading
 import time
 import traceback
 
-from peers import WITHIN_S, Failed, check, write
-from wire import AD, RD, exchange, name, query, serial
-import wire
+from peers import WITHIN_S, Failed, check, configuration
+from peers import zone as zone_row
+from wire import AD, RD, exchange, query, serial
 
 PARENT = "par."
 DS_TTL = 3
@@ -200,3 +202,132 @@ class ByHand:
             self.server.publish(self.zone, text)
             self.server.serves(self.zone, self.number)
         return self.server
+
+
+class Live:
+    """weir signs: an unsigned primary that changes all the time, two secondaries that follow by IXFR, the parent's two servers, and a resolver
+    that knows the secondaries and the parent only. Every wait is a wait for good answers, in which the registry does what CDS says."""
+
+    def __init__(self, net, zone, keys="", sign="", ttl=4, denial="nsec"):
+        self.net, self.zone, self.ttl, self.number, self.axfr = net, zone, ttl, 0, 0
+        self.parent = Parent(net, zone)
+        self.port = net.port()
+        self.primary = net.knot({zone: self.text()}, notify=[self.port],
+                                more="    zonefile-load: difference\n    zonefile-sync: -1\n    journal-content: changes\n")
+        of = dict(secondary_of=(self.port, [zone]))
+        self.secondaries = [net.nsd(ixfr=True, **of), net.knot(**of)]
+        self.keys, self.sign, self.denial = keys, sign, denial
+        remotes = {"p": self.primary, "par1": self.parent.servers[0], "par2": self.parent.servers[1], "s1": self.secondaries[0], "s2": self.secondaries[1]}
+        self.weir = net.weir(self.row(keys), port=self.port, **remotes)
+        self.remotes = remotes
+        for s in self.secondaries:
+            net.wait(f"{s.what} has the zone", lambda s=s: self.same_serial(s))
+        self.watch = Watch(net, net.unbound({PARENT: self.parent.servers, zone: self.secondaries}, self.parent.key, STRICT), zone)
+        self.watch.becomes(False)
+        self.changed = self.asked = time.monotonic()
+        self.registry = True  # takes CDS up
+        self.partly = None    # when one of the parent's servers got the newest DS set, and the other not yet
+        self.told, self.told_at = None, 0
+        self.kill_at, self.kills, self.rng = None, 0, random.Random(int(os.environ.get("WEIR_SEED", "0")) or None)
+
+    def row(self, keys):
+        sign = f'denial = "{self.denial}"; dnskey_ttl = "2s"; validity = "32s"; refresh = "16s"; jitter = "1s"; inception_offset = "60s"; {self.sign}'
+        return zone_row(self.zone, "p", chain="live", notify=["s1", "s2"],
+                        more=f'sign = {{ {sign} }}; keys = {{ parent = ("par1", "par2"); parent_check = "1s"; propagation_delay = "2s"; {keys} }};')
+
+    def text(self):
+        self.number += 1
+        return child_text(self.zone, self.number, self.ttl)
+
+    def same_serial(self, s):
+        ours = serial(self.port, self.zone)
+        return ours is not None and serial(s.port, self.zone) == ours
+
+    def configure(self, keys):
+        self.weir.configure(configuration(self.net, f"127.0.0.1@{self.port}", self.row(keys), self.remotes, "", self.weir.what))
+        self.ask("reload")
+
+    def ask(self, *words):
+        code, out = self.weir.ask(*words)
+        check(code == 0, f"weir {' '.join(words)}: exit {code}: {out}")
+        return out
+
+    def dnssec(self):
+        return json.loads(self.ask("dnssec", self.zone, "--json"))
+
+    def state(self):
+        """As dnssec(), but no older than it takes a process to tell."""
+        if time.monotonic() - self.told_at > 0.3 or not self.told:
+            self.told = self.dnssec()
+            self.told_at = time.monotonic()
+        return self.told
+
+    def settled(self):
+        """No key waits for anything but the end of its life."""
+        keys = [k for k in self.state()["keys"] if k["state"] != "removed"]
+        return keys and all(k["state"] == "active" and k["waits_for"] in (None, "it is in use for its lifetime") for k in keys)
+
+    def live(self):
+        """What goes on in the world while somebody waits: changes at the primary, CDS taken up by the registry, on one server first."""
+        self.watch.good()
+        now = time.monotonic()
+        if now - self.changed > 1.5:
+            self.changed = now
+            self.primary.publish(self.zone, self.text())
+        if self.kill_at and now > self.kill_at:
+            self.kill_at = now + self.rng.uniform(1, 6)
+            self.kills += 1
+            self.restarted() if self.kills % 4 == 0 else self.killed()
+        if self.partly and now - self.partly > 1.2:
+            self.partly = None
+            self.parent.set_ds(self.parent.ds)
+        elif self.registry and not self.partly and now - self.asked > 0.3:
+            self.asked = now
+            self.take_cds()
+        return False
+
+    def take_cds(self):
+        shown = [cds_of(s.port, self.zone) for s in self.secondaries]
+        if not shown[0] or shown[0] != shown[1]:
+            return
+        want = [] if shown[0] == [DELETE] else shown[0]
+        if want != self.parent.ds:
+            self.parent.set_ds(want, self.parent.servers[:1])
+            self.partly = time.monotonic()
+
+    def until(self, what, condition, within=120):
+        self.watch.phase = what
+        return self.net.wait(what, lambda: self.live() or condition(), within)
+
+    def secure(self):
+        """After the first DS: from here on everything is vouched for, at every moment."""
+        self.watch.secure = None
+        self.until("the zone is secure", lambda: self.parent.ds and not self.partly)
+        self.watch.last.clear()
+        self.until("every answer is vouched for", self.watch.all_vouched)
+        self.watch.secure = True
+        self.until("no key waits for anything", self.settled)
+
+    def keys_of(self):
+        return key_set(self.port, self.zone)
+
+    def dies(self, often=True):
+        """From now on (or no longer): kill -9 at random moments, and an orderly restart now and then."""
+        self.kill_at = time.monotonic() + self.rng.uniform(0.5, 4) if often else None
+
+    def killed(self):
+        self.weir.kill()
+        self.weir = self.net.again(self.weir)
+
+    def restarted(self):
+        self.weir.stop()
+        self.weir = self.net.again(self.weir)
+
+    def end(self):
+        """Nothing was wrong, all are where weir is, and the secondaries took each change as a difference."""
+        self.until("the secondaries have what weir has", lambda: all(self.same_serial(s) for s in self.secondaries))
+        self.watch.stop()
+        self.watch.good()
+        sent = {kind: len(self.weir.lines(f"info transfer out finished zone={self.zone} .*kind={kind} ")) for kind in ("axfr", "ixfr", "ixfr-full")}
+        check(sent["axfr"] == len(self.secondaries) and sent["ixfr"] >= self.number, f"each secondary takes the zone once, and then what changed: {sent}")
+        print(f"{self.watch.asked} answers, {self.watch.vouched} vouched for; {self.number} versions of the primary's, {self.kills} ends of weir; sent: {sent}")
