@@ -124,6 +124,7 @@ SOAK_NET := 29-tsig 30-ixfr-in 31-ixfr-out
 soak: all $(B)/tests/unit/journal_crash_test $(FAULTS_BIN) ## long campaigns: hundreds of random updates through real secondaries
 	$(Q)WEIR_CRASHES=all $(B)/tests/unit/journal_crash_test
 	$(Q)WEIR=$(abspath $(B)/weir) WEIR_KILLS=150 tests/net/33-crash/run
+	$(Q)WEIR=$(abspath $(B)/weir) WEIR_ROLLS=all tests/net/37-rollovers/run
 	$(Q)for t in $(SOAK_NET); do WEIR=$(abspath $(B)/weir) WEIR_UPDATES=200 tests/net/$$t/run || exit 1; done
 
 .PHONY: asan tsan
@@ -184,13 +185,16 @@ deps-run: ## install what building and running need (Debian packages)
 deps: ## that, and the peers and tools that the tests use
 	$(Q)tests/lib/apt-missing $(DEPS_RUN) $(DEPS_TEST)
 
-.PHONY: run demo
+.PHONY: run demo demo-live
 run: deps-run ## build, sign the quick-start zone afresh and serve it on 127.0.0.1@5353
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)B=$(B) conf/quickstart.sh
 demo: deps ## a tour with NSD and Knot: a broken version is refused, a mended one passes
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)B=$(B) tests/demo/run
+demo-live: deps ## another with unbound: weir signs what an unsigned primary has, shows the DS, sends a change out by IXFR
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)B=$(B) tests/demo/live
 
 PREFIX ?= /usr/local
 .PHONY: install
