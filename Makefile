@@ -165,6 +165,7 @@ $(B)/tests/fuzz/validate_fuzz $(B)/tests/fuzz/validate_replay: $(patsubst %,$(B)
 bench: all $(BENCH_BIN) ## figures as ratios against NSD and Knot in the same run
 	$(Q)B=$(B) tests/bench/run $(BENCH_BIN)
 	$(Q)B=$(B) tests/bench/changes
+	$(Q)B=$(B) tests/bench/signing
 
 # ---- lint --------------------------------------------------------------------------------------------------
 .PHONY: lint format

@@ -61,6 +61,12 @@ def soa(addr, zone=ZONE):
     return found[0].serial if found else None
 
 
+def signs(addr, zone=ZONE):
+    """Is it served there with signatures?"""
+    m = wire.exchange(addr[1], wire.query(zone + ".", "SOA", do=True), host=addr[0], timeout=.25)
+    return bool(m and m.records("RRSIG"))
+
+
 def serves(addr, zone=ZONE):
     return soa(addr, zone) is not None
 
@@ -217,7 +223,17 @@ zone:
     return server
 
 
-CHAINS = {"plain": "chain = ();", "null": 'chain = ( { stage = "null"; } );', "validate": 'mode = "pre-signed";'}
+KNOT_POLICY = """policy:
+  - id: p256
+    algorithm: ecdsap256sha256
+    single-type-signing: on
+    nsec3: off
+    signing-threads: 2
+"""
+KNOT_SIGNS = "    dnssec-signing: on\n    dnssec-policy: p256\n"
+
+
+CHAINS = {"plain": "chain = ();", "null": 'chain = ( { stage = "null"; } );', "validate": 'mode = "pre-signed";', "sign": 'mode = "live";'}
 
 
 def weir(zones=(ZONE,), chain="plain", durability="commit"):
@@ -231,7 +247,7 @@ zones = ( {rows} );
 
 def knot(zones=(ZONE,), chain="plain"):
     rows = "".join(f"  - domain: {z}\n" for z in zones)
-    validation = "    dnssec-validation: on\n" if chain == "validate" else ""
+    more = {"plain": "", "validate": "    dnssec-validation: on\n", "sign": KNOT_SIGNS + "    serial-policy: increment\n"}[chain]
     return Server("knot", knot_conf(PEER, f"""remote:
   - id: pri
     address: {PRIMARY[0]}@{PRIMARY[1]}
@@ -239,7 +255,7 @@ acl:
   - id: all
     address: 127.0.0.0/8
     action: [transfer, notify]
-template:
+{KNOT_POLICY}template:
   - id: default
     storage: @D@
     master: pri
@@ -248,7 +264,7 @@ template:
     zonefile-sync: -1
     journal-content: all
     journal-max-usage: 2G
-{validation}zone:
+{more}zone:
 {rows}"""), "knotd", "-c", "@D@/c")
 
 
@@ -282,10 +298,10 @@ zone "{ZONE}" {{ type secondary; masterfile-format raw; file "@D@/sec"; primarie
 """, "named", "-g", "-c", "@D@/c")
 
 
-class Signer(Server):
-    """A Knot primary that signs, and tells the peer."""
+class Editor(Server):
+    """A Knot primary whose zone changes, and that tells the peer."""
 
-    def __init__(self, zonefile):
+    def __init__(self, zonefile, signs):
         super().__init__("primary", knot_conf(PRIMARY, f"""remote:
   - id: peer
     address: {PEER[0]}@{PEER[1]}
@@ -293,14 +309,8 @@ acl:
   - id: all
     address: 127.0.0.0/8
     action: transfer
-policy:
-  - id: p256
-    algorithm: ecdsap256sha256
-    single-type-signing: on
-    nsec3: off
-    rrsig-lifetime: 60d
+{KNOT_POLICY}    rrsig-lifetime: 60d
     zone-max-ttl: 86400
-    signing-threads: 2
 zone:
   - domain: {ZONE}
     file: {zonefile}
@@ -308,19 +318,17 @@ zone:
     zonefile-sync: -1
     journal-content: changes
     journal-max-usage: 1G
-    dnssec-signing: on
-    dnssec-policy: p256
     notify: peer
     acl: all
-"""), "knotd", "-c", "@D@/c")
+{KNOT_SIGNS if signs else ""}"""), "knotd", "-c", "@D@/c")
         wait(lambda: serves(PRIMARY))
 
     def control(self, *words):
         subprocess.run(["knotc", "-s", f"{self.folder}/knot.sock", *words], check=True, stdout=subprocess.DEVNULL)
 
-    def change(self, tag):
+    def change(self, tag, names=10):
         self.control("zone-begin", ZONE)
-        for j in range(10):
+        for j in range(names):
             self.control("zone-set", ZONE, f"{tag}-{j}", "300", "A", f"192.0.2.{j + 1}")
         self.control("zone-commit", ZONE)
 
