@@ -294,10 +294,14 @@ static bool may_publish(const struct step *s, const struct keyring_key *k)
         return true;
     if (ds_goes_first(s, k) && !present(&k->ds))
         return false;
+    bool any = false;
     EACH_KEY(s->ring, o)
-    if (o != k && o->algorithm == k->algorithm && is_in(&o->dnskey))
-        return true;
-    return covered(s->ring, k->algorithm);
+    {
+        any = any || is_in(&o->dnskey);
+        if (o != k && o->algorithm == k->algorithm && is_in(&o->dnskey))
+            return true;
+    }
+    return !any || covered(s->ring, k->algorithm); /* the first of all, beside an offline KSK */
 }
 
 static bool publish(struct step *s, struct keyring_key *k)

@@ -5,6 +5,7 @@
 #include "pipeline/base/alloc.h"
 #include "pipeline/base/log.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <time.h>
@@ -22,6 +23,7 @@ void keyring_store_clear(struct keyring_store *s)
 {
     keyring_store_unlock(s);
     keyring_free(&s->ring);
+    keyring_offline_clear(&s->offline);
     mem_free(&s->text);
     mem_free(&s->state);
 }
@@ -275,6 +277,35 @@ int keyring_store_save(struct keyring_store *s, struct why *why)
     return err;
 }
 
+static int offline_look(struct keyring_store *s, const char *path, struct why *why)
+{
+    struct stat st;
+    struct keyring_offline now;
+    if (stat(path, &st))
+        return why_set(why, -E_IO, "%s: %s", path, strerror(errno));
+    if (s->offline.n && st.st_size == s->offline_len && st.st_mtim.tv_sec == s->offline_at.tv_sec &&
+        st.st_mtim.tv_nsec == s->offline_at.tv_nsec)
+        return 0;
+    int err = keyring_offline_read(path, s->apex, &now, why);
+    if (err)
+        return err;
+    keyring_offline_clear(&s->offline);
+    s->offline = now;
+    s->offline_at = st.st_mtim;
+    s->offline_len = st.st_size;
+    return 0;
+}
+
+int keyring_store_keyset(struct keyring_store *s, const struct keys_conf *conf, struct keyset **out,
+                         struct why *why)
+{
+    int err = conf->offline_ksk ? offline_look(s, conf->offline_ksk, why) : 0;
+    *out = keyring_keyset(s->ring, &conf->policy);
+    if (conf->offline_ksk)
+        keyring_offline_attach(&s->offline, *out);
+    return err;
+}
+
 /* The ticks of a boot are told from those of another by its ID. */
 static uint64_t boot_id(void)
 {
@@ -321,8 +352,13 @@ int keyring_store_borrow(const char *state, const struct zone_conf *zone, struct
         }
         keyring_step(s.ring, &policy, &facts, &plan);
     }
+    struct keyset *keys = NULL;
     if (!err)
-        *out = keyring_keyset(s.ring, &zone->keys.policy);
+        err = keyring_store_keyset(&s, &zone->keys, &keys, why);
+    if (err)
+        keyset_unref(keys);
+    else
+        *out = keys;
     keyring_store_clear(&s);
     return err;
 }

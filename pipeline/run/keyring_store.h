@@ -13,6 +13,9 @@
 
 #include "pipeline/run/config.h"
 #include "pipeline/run/key_files.h"
+#include "pipeline/run/keyring_offline.h"
+
+#include <sys/stat.h>
 
 struct keyring_store {
     char *state;                         /* the daemon's state folder */
@@ -22,6 +25,9 @@ struct keyring_store {
     char *text;                          /* of the state file, as it was last seen */
     unsigned missing;                    /* keys in use whose private half cannot be had, … */
     struct why missing_why;              /* … and why not, of one of them */
+    struct keyring_offline offline;      /* as the file was when it was last good */
+    struct timespec offline_at;          /* its time of change then; a file is read when it has another */
+    off_t offline_len;
 };
 void keyring_store_init(struct keyring_store *s, const char *state, const uint8_t *apex);
 void keyring_store_clear(struct keyring_store *s);
@@ -39,6 +45,8 @@ int keyring_store_generate(struct keyring_store *s, const struct keyring_policy 
 /* Writes the state, if it is another, and removes the files of keys that are removed. */
 int keyring_store_save(struct keyring_store *s, struct why *why) MUST_CHECK;
 void keyring_store_unlock(struct keyring_store *s);
+/* What the ring's keys do, with what was made elsewhere. On failure the sets that were good before are in it, and why says what is wrong. */
+int keyring_store_keyset(struct keyring_store *s, const struct keys_conf *conf, struct keyset **out, struct why *why) MUST_CHECK;
 
 struct keyring_time keyring_time_now(void);
 /* The keys as they are, for who only looks: of a zone that has none, keys made in memory alone. */

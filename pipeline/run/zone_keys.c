@@ -22,7 +22,7 @@ struct zone_keys {
     struct zone_shared *shared;
     struct keyring_store store;            /* of the turn */
     int64_t saved, waiting_since, alarmed; /* ticks; < 0: never */
-    bool told_missing, told_failed;
+    bool told_missing, told_failed, told_offline;
 
     pthread_mutex_t lock; /* for what follows */
     bool queued, again;
@@ -142,6 +142,18 @@ static void tell_failed(struct zone_keys *zk, const struct why *why)
     zk->told_failed = why != NULL;
 }
 
+static void tell_offline(struct zone_keys *zk, const struct why *why)
+{
+    if (why && !zk->told_offline)
+        log_warn("the sets that an offline KSK has signed cannot be read: those that were good "
+                 "before stay",
+                 LOG_KV("zone", LOG_S(zk->zone->text)), LOG_KV("why", LOG_S(why->text)));
+    if (!why && zk->told_offline)
+        log_notice("the sets that an offline KSK has signed are read again",
+                   LOG_KV("zone", LOG_S(zk->zone->text)));
+    zk->told_offline = why != NULL;
+}
+
 /* The DS has not come, or not gone, for a day. */
 static void tell_waiting(struct zone_keys *zk, bool waits, int64_t tick)
 {
@@ -183,14 +195,14 @@ static struct needs needs_of(const struct keyring *ring)
     return n;
 }
 
-static int turn_locked(struct zone_keys *zk, const struct keyring_policy *policy,
+static int turn_locked(struct zone_keys *zk, const struct keys_conf *conf,
                        struct keyring_plan *plan, struct why *why)
 {
     struct seen seen;
     bool told = parent_take(zk);
     facts_gather(zk, &seen);
     int64_t tick = seen.facts.time.tick;
-    int err = keyring_store_step(&zk->store, policy, &seen.facts, plan, why);
+    int err = keyring_store_step(&zk->store, &conf->policy, &seen.facts, plan, why);
     version_unref(seen.version);
     bool write = plan->changed || told || zk->saved < 0 || tick - zk->saved >= CLOCK_SAVE_S;
     if (!err && write) {
@@ -203,7 +215,10 @@ static int turn_locked(struct zone_keys *zk, const struct keyring_policy *policy
         mem_free(&zk->store.text);
         return err;
     }
-    struct keyset *keys = keyring_keyset(zk->store.ring, policy);
+    struct keyset *keys;
+    struct why offline;
+    bool bad = keyring_store_keyset(&zk->store, conf, &keys, &offline);
+    tell_offline(zk, bad ? &offline : NULL);
     zone_set_keys(zk->zone, keys);
     keyset_unref(keys);
     return 0;
@@ -218,7 +233,7 @@ static void turn_end(struct zone_keys *zk, const struct keyring_plan *plan, int 
         in = plan->wake_in;
         if (needs.moving && (!in || in > CLOCK_SAVE_S))
             in = CLOCK_SAVE_S;
-        if (zk->store.missing && (!in || in > RETRY_S))
+        if ((zk->store.missing || zk->told_offline) && (!in || in > RETRY_S))
             in = RETRY_S;
         tell_waiting(zk, needs.parent, tick);
         zone_parent_want(zk->zone, needs.parent);
@@ -241,7 +256,7 @@ static void turn(struct zone_keys *zk)
     bool signs = conf && conf->signs;
     int err = signs ? keyring_store_lock(&zk->store, true, LOCK_WAIT_MS, &why) : 0;
     if (!err && signs) {
-        err = turn_locked(zk, &conf->keys.policy, &plan, &why);
+        err = turn_locked(zk, &conf->keys, &plan, &why);
         keyring_store_unlock(&zk->store);
     }
     config_unref(config);
