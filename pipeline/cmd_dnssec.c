@@ -7,6 +7,7 @@
 #include "pipeline/run/keyring_ds.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -25,23 +26,30 @@ static int word_apply(struct key_turn *t, const char *word, struct why *why)
     if (!strcmp(word, "ds-gone"))
         return keyring_ds_gone(ring, &time, why);
     return why_set(why, -E_CONF,
-                   "unknown word \"%s\": expected enable, disable, delete, ds-seen or ds-gone",
+                   "unknown word \"%s\": expected enable, disable, delete, ds-seen, ds-gone or "
+                   "ask-parent",
                    word);
 }
 
 static void show(const struct key_turn *t, bool as_json)
 {
     const struct keyring *ring = t->store.ring;
+    char *parent = t->zone->nparent ? key_turn_parent(t, as_json) : NULL;
     if (!as_json) {
         keyring_ds_text(ring, t->zone, time(NULL), stdout);
+        printf("%s", parent ? parent : "");
+        free(parent);
         return;
     }
     struct json *json = json_new();
     json_object(json, NULL);
     keyring_ds_json(ring, t->zone, time(NULL), json);
+    if (parent)
+        json_raw(json, "parent", parent);
     json_end(json);
     printf("%s\n", json_text(json, NULL));
     json_free(&json);
+    free(parent);
 }
 
 static int dnssec(int argc, char **argv)
@@ -59,10 +67,14 @@ static int dnssec(int argc, char **argv)
         return command_usage(&command_dnssec, "which zone?");
     if (argc > 3)
         return command_usage(&command_dnssec, "unexpected word \"%s\"", argv[3]);
-    int err = key_turn_open(&t, path, argv[1], argc > 2, &why);
-    if (!err && argc > 2)
+    bool ask = argc > 2 && !strcmp(argv[2], "ask-parent"), word = argc > 2 && !ask;
+    t = (struct key_turn){0};
+    int err = ask ? key_turn_ask_parent(path, argv[1], &why) : 0;
+    if (!err)
+        err = key_turn_open(&t, path, argv[1], word, &why);
+    if (!err && word)
         err = word_apply(&t, argv[2], &why);
-    if (!err && argc > 2)
+    if (!err && word)
         err = key_turn_save(&t, &why);
     if (!err)
         show(&t, json);
@@ -74,7 +86,8 @@ static int dnssec(int argc, char **argv)
 }
 
 const struct command_type command_dnssec = {
-    "dnssec", "[-c FILE] ZONE [enable | disable | delete | ds-seen | ds-gone] [--json]",
+    "dnssec",
+    "[-c FILE] ZONE [enable | disable | delete | ds-seen | ds-gone | ask-parent] [--json]",
     "the state of a zone's DNSSEC, and the DS for its registrar; enable, disable, delete; say that "
-    "the parent has the DS, or has it no longer",
+    "the parent has the DS, or has it no longer; ask its servers now",
     dnssec};

@@ -5,9 +5,16 @@
 #include "pipeline/net/control.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-enum { LOCK_WAIT_MS = 10000 };
+enum {
+    LOCK_WAIT_MS = 10000,
+    ASK_WAIT_S =
+        60, /* three tries over UDP and one over TCP take half of it, when nobody else waits */
+    LOOK_EVERY_MS = 50,
+};
 
 static int zone_find(struct key_turn *t, const char *text, struct why *why)
 {
@@ -69,4 +76,79 @@ void key_turn_close(struct key_turn *t)
         daemon_tell(t);
     if (t->config)
         config_unref(t->config);
+}
+
+/* ---- the parent
+ * --------------------------------------------------------------------------------------------- */
+
+static int parent_request(const struct config *config, const char *zone, const char *flag,
+                          char **text, struct why *why)
+{
+    char word[] = "parent";
+    char *words[] = {word, mem_strdup(zone), mem_strdup(flag ? flag : "-")};
+    size_t len;
+    FILE *out = open_memstream(text, &len);
+    ASSERT(out);
+    int code = config->server.control
+                   ? control_ask(config->server.control, flag ? 3 : 2, words, out, why)
+                   : why_set(why, -E_CONF, "%s: server.control is not set", config->path);
+    fclose(out);
+    if (code > 0) {
+        (*text)[strcspn(*text, "\n")] = 0;
+        code = why_set(why, -E_REFUSED, "%s", *text);
+    }
+    if (code) {
+        free(*text);
+        *text = NULL;
+    }
+    mem_free(&words[1]);
+    mem_free(&words[2]);
+    return code;
+}
+
+char *key_turn_parent(const struct key_turn *t, bool json)
+{
+    char *text;
+    struct why why;
+    return parent_request(t->config, t->zone->text, json ? "--json" : NULL, &text, &why) ? NULL
+                                                                                         : text;
+}
+
+static int parent_wait(const struct config *config, const char *zone, struct why *why)
+{
+    time_t until = time(NULL) + ASK_WAIT_S;
+    for (;;) {
+        char *text;
+        int err = parent_request(config, zone, NULL, &text, why);
+        if (err)
+            return err;
+        bool asking = strncmp(text, "asking: ", 8) == 0;
+        free(text);
+        if (!asking)
+            return 0;
+        if (time(NULL) > until)
+            return why_set(why, -E_TIMEOUT,
+                           "the parent's servers have not all answered or been given up within %d "
+                           "s: others wait for them too",
+                           ASK_WAIT_S);
+        nanosleep(&(struct timespec){.tv_nsec = LOOK_EVERY_MS * 1000000L}, NULL);
+    }
+}
+
+int key_turn_ask_parent(const char *config_path, const char *zone, struct why *why)
+{
+    struct key_turn t = {0};
+    char *text;
+    int err = config_load(command_config_path(config_path), &t.config, why);
+    if (!err)
+        err = zone_find(&t, zone, why);
+    if (!err)
+        err = parent_request(t.config, t.zone->text, "ask", &text, why);
+    if (!err) {
+        free(text);
+        err = parent_wait(t.config, t.zone->text, why);
+    }
+    if (t.config)
+        config_unref(t.config);
+    return err;
 }

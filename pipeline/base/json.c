@@ -214,6 +214,11 @@ void json_real(struct json *json, const char *key, double value)
     put_item(json, key, text);
 }
 
+void json_raw(struct json *json, const char *key, const char *text)
+{
+    put_item(json, key, text);
+}
+
 void json_bool(struct json *json, const char *key, bool value)
 {
     put_item(json, key, value ? "true" : "false");

@@ -26,5 +26,6 @@ void json_uint(struct json *json, const char *key, uint64_t value);
 void json_int(struct json *json, const char *key, int64_t value);
 void json_real(struct json *json, const char *key, double value); /* NaN, infinite: null */
 void json_bool(struct json *json, const char *key, bool value);
+void json_raw(struct json *json, const char *key, const char *text); /* one value that is JSON already */
 
 #endif

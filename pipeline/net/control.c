@@ -13,6 +13,7 @@
 #include "pipeline/base/log.h"
 #include "pipeline/net/listen.h"
 #include "pipeline/net/notify.h"
+#include "pipeline/net/parent.h"
 #include "pipeline/net/status.h"
 #include "pipeline/net/xfrin.h"
 #include "pipeline/run/registry.h"
@@ -172,6 +173,21 @@ static char *do_keys(struct command *c)
     return answer_ok(mem_printf("zone %s: its keys are looked at\n", z->text));
 }
 
+/* What the parent's servers say; ask: they are asked now, whatever the keys wait for. */
+static char *do_parent(struct command *c)
+{
+    bool json = command_flag(c, "--json"), ask = command_flag(c, "ask");
+    struct why why;
+    struct zone *z = command_zone(c, &why);
+    if (!z)
+        return answer_error(why.text);
+    if (ask && !zone_conf_of(z)->nparent)
+        return answer_error("no server of the zone's parent is configured (keys.parent)");
+    if (ask)
+        parent_ask(c->server->parent, z);
+    return answer_ok(status_parent(c->server, z, json));
+}
+
 static char *do_approve(struct command *c)
 {
     return do_held(c, zone_approve, "approved");
@@ -227,6 +243,7 @@ static const struct {
     {"status", do_status}, {"retransfer", do_retransfer}, {"notify", do_notify},
     {"reload", do_reload}, {"approve", do_approve},       {"discard", do_discard},
     {"keys", do_keys},     {"purge", do_purge},           {"zones", do_zones},
+    {"parent", do_parent},
 };
 
 static char *command_run(struct server *server, char *request, size_t len)

@@ -12,8 +12,10 @@
 
 #include "pipeline/base/json.h"
 #include "pipeline/net/notify.h"
+#include "pipeline/net/parent.h"
 #include "pipeline/net/tcp_limits.h"
 #include "pipeline/net/xfrin.h"
+#include "pipeline/run/zone_parent.h"
 #include "pipeline/zone/message.h"
 
 #include <inttypes.h>
@@ -241,6 +243,15 @@ static void counters_json(struct json *j, const struct zone_counters *c)
     json_end(j);
 }
 
+static void parent_json(struct server *s, struct zone *z, struct json *j)
+{
+    const struct parent_view *view = parent_view_of(s->parent, z);
+    json_bool(j, "asking", parent_asking(s->parent, z));
+    json_bool(j, "wanted", zone_parent_wanted(z));
+    if (view)
+        parent_view_json(view, j);
+}
+
 static void zone_json(struct server *s, struct zone *z, bool findings, struct json *j)
 {
     struct version *v = zone_version(z);
@@ -270,6 +281,11 @@ static void zone_json(struct server *s, struct zone *z, bool findings, struct js
     counters_json(j, &z->counters);
     xfrin_json(s->xfrin, z, j);
     notify_json(s->notify, z, j);
+    if (zone_conf_of(z)->nparent) {
+        json_object(j, "parent");
+        parent_json(s, z, j);
+        json_end(j);
+    }
     version_unref(v);
 }
 
@@ -457,6 +473,37 @@ static void secondaries_text(FILE *f, struct server *s, struct zone *z)
     }
 }
 
+/* Nothing of a zone that has no servers of its parent configured. */
+static void parent_text(FILE *f, struct server *s, struct zone *z)
+{
+    const struct parent_view *view = parent_view_of(s->parent, z);
+    char a[AGO_MAX];
+    if (!zone_conf_of(z)->nparent)
+        return;
+    fputs(parent_asking(s->parent, z) ? "asking: " : "parent: ", f);
+    if (view) {
+        char *said = parent_view_text(view);
+        fprintf(f, "%s, %s ago\n", said, ago(view->at, a));
+        mem_free(&said);
+    } else {
+        fprintf(f, "its servers were not asked yet\n");
+    }
+}
+
+char *status_parent(struct server *s, struct zone *z, bool json)
+{
+    struct out o;
+    if (json) {
+        struct json *j = json_new();
+        json_object(j, NULL);
+        parent_json(s, z, j);
+        return json_close(j);
+    }
+    out_open(&o);
+    parent_text(o.file, s, z);
+    return out_close(&o);
+}
+
 char *status_zone(struct server *s, struct zone *z, bool findings, bool json)
 {
     if (json) {
@@ -488,6 +535,7 @@ char *status_zone(struct server *s, struct zone *z, bool findings, bool json)
         fprintf(o.file, "last transfer: %s\n", brought);
     fprintf(o.file, "doing: %s\n", doing);
     secondaries_text(o.file, s, z);
+    parent_text(o.file, s, z);
     if (v && findings && v->findings->total) {
         fprintf(o.file, "notes on the version that is served:\n");
         findings_text(o.file, v->findings);

@@ -12,5 +12,7 @@
 char *status_all(struct server *server, bool json);
 /* One zone in full; findings of the last refused, held and accepted version when asked for. */
 char *status_zone(struct server *server, struct zone *zone, bool findings, bool json);
+/* What the parent's servers say of its DS: a line that begins with "parent: ", or "asking: " while they are being asked; JSON: an object. */
+char *status_parent(struct server *server, struct zone *zone, bool json);
 
 #endif

@@ -31,11 +31,12 @@ START_TEST(shapes)
     json_end(json);
     json_end(json);
     json_string(json, "a \"key\"", "");
+    json_raw(json, "raw", "{\"in\":[1]}");
     json_end(json);
     static const char want[] =
         "{\"zone\":\"example.\",\"serial\":18446744073709551615,\"findings\":[{},[],"
         "{\"n\":-9223372036854775808,\"list\":[true,false,null],\"x\":0.5}],"
-        "\"a \\\"key\\\"\":\"\"}";
+        "\"a \\\"key\\\"\":\"\",\"raw\":{\"in\":[1]}}";
     ck_assert_str_eq(json_text(json, &len), want);
     ck_assert_uint_eq(len, sizeof want - 1);
     ck_assert_str_eq(json_text(json, NULL), want);
