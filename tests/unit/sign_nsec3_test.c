@@ -5,10 +5,15 @@
  * last one is compared with one that is made from nothing, and its chain with that of tests/lib/signer.c, which knows no change; and
  * validate judges it, from nothing and as a change.
  *
+ * Now and then the zone's negative TTL changes, and with it all records.
+ *
  * In half of the histories hashes are so short that names collide: then both ways must say so, and nothing may go out. (validate is
  * not asked there: it takes a record at a name's hash for that name's.)
  */
+#include "pipeline/run/chain.h"
+#include "pipeline/run/option.h"
 #include "pipeline/run/registry.h"
+#include "pipeline/zone/transfer.h"
 #include "tests/lib/keyplay.h"
 #include "tests/lib/random.h"
 #include "tests/lib/signer.h"
@@ -70,7 +75,7 @@ struct world {
     const struct options *options;
     unsigned n, named; /* places; those that are no hashes come first */
     struct place place[NAMES_MAX];
-    uint32_t serial;
+    uint32_t serial, minimum;
     struct family *family, *judged;
     struct snapshot *plain;
     struct keyplay keys;
@@ -157,7 +162,7 @@ static void plain_make(struct world *w)
     struct snapshot *next;
     uint8_t soa[2 + 20] = {0};
     put_u32(soa + 2, ++w->serial);
-    put_u32(soa + 18, 300);
+    put_u32(soa + 18, w->minimum);
     put(e, apex, RR_SOA, soa, sizeof(soa));
     put(e, apex, RR_NS, ns, sizeof(ns));
     /* A DNAME at the apex hides all other names, and weir's judge wants nothing but NSEC3 at a hash then. */
@@ -310,6 +315,7 @@ static struct world *world_open(struct random *random, const struct options *opt
     w->random = *random;
     random->state++;
     w->options = options;
+    w->minimum = 300;
     w->family = family_new(apex);
     w->judged = family_new(apex);
     for (unsigned i = 0; i < 4; i++) {
@@ -353,6 +359,8 @@ START_TEST(test_corners)
         places_change(w, w->n / 2);
         for (unsigned i = 0; i < STEPS; i++) {
             places_change(w, i ? 1 + (unsigned)random_below(&w->random, 4) : 0);
+            if (random_below(&w->random, 10) == 0)
+                w->minimum = 200 + (uint32_t)random_below(&w->random, 3); /* of all records */
             plain_make(w);
             step(w);
         }
@@ -385,6 +393,146 @@ START_TEST(test_histories)
 }
 END_TEST
 
+/* --- from one way of denial to another --- */
+
+static struct chain *chain_of(const char *const words[3][2])
+{
+    static const char *const names[] = {"sign", "validate"};
+    struct chain *chain = chain_new(2, 100);
+    for (unsigned i = 0; i < 2; i++) {
+        struct chain_stage *stage = &chain->stage[i];
+        stage->type = registry_find(names[i]);
+        stage->conf = option_conf_new(stage->type->options, stage->type->conf_size);
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        const struct chain_stage *stage = &chain->stage[i / 2];
+        struct option_value v = {.kind = VALUE_STRING, .s = words[i][1]};
+        struct why why;
+        if (words[i][1] && strcmp(words[i][1], "true") == 0)
+            v = (struct option_value){.kind = VALUE_BOOL, .b = true};
+        if (words[i][0])
+            ck_assert_int_eq(
+                option_set(option_find(stage->type->options, words[i][0]), stage->conf, &v, &why),
+                0);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        struct why why;
+        const struct chain_stage *stage = &chain->stage[i];
+        ck_assert_int_eq(stage->type->conf_check(stage->conf, apex, &why), 0);
+    }
+    return chain;
+}
+
+/* An operator turns from NSEC to NSEC3, to opt-out, to a salt, and back: each time one version goes out that is of the new way alone, with
+ * a serial behind the last one's. */
+START_TEST(test_turns)
+{
+    static const struct {
+        const char *words[3][2];
+        unsigned flags;
+        bool nsec3;
+    } ways[] = {
+        {{{"denial", "nsec"}, {0}, {"denial", "nsec-only"}}, 0, false},
+        {{{"denial", "nsec3"}, {0}, {"denial", "nsec3-only"}}, 0, true},
+        {{{"denial", "nsec3"}, {"opt_out", "true"}, {"denial", "nsec3-only"}}, 1, true},
+        {{{"denial", "nsec3"}, {"nsec3_salt", "a1"}, {"denial", "nsec3-only"}}, 0, true},
+        {{{"denial", "nsec"}, {0}, {"denial", "nsec-only"}}, 0, false},
+    };
+    struct random random = random_open();
+    struct world *w = world_open(&random, &variants[0]);
+    struct version *version = NULL;
+    places_make(w);
+    places_change(w, w->n);
+    plain_make(w);
+    for (unsigned i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+        struct chain *chain = chain_of(ways[i].words);
+        struct chain_input in = {
+            .snapshot = w->plain, .since = version ? w->plain : NULL, .keys = w->set};
+        struct candidate *c = chain_run(chain, version, &in, NOW, NULL);
+        ck_assert_msg(c->verdict == STAGE_PASS, "%s",
+                      c->findings->n ? finding_print(&c->findings->list[0]) : "");
+        struct version *next = candidate_take(c);
+        candidate_free(&c);
+        ck_assert(!version || serial_newer(next->soa.serial, version->soa.serial));
+        const struct node *node = snapshot_nsec3_first(next->served);
+        ck_assert(ways[i].nsec3 == (node != NULL));
+        ck_assert(ways[i].nsec3 != node_has(snapshot_apex(next->served), RR_NSEC));
+        for (; node; node = snapshot_nsec3_after(next->served, node_name(node))) {
+            struct rrset set;
+            struct rdata rdata;
+            node_rrset(node, RR_NSEC3, 0, &set);
+            ck_assert(set.count == 1 && rrset_first(&set, &rdata) &&
+                      rdata.data[1] == ways[i].flags);
+        }
+        version_unref(version);
+        version = next;
+        chain_unref(chain);
+    }
+    version_unref(version);
+    world_close(w);
+}
+END_TEST
+
+/* --- what an operator cannot have --- */
+
+START_TEST(test_refused_options)
+{
+    static const struct {
+        const char *options, *why;
+    } cases[] = {
+        {"opt_out=true", "opt_out is of NSEC3"},
+        {"nsec3_salt=ab", "nsec3_salt is of NSEC3"},
+        {"nsec3_iterations=1", "nsec3_iterations is of NSEC3"},
+        {"denial=nsec3 nsec3_iterations=51", "expected an integer 0..50"},
+        {"denial=nsec3 nsec3_salt=abc", "two digits each"},
+        {"denial=nsec3 nsec3_salt=0g", "two digits each"},
+        {"denial=nsec3 nsec3_salt=a\020", "two digits each"},
+        {"denial=nsec3 nsec3_salt="
+         "aa000000000000000000000000000000000000000000000000000000000000bb",
+         NULL},
+        {"denial=nsec3 nsec3_salt="
+         "aa000000000000000000000000000000000000000000000000000000000000bbcc",
+         "32 octets at most"},
+    };
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct stageplay play;
+        struct why why = {""};
+        int rc = stageplay_open(&play, registry_find("sign"), apex, cases[i].options, &why);
+        ck_assert_int_eq(rc, cases[i].why ? -E_CONF : 0);
+        ck_assert_msg(!cases[i].why || strstr(why.text, cases[i].why), "%s: %s", cases[i].options,
+                      why.text);
+        if (rc == 0)
+            stageplay_close(&play);
+    }
+}
+END_TEST
+
+/* A name of 222 octets leaves room for a hash; one of 223 does not, and NSEC is still to be had. */
+START_TEST(test_zone_with_long_name)
+{
+    for (unsigned octets = 222; octets <= 223; octets++) {
+        uint8_t name[NAME_MAX_OCTETS];
+        struct stageplay play;
+        struct why why = {""};
+        size_t n = 0;
+        for (unsigned label = 63; octets - 1 - n > 0; n += label + 1) {
+            label = octets - 1 - n < 64 ? octets - 2 - (unsigned)n : 63;
+            name[n] = (uint8_t)label;
+            memset(name + n + 1, 'a', label);
+        }
+        name[n] = 0;
+        ck_assert_uint_eq(name_len(name), octets);
+        int rc = stageplay_open(&play, registry_find("sign"), name, "denial=nsec3", &why);
+        ck_assert_int_eq(rc, octets == 222 ? 0 : -E_CONF);
+        ck_assert_msg(rc == 0 || strstr(why.text, "223 octets"), "%s", why.text);
+        if (rc)
+            rc = stageplay_open(&play, registry_find("sign"), name, "", &why);
+        ck_assert_int_eq(rc, 0);
+        stageplay_close(&play);
+    }
+}
+END_TEST
+
 int main(void)
 {
     struct suite s = suite_open("sign_nsec3");
@@ -394,5 +542,8 @@ int main(void)
         tcase_add_loop_test(s.tcase, test_corners, 0, 6);
     if (suite_wants("test_histories"))
         tcase_add_loop_test(s.tcase, test_histories, 0, 3);
+    suite_add(s, test_turns);
+    suite_add(s, test_refused_options);
+    suite_add(s, test_zone_with_long_name);
     return suite_run(s);
 }
