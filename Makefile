@@ -115,7 +115,7 @@ cost: $(COST_BIN) ## cost counts only
 corpora: $(REPLAY_BIN)
 	$(Q)B=$(B) tests/lib/run-all --corpora "$(REPLAY_BIN)"
 
-net: all $(FAULTS_BIN) ## scenarios with real peers only
+net: all $(FAULTS_BIN) $(B)/tests/laws/sign_test ## scenarios with real peers only
 	$(Q)B=$(B) tests/lib/run-all --net
 
 # Campaigns that are too long for check: the same scenarios with more rounds.

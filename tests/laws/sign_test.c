@@ -6,6 +6,8 @@
  *   - has the data that came in, and signatures over the same sets as one that was signed from nothing;
  *   - has no signature with less than the margin left, once what was late has been caught up with;
  *   - is what the state says of it: rrsets, signatures by key, the first end.
+ *
+ * WEIR_KEEP=FOLDER: versions are written there, NUMBER-TIME.zone, for other checkers (tests/net/36-signed).
  */
 #include "tests/lib/keyplay.h"
 #include "tests/lib/stageplay.h"
@@ -13,11 +15,13 @@
 #include "tests/lib/zonegen.h"
 
 #include "pipeline/run/registry.h"
+#include "pipeline/zone/text.h"
 #include "pipeline/zone/transfer.h"
 #include "stages/sign/sign.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { VARIANTS = 7, BEGIN = 1700000000, STEPS = 60, VALIDITY = 14 * 86400, REFRESH = 4 * 86400 };
 
@@ -151,6 +155,21 @@ static void check_same(const struct snapshot *a, const struct snapshot *b)
     ck_assert(!x && !y);
 }
 
+static void version_keep(const struct world *w, const struct snapshot *out)
+{
+    static unsigned number;
+    const char *folder = getenv("WEIR_KEEP");
+    char path[512];
+    if (!folder)
+        return;
+    snprintf(path, sizeof(path), "%s/%d-%u-%ld.zone", folder, (int)getpid(), number++,
+             (long)w->now);
+    FILE *file = fopen(path, "w");
+    ck_assert_ptr_nonnull(file);
+    text_print_snapshot(file, out);
+    ck_assert_int_eq(fclose(file), 0);
+}
+
 static void check_valid(struct world *w, const struct snapshot *out)
 {
     stageplay_forget(&w->judge);
@@ -160,6 +179,7 @@ static void check_valid(struct world *w, const struct snapshot *out)
         ck_abort_msg("validate: %.2000s", stageresult_print(&result));
     }
     stageplay_drop(&w->judge, &result);
+    version_keep(w, out);
 }
 
 /* One run, accepted. */
