@@ -121,7 +121,13 @@ static int do_import(struct key_command *c, struct why *why)
     int err = import_read(c, c->argv[0], &role, &private, why);
     if (err)
         return err;
-    if (c->in_use && wanted(c->turn.store.ring, role))
+    if (dnssec_private_algorithm(private) != c->turn.zone->keys.policy.algorithm)
+        err = why_set(
+            why, -E_MISMATCH,
+            "it is a key of algorithm %u, and the zone's keys.algorithm is %u: a key of another "
+            "algorithm would be rolled over at once",
+            dnssec_private_algorithm(private), c->turn.zone->keys.policy.algorithm);
+    else if (c->in_use && wanted(c->turn.store.ring, role))
         err = why_set(why, -E_MISMATCH, "--in-use: the zone has a %s already",
                       keyring_role_text(role));
     if (!err)
@@ -136,10 +142,23 @@ static int do_import(struct key_command *c, struct why *why)
     return err;
 }
 
+/* A successor from a file is less than what there was. */
+static int hsm_check(const struct keyring_key *k, struct why *why)
+{
+    return k && k->hsm
+               ? why_set(why, -E_MISMATCH,
+                         "%s %u is in an HSM: make the next one there, and `weir key import` "
+                         "it, which begins the rollover",
+                         keyring_role_text(k->role), k->tag)
+               : 0;
+}
+
 static int do_roll(struct key_command *c, struct why *why)
 {
     enum keyring_role role;
     int err = role_parse(c->argc ? c->argv[0] : NULL, &role, why);
+    if (!err)
+        err = hsm_check(wanted(c->turn.store.ring, role), why);
     if (!err)
         err = keyring_roll(c->turn.store.ring, role, why);
     if (!err)
@@ -168,7 +187,9 @@ static int do_retire(struct key_command *c, struct why *why)
     }
     if (!found)
         return why_set(why, -E_NOENT, "the zone has no key with the tag %lu", tag);
-    int err = keyring_retire(ring, found, why);
+    int err = hsm_check(found, why);
+    if (!err)
+        err = keyring_retire(ring, found, why);
     if (!err)
         err = key_turn_save(&c->turn, why);
     if (!err)

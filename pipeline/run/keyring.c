@@ -175,23 +175,27 @@ static bool ds_in(const struct keyring *ring, const struct keyring_key *k, const
     return false;
 }
 
-void keyring_fact_parent(struct keyring *ring, const struct keyring_parent *parent)
+bool keyring_fact_parent(struct keyring *ring, const struct keyring_parent *parent)
 {
     keyring_advance(ring, &parent->time);
     if (parent->any) {
         ttl_note(&ring->ds_ttl, parent->ttl, ring->clock, 0);
         ring->ds_checked = parent->time.now;
     }
+    bool lost = false;
     EACH_KEY(ring, k)
     {
         if (!(k->role & KEYRING_KSK))
             continue;
+        bool was = present(&k->ds);
         bool all = ds_in(ring, k, parent->all), any = ds_in(ring, k, parent->any);
         /* Somebody was there before us: the parent has the DS of a key that is to stay. */
         if (absent(&k->ds) && k->wanted && any && ring->wish == KEYRING_ENABLED)
             cell_set(&k->ds, CELL_COMING);
         cell_see(&k->ds, is_in(&k->ds) ? all : any, true, ring->clock);
+        lost = lost || (was && !present(&k->ds));
     }
+    return !lost;
 }
 
 static void ripe_dnskey(struct step *s, struct keyring_key *k)
@@ -490,7 +494,7 @@ static int64_t lifetime(const struct keyring_policy *p, const struct keyring_key
 static bool expired(const struct step *s, const struct keyring_key *k)
 {
     int64_t life = lifetime(s->policy, k);
-    return s->policy->generate && life && k->active_at >= 0 && keyring_settled(k) &&
+    return s->policy->generate && !k->hsm && life && k->active_at >= 0 && keyring_settled(k) &&
            s->ring->clock - k->active_at >= life;
 }
 
@@ -499,15 +503,13 @@ static void goals(struct step *s)
     struct keyring *ring = s->ring;
     enum keyring_role role[2];
     unsigned n = roles_needed(s->policy, role), have = 0;
-    bool any = false;
     if (ring->wish == KEYRING_DELETED)
         return;
-    EACH_KEY(ring, k) any = true;
     for (unsigned i = 0; i < n; i++) {
         struct keyring_key *k = keyring_wanted(ring, role[i], s->policy->algorithm);
         have += k != NULL;
         bool make = k ? (k->roll || expired(s, k)) && !keyring_busy(ring, role[i])
-                      : (s->policy->generate || any) && !keyring_busy(ring, KEYRING_CSK);
+                      : s->policy->generate && !keyring_busy(ring, KEYRING_CSK);
         if (k && make && !k->roll) {
             k->roll = true;
             say(s, k, EVENT_ROLL);

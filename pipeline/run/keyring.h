@@ -65,6 +65,7 @@ struct keyring_key {
     enum keyring_state state;
     time_t created, publish, ready, active, retire, dead, remove;   /* by the wall's clock, for people; 0: not yet */
     struct dnssec_private *private;      /* NULL: not to be had now */
+    bool hsm;                            /* it is in an HSM: one from a file is not to take its place unasked; not kept */
 };
 struct keyring_ttl {
     uint32_t served;                     /* now */
@@ -133,7 +134,8 @@ struct keyring_plan {
     struct keyring_event event[KEYRING_EVENTS_MAX];
 };
 void keyring_step(struct keyring *ring, const struct keyring_policy *policy, const struct keyring_facts *facts, struct keyring_plan *out);
-void keyring_fact_parent(struct keyring *ring, const struct keyring_parent *parent);
+/* False: a DS that was there, and should be, is no longer on all of the servers. */
+bool keyring_fact_parent(struct keyring *ring, const struct keyring_parent *parent);
 /* Seconds until a cell that moves has arrived; -1: it does not move, or what it waits for was not seen yet. */
 int64_t keyring_due_in(const struct keyring *ring, const struct keyring_policy *policy, const struct keyring_key *key,
                        const struct keyring_cell *cell);

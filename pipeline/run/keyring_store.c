@@ -65,6 +65,8 @@ static int privates_load(struct keyring_store *s, struct why *why)
     why_set(&s->missing_why, 0, "%s: a key's files are not there", key_folder_path(s->folder));
     for (size_t i = 0; i < n; i++) {
         struct keyring_key *k = key_of(s->ring, &files[i]);
+        if (k)
+            k->hsm = files[i].hsm;
         if (k && files[i].private)
             k->private = dnssec_private_ref(files[i].private);
         else if (k && needed(k) && !files[i].err)

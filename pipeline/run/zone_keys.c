@@ -92,10 +92,16 @@ static bool parent_take(struct zone_keys *zk)
     bool known = v && v->complete;
     if (known) {
         struct rrset all = parent_set_rrset(&v->all), any = parent_set_rrset(&v->any);
-        keyring_fact_parent(zk->store.ring, &(struct keyring_parent){.all = v->all.n ? &all : NULL,
-                                                                     .any = v->any.n ? &any : NULL,
-                                                                     .ttl = v->any.ttl,
-                                                                     .time = keyring_time_now()});
+        bool kept = keyring_fact_parent(zk->store.ring,
+                                        &(struct keyring_parent){.all = v->all.n ? &all : NULL,
+                                                                 .any = v->any.n ? &any : NULL,
+                                                                 .ttl = v->any.ttl,
+                                                                 .time = keyring_time_now()});
+        if (!kept)
+            log_warn(
+                "a DS that was at the parent is no longer on all of its servers: what waits for "
+                "it waits anew",
+                LOG_KV("zone", LOG_S(zk->zone->text)));
     }
     parent_view_unref(v);
     return known;
@@ -233,6 +239,8 @@ static void turn_end(struct zone_keys *zk, const struct keyring_plan *plan, int 
         in = plan->wake_in;
         if (needs.moving && (!in || in > CLOCK_SAVE_S))
             in = CLOCK_SAVE_S;
+        if (zk->store.offline.n && (!in || in > CLOCK_SAVE_S))
+            in = CLOCK_SAVE_S; /* its file may be another */
         if ((zk->store.missing || zk->told_offline) && (!in || in > RETRY_S))
             in = RETRY_S;
         tell_waiting(zk, needs.parent, tick);
