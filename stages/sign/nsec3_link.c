@@ -79,6 +79,8 @@ static void make_add_before(struct nsec3_change *c, const uint8_t hash[HASH])
     size_t i = links_before(c, before);
     if (i < c->links && memcmp(c->link[i].hash, before, HASH) == 0)
         return;
+    if (c->makings > 0 && memcmp(c->make[c->makings - 1].link->hash, before, HASH) == 0)
+        return; /* many that went in a row had the same one before them */
     struct nsec3_link *link = arena_zalloc(scratch, sizeof(*link));
     memcpy(link->hash, before, HASH);
     nsec3_owner_of(c->s, before, owner);

@@ -257,6 +257,36 @@ START_TEST(test_histories)
 }
 END_TEST
 
+/* Somebody registers a name that is the hash of another, with DS and without. */
+START_TEST(test_name_that_is_a_hash)
+{
+    static const uint8_t ds[4 + 32] = {0, 1, 13, 2};
+    struct random random = random_open();
+    struct world w = world_open("weir.test.", variants[1]);
+    struct family *family = family_new(w.apex);
+    struct zonegen gen = zonegen_open(&random, "weir.test.", 10);
+    struct snapshot *plain = zonegen_version(&gen, family, NULL, 0), *next;
+    uint8_t hash[20], owner[NAME_MAX_OCTETS];
+    dnssec_nsec3_hash(w.apex, 0, NULL, 0, hash);
+    ck_assert(dnssec_nsec3_owner(hash, w.apex, owner));
+    step_without_hidden(&w, plain);
+    for (unsigned i = 0; i < 3; i++) {
+        struct edit *e = edit_open(family, plain, plain);
+        int rc = i == 0 ? edit_add(e, owner, RR_NS, 300, (const uint8_t *)"\2ns\7example", 12, NULL)
+                 : i == 1 ? edit_add(e, owner, RR_DS, 300, ds, sizeof(ds), NULL)
+                          : edit_remove(e, owner) - 1;
+        ck_assert_int_eq(rc, 0);
+        ck_assert_int_eq(edit_seal(&e, &next, NULL, NULL), 0);
+        snapshot_unref(plain);
+        plain = next;
+        step_without_hidden(&w, plain);
+    }
+    snapshot_unref(plain);
+    family_unref(family);
+    world_close(&w);
+}
+END_TEST
+
 int main(void)
 {
     struct suite s = suite_open("sign_peers");
@@ -265,6 +295,7 @@ int main(void)
     if (suite_wants("test_real_zones"))
         tcase_add_loop_test(s.tcase, test_real_zones, 0, ZONES * REAL_VARIANTS);
     suite_add(s, test_turns);
+    suite_add(s, test_name_that_is_a_hash);
     if (suite_wants("test_histories"))
         tcase_add_loop_test(s.tcase, test_histories, 0, VARIANTS);
     return suite_run(s);
