@@ -277,11 +277,11 @@ static void multisigner_run(struct stage_run *run)
                       .conf = run->conf,
                       .apex_name = snapshot_apex_name(run->next),
                       .apex = snapshot_apex(run->next)};
-    ASSERT(m.apex); /* the chain saw its SOA */
     if (!run->keys || (run->keys->n == 0 && !run->keys->unsigned_zone)) {
         finding_add(run->findings, OWN_KEYS_MISSING, m.apex_name, RR_DNSKEY, 0, 0, NULL);
         return;
     }
+    ASSERT(m.apex); /* the chain saw its SOA */
     if (!run->keys->unsigned_zone) {
         keys_collect(&m);
         if (!keys_judge(&m))
