@@ -277,7 +277,7 @@ static int key(int argc, char **argv)
     if (!err)
         return EXIT_YES;
     command_fail("key", &why);
-    return err == -E_MISMATCH || err == -E_AGAIN ? EXIT_NO : EXIT_CANNOT;
+    return err == -E_MISMATCH || err == -E_AGAIN || err == -E_EXISTS ? EXIT_NO : EXIT_CANNOT;
 }
 
 const struct command_type command_key = {
