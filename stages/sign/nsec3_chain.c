@@ -72,7 +72,7 @@ static bool stale_remove(struct signing *s, const struct nsec3_link *list, size_
     const struct node *node = s->last ? snapshot_nsec3_first(edit_view(s->run->out)) : NULL;
     while (node) {
         uint8_t owner[NAME_MAX_OCTETS];
-        struct nsec3_link key;
+        struct nsec3_link key = {.name = NULL};
         name_copy(owner, node_name(node));
         s->run->visited++;
         if (dnssec_nsec3_parse(owner, key.hash) &&

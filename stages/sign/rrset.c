@@ -49,7 +49,7 @@ static bool kept_pass(const struct signing *s, struct worker *w, struct wanted *
 {
     struct rdata rdata;
     unsigned before = want->nkept;
-    uint8_t found[KEYSET_KEYS_MAX];
+    uint8_t found[KEYSET_KEYS_MAX] = {0};
     unsigned n = 0;
     for (const uint8_t *p = sigs->rdata; rrset_next(sigs, &p, &rdata);) {
         struct rrsig sig;

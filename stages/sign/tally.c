@@ -77,7 +77,7 @@ static void tally_key(struct signing *s, uint8_t algorithm, uint16_t tag, uint32
 static void tally_signatures(struct signing *s, const struct rrset *sigs, int sign)
 {
     struct rdata rdata;
-    uint8_t seen[ALGORITHMS_MAX];
+    uint8_t seen[ALGORITHMS_MAX] = {0};
     unsigned n = 0;
     s->state->rrsets += (uint64_t)(int64_t)sign;
     for (const uint8_t *p = sigs->rdata; rrset_next(sigs, &p, &rdata);) {
