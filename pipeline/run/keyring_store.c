@@ -215,7 +215,7 @@ int keyring_store_step(struct keyring_store *s, const struct keyring_policy *pol
 {
     keyring_step(s->ring, policy, facts, plan);
     for (int i = 0; plan->generate && i < 2; i++) {
-        struct keyring_plan more;
+        struct keyring_plan more = {0};
         struct keyring_key *k;
         for (unsigned j = 0; j < plan->generate; j++) {
             int err = keyring_store_generate(s, policy, plan->missing[j], facts->time.now, &k, why);
@@ -337,7 +337,7 @@ int keyring_store_borrow(const char *state, const struct zone_conf *zone, struct
     int err = keyring_store_lock(&s, false, 5000, why);
     if (err == -E_NOENT) {
         struct keyring_facts facts = {.time = keyring_time_now()};
-        struct keyring_plan plan;
+        struct keyring_plan plan = {0};
         s.ring = keyring_new(zone->name);
         struct keyring_policy policy = zone->keys.policy;
         policy.generate = true;
