@@ -455,6 +455,26 @@ class Net:
             self.wait(f"unbound resolves {z}", lambda z=z: getattr(exchange(port, query(z, "SOA", flags=RD)), "rcode", None) == "NOERROR")
         return unbound
 
+    def bind_resolver(self, forwards, anchor):
+        """As unbound(), but BIND. What it asks, it asks for recursion, which servers of zones let pass."""
+        what, port = self.name("named"), self.port()
+        folder = self.subfolder(what)
+        with open(self.path(anchor + ".key"), encoding="ascii") as f:
+            key = f.read().split(";")[0].split()
+        flags, protocol, algorithm = key[key.index("DNSKEY") + 1:][:3]
+        public = "".join(key[key.index("DNSKEY") + 4:])
+        conf = (f'options {{ directory "{folder}"; listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }}; pid-file none; session-keyfile none; '
+                f'lock-file none; recursion yes; dnssec-validation yes; empty-zones-enable no; synth-from-dnssec no; notify no; }};\ncontrols {{ }};\n'
+                f'trust-anchors {{ {key[0]} static-key {flags} {protocol} {algorithm} "{public}"; }};\n')
+        for z, servers in forwards.items():
+            servers = servers if isinstance(servers, (list, tuple)) else [servers]
+            conf += f'zone "{z}" {{ type forward; forward only; forwarders {{ ' + "".join(f"127.0.0.1 port {s.port}; " for s in servers) + "}; };\n"
+        write(folder + "/named.conf", conf)
+        bind = Server(self, what, ["named", "-g", "-c", folder + "/named.conf"], port, folder)
+        for z in forwards:
+            self.wait(f"{what} resolves {z}", lambda z=z: getattr(exchange(port, query(z, "SOA", flags=RD)), "rcode", None) == "NOERROR")
+        return bind
+
     def answers(self, server, zone_name):
         if zone_name:
             self.wait(f"{server.what} serves {zone_name}", lambda: serial(server.port, zone_name, server.host) is not None)

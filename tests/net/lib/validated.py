@@ -16,11 +16,11 @@ import traceback
 
 from peers import WITHIN_S, Failed, check, configuration
 from peers import zone as zone_row
-from wire import AD, RD, exchange, query, serial
+from wire import AD, RD, TC, exchange, query, serial
 
 PARENT = "par."
 DS_TTL = 3
-PACE_S = 0.004  # between two questions
+PACE_S = 0.006  # between two questions
 SHOWN = 12
 # Signed with each algorithm that a DS or DNSKEY names: the strict reading, so that an algorithm rollover in the wrong order is seen.
 STRICT = "  harden-algo-downgrade: yes\n  serve-expired: no\n  prefetch: no\n  infra-host-ttl: 1\n  val-bogus-ttl: 1\n  val-max-restart: 0\n"
@@ -107,7 +107,10 @@ class Watch:
         self.n += 1
         secure = True if kind == "own-ds" else self.secure  # the parent's word is signed, whatever it is
         qname = label.replace("{n}", str(self.n)) + self.zone
-        back = exchange(self.resolver.port, query(qname, rtype, do=True, flags=RD), timeout=8)
+        msg = query(qname, rtype, do=True, flags=RD)
+        back = exchange(self.resolver.port, msg, timeout=8)
+        if back and back.flags & TC:  # signatures of two algorithms
+            back = exchange(self.resolver.port, msg, tcp=True, timeout=8)
         self.asked += 1
         good = bool(back and back.flags & AD)
         self.vouched += good
@@ -136,8 +139,8 @@ class Watch:
     def good(self):
         """Raises when there was one wrong answer, with what the resolver says of it."""
         if self.wrong:
-            why = self.resolver.lines("validation failure|bogus")[:SHOWN]
-            raise Failed(f"{len(self.wrong)} of {self.asked} answers were wrong:\n" + "\n".join(self.wrong[:SHOWN] + why))
+            why = self.resolver.lines("validation failure|bogus|no valid|broken trust chain|RRSIG failed")[:SHOWN]
+            raise Failed(f"{self.resolver.what}: {len(self.wrong)} of {self.asked} answers were wrong:\n" + "\n".join(self.wrong[:SHOWN] + why))
 
     def ds_left(self):
         """For how many seconds the resolver keeps the DS set that it has."""
@@ -165,6 +168,51 @@ class Watch:
         """Lets the watch go on for so long: as long as something may be in a cache."""
         until = time.monotonic() + seconds
         self.until(f"{seconds} s of good answers", lambda: time.monotonic() > until, seconds + WITHIN_S)
+
+
+class Watches:
+    """Several, of resolvers that differ, as one."""
+
+    def __init__(self, *watches):
+        self.watches, self.net = watches, watches[0].net
+
+    def __setattr__(self, name, value):
+        object.__setattr__(self, name, value)
+        if name in ("phase", "secure"):
+            for w in self.watches:
+                setattr(w, name, value)
+
+    @property
+    def asked(self):
+        return sum(w.asked for w in self.watches)
+
+    @property
+    def vouched(self):
+        return sum(w.vouched for w in self.watches)
+
+    def good(self):
+        for w in self.watches:
+            w.good()
+
+    def stop(self):
+        for w in self.watches:
+            w.stop()
+
+    def forget(self):
+        for w in self.watches:
+            w.last.clear()
+
+    def all_vouched(self):
+        return all(w.all_vouched() for w in self.watches)
+
+    def becomes(self, secure):
+        for w in self.watches:
+            w.becomes(secure)
+        self.secure = secure
+
+    def rounds(self, seconds):
+        until = time.monotonic() + seconds
+        self.net.wait(f"{seconds} s of good answers", lambda: self.good() or time.monotonic() > until, seconds + WITHIN_S)
 
 
 def key_set(port, zone, host="127.0.0.1"):
@@ -205,8 +253,8 @@ class ByHand:
 
 
 class Live:
-    """weir signs: an unsigned primary that changes all the time, two secondaries that follow by IXFR, the parent's two servers, and a resolver
-    that knows the secondaries and the parent only. Every wait is a wait for good answers, in which the registry does what CDS says."""
+    """weir signs: an unsigned primary that changes all the time, two secondaries that follow by IXFR, the parent's two servers, and two resolvers
+    (unbound, BIND) that know the secondaries and the parent only. Every wait is a wait for good answers, in which the registry does what CDS says."""
 
     def __init__(self, net, zone, keys="", sign="", ttl=4, denial="nsec"):
         self.net, self.zone, self.ttl, self.number, self.axfr = net, zone, ttl, 0, 0
@@ -222,7 +270,8 @@ class Live:
         self.remotes = remotes
         for s in self.secondaries:
             net.wait(f"{s.what} has the zone", lambda s=s: self.same_serial(s))
-        self.watch = Watch(net, net.unbound({PARENT: self.parent.servers, zone: self.secondaries}, self.parent.key, STRICT), zone)
+        servers = {PARENT: self.parent.servers, zone: self.secondaries}
+        self.watch = Watches(Watch(net, net.unbound(servers, self.parent.key, STRICT), zone), Watch(net, net.bind_resolver(servers, self.parent.key), zone))
         self.watch.becomes(False)
         self.changed = self.asked = time.monotonic()
         self.registry = True  # takes CDS up
@@ -303,7 +352,7 @@ class Live:
         """After the first DS: from here on everything is vouched for, at every moment."""
         self.watch.secure = None
         self.until("the zone is secure", lambda: self.parent.ds and not self.partly)
-        self.watch.last.clear()
+        self.watch.forget()
         self.until("every answer is vouched for", self.watch.all_vouched)
         self.watch.secure = True
         self.until("no key waits for anything", self.settled)
