@@ -271,13 +271,22 @@ static void mirror(struct stage_run *run, const uint8_t *apex)
     run->visited = run->delta->n + 1;
 }
 
+/* The keys that come from elsewhere are judged beside those of ours that are in use. */
+static bool keys_ready(const struct keyset *keys)
+{
+    bool ready = keys && keys->unsigned_zone;
+    for (unsigned i = 0; keys && i < keys->n; i++)
+        ready |= keys->key[i].publish || keys->key[i].signs_zone;
+    return ready;
+}
+
 static void multisigner_run(struct stage_run *run)
 {
     struct merge m = {.run = run,
                       .conf = run->conf,
                       .apex_name = snapshot_apex_name(run->next),
                       .apex = snapshot_apex(run->next)};
-    if (!run->keys || (run->keys->n == 0 && !run->keys->unsigned_zone)) {
+    if (!keys_ready(run->keys)) {
         finding_add(run->findings, OWN_KEYS_MISSING, m.apex_name, RR_DNSKEY, 0, 0, NULL);
         return;
     }

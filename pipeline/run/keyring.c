@@ -636,27 +636,31 @@ void keyring_step(struct keyring *ring, const struct keyring_policy *policy,
     out->wake_in = wake_in(&s);
 }
 
+/* What it does now. One that does nothing has no private half either: that the file goes makes no difference. */
+static struct keyset_key key_now(const struct keyring *ring, const struct keyring_key *k)
+{
+    bool there = !gone(k);
+    struct keyset_key now = {
+        .rdata = mem_dup(k->rdata, k->len),
+        .len = k->len,
+        .publish = there && is_in(&k->dnskey),
+        .signs_keys = there && is_in(&k->dnskey) && k->role & KEYRING_KSK,
+        .signs_zone = there && is_in(&k->zone),
+        .ds = there && is_in(&k->ds) && ring->wish == KEYRING_ENABLED,
+    };
+    if (k->private && (now.publish || now.signs_zone || now.ds))
+        now.private = dnssec_private_ref(k->private);
+    return now;
+}
+
 struct keyset *keyring_keyset(const struct keyring *ring, const struct keyring_policy *policy)
 {
-    unsigned n = 0;
-    struct keyset *set = keyset_new(KEYRING_KEYS_MAX, 0, 0);
-    set->unsigned_zone = ring->wish == KEYRING_DELETED;
+    bool unsigned_zone = ring->wish == KEYRING_DELETED;
+    struct keyset *set = keyset_new(unsigned_zone ? 0 : ring->n, 0, 0);
+    set->unsigned_zone = unsigned_zone;
     set->cds_delete = ring->wish == KEYRING_DISABLED && !policy->offline_ksk;
-    for (const struct keyring_key *k = ring->key; k < ring->key + ring->n; k++) {
-        bool ds = is_in(&k->ds) && ring->wish == KEYRING_ENABLED;
-        if (gone(k) || set->unsigned_zone || !(is_in(&k->dnskey) || is_in(&k->zone) || ds))
-            continue;
-        set->key[n++] = (struct keyset_key){
-            .rdata = mem_dup(k->rdata, k->len),
-            .len = k->len,
-            .private = k->private ? dnssec_private_ref(k->private) : NULL,
-            .publish = is_in(&k->dnskey),
-            .signs_keys = is_in(&k->dnskey) && k->role & KEYRING_KSK,
-            .signs_zone = is_in(&k->zone),
-            .ds = ds,
-        };
-    }
-    set->n = n;
+    for (unsigned i = 0; i < set->n; i++)
+        set->key[i] = key_now(ring, &ring->key[i]);
     keyset_seal(set);
     return set;
 }

@@ -139,7 +139,9 @@ bool keyring_fact_parent(struct keyring *ring, const struct keyring_parent *pare
 /* Seconds until a cell that moves has arrived; -1: it does not move, or what it waits for was not seen yet. */
 int64_t keyring_due_in(const struct keyring *ring, const struct keyring_policy *policy, const struct keyring_key *key,
                        const struct keyring_cell *cell);
-/* What the keys do as things are: sealed; one reference. */
+/* What the keys do as things are: sealed; one reference. Every key that the ring knows is in it, also one that does nothing, not yet or no
+ * longer: another signer may still send it (RFC 8901), and it must be known for ours. Of those that are removed the ring knows the last
+ * KEYRING_REMOVED_KEPT. */
 struct keyset *keyring_keyset(const struct keyring *ring, const struct keyring_policy *policy);
 
 /* ---- the operator's word. Each -E_MISMATCH with a why when things are not so. */

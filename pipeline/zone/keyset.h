@@ -8,6 +8,7 @@
  *        last ZSK       x                                    until its signatures have left the caches
  *        next KSK                                       x    double-DS (RFC 7583 3.3.2): the parent knows it first
  *        next algorithm            x           x             signatures first, the DNSKEY later (RFC 6781 4.1.4)
+ *        any other                                           ours, and not a foreign one when another signer sends it (RFC 8901)
  *
  * WHAT   What the `sign` stage is told: it makes the DNSKEY, CDS and CDNSKEY sets and the signatures that this says, and knows
  *        nothing of policies, rollovers and parents. The keyring (run/keyring.h) decides, and makes a new one whenever

@@ -320,7 +320,15 @@ START_TEST(without_keys_of_ours)
     play(&w, BY_TRANSFER, TTL_OWN);
     ck_assert_int_eq(w.merged.verdict, STAGE_RETRY);
     expect_findings(&w.merged, "own-keys-missing");
+    world_drop(&w);
+    /* Such as were removed are no keys that others could be judged beside. */
     w.own.n = 2;
+    for (unsigned i = 0; i < 2; i++)
+        w.own.key[i].publish = w.own.key[i].signs_zone = false;
+    keyplay_make(&w.foreign, DNSKEY_ZONE, ALG_ECDSAP256, "p");
+    play(&w, BY_TRANSFER, TTL_OWN);
+    ck_assert_int_eq(w.merged.verdict, STAGE_RETRY);
+    expect_findings(&w.merged, "own-keys-missing");
     world_drop(&w);
     world_close(&w);
 }
