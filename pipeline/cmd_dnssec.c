@@ -34,21 +34,27 @@ static int word_apply(struct key_turn *t, const char *word, struct why *why)
 static void show(const struct key_turn *t, bool as_json)
 {
     const struct keyring *ring = t->store.ring;
+    bool multi = t->zone->mode && !strcmp(t->zone->mode, "multi-signer");
     char *parent = t->zone->nparent ? key_turn_parent(t, as_json) : NULL;
+    char *foreign = multi ? key_turn_foreign(t, as_json) : NULL;
     if (!as_json) {
         keyring_ds_text(ring, t->zone, time(NULL), stdout);
-        printf("%s", parent ? parent : "");
+        printf("%s%s", foreign ? foreign : "", parent ? parent : "");
+        free(foreign);
         free(parent);
         return;
     }
     struct json *json = json_new();
     json_object(json, NULL);
     keyring_ds_json(ring, t->zone, time(NULL), json);
+    if (foreign)
+        json_raw(json, "foreign_keys", foreign);
     if (parent)
         json_raw(json, "parent", parent);
     json_end(json);
     printf("%s\n", json_text(json, NULL));
     json_free(&json);
+    free(foreign);
     free(parent);
 }
 

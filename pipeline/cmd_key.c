@@ -239,6 +239,16 @@ static int do_ds(struct key_command *c, struct why *why)
     return 0;
 }
 
+static int do_export(struct key_command *c, struct why *why)
+{
+    const struct keyring *ring = c->turn.store.ring;
+    if (!ring || !keyring_ds_key(ring))
+        return why_set(why, -E_NOENT, "zone %s has no keys that another signer could be given",
+                       c->turn.zone->text);
+    keyring_export(ring, stdout);
+    return 0;
+}
+
 static const struct {
     const char *name;
     bool changes;
@@ -246,6 +256,7 @@ static const struct {
 } words[] = {
     {"generate", true, do_generate}, {"import", true, do_import}, {"roll", true, do_roll},
     {"retire", true, do_retire},     {"list", false, do_list},    {"ds", false, do_ds},
+    {"export", false, do_export},
 };
 enum { WORDS = sizeof words / sizeof words[0] };
 
@@ -280,9 +291,11 @@ static int key(int argc, char **argv)
     return err == -E_MISMATCH || err == -E_AGAIN || err == -E_EXISTS ? EXIT_NO : EXIT_CANNOT;
 }
 
-const struct command_type command_key = {
-    "key",
-    "[-c FILE] (list | ds) ZONE [--json] | generate ZONE [ksk | zsk | csk] | import ZONE FILE "
-    "[--role "
-    "ROLE] [--in-use] | roll ZONE ROLE | retire ZONE TAG",
-    "a zone's keys: list and DS; make or import one, roll a role over, let a key go", key};
+const struct command_type command_key = {"key",
+                                         "[-c FILE] (list | ds | export) ZONE [--json] | generate "
+                                         "ZONE [ksk | zsk | csk] | import ZONE FILE "
+                                         "[--role "
+                                         "ROLE] [--in-use] | roll ZONE ROLE | retire ZONE TAG",
+                                         "a zone's keys: list, DS, and records for another signer; "
+                                         "make or import one, roll a role over, let a key go",
+                                         key};

@@ -81,11 +81,11 @@ void key_turn_close(struct key_turn *t)
 /* ---- the parent
  * --------------------------------------------------------------------------------------------- */
 
-static int parent_request(const struct config *config, const char *zone, const char *flag,
-                          char **text, struct why *why)
+/* One of the control socket's requests about a zone. */
+static int request(const struct config *config, const char *what, const char *zone,
+                   const char *flag, char **text, struct why *why)
 {
-    char word[] = "parent";
-    char *words[] = {word, mem_strdup(zone), mem_strdup(flag ? flag : "-")};
+    char *words[] = {mem_strdup(what), mem_strdup(zone), mem_strdup(flag ? flag : "-")};
     size_t len;
     FILE *out = open_memstream(text, &len);
     ASSERT(out);
@@ -101,9 +101,23 @@ static int parent_request(const struct config *config, const char *zone, const c
         free(*text);
         *text = NULL;
     }
-    mem_free(&words[1]);
-    mem_free(&words[2]);
+    for (int i = 0; i < 3; i++)
+        mem_free(&words[i]);
     return code;
+}
+
+static int parent_request(const struct config *config, const char *zone, const char *flag,
+                          char **text, struct why *why)
+{
+    return request(config, "parent", zone, flag, text, why);
+}
+
+char *key_turn_foreign(const struct key_turn *t, bool json)
+{
+    char *text;
+    struct why why;
+    return request(t->config, "foreign", t->zone->text, json ? "--json" : NULL, &text, &why) ? NULL
+                                                                                             : text;
 }
 
 char *key_turn_parent(const struct key_turn *t, bool json)

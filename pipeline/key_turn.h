@@ -20,6 +20,8 @@ int key_turn_save(struct key_turn *t, struct why *why) MUST_CHECK;
 void key_turn_close(struct key_turn *t);
 /* What a running weir knows of the parent's servers, as status_parent has it. NULL: none runs with this configuration. Caller frees. */
 char *key_turn_parent(const struct key_turn *t, bool json);
+/* The keys of other signers in the DNSKEY set that a running weir serves, as status_foreign has them. NULL: none runs. Caller frees. */
+char *key_turn_foreign(const struct key_turn *t, bool json);
 /* Has it ask them now, and waits until they have answered or been given up. Without the lock: what they say is a turn of its own. */
 int key_turn_ask_parent(const char *config_path, const char *zone, struct why *why) MUST_CHECK;
 

@@ -188,6 +188,14 @@ static char *do_parent(struct command *c)
     return answer_ok(status_parent(c->server, z, json));
 }
 
+static char *do_foreign(struct command *c)
+{
+    bool json = command_flag(c, "--json");
+    struct why why;
+    struct zone *z = command_zone(c, &why);
+    return z ? answer_ok(status_foreign(z, json)) : answer_error(why.text);
+}
+
 static char *do_approve(struct command *c)
 {
     return do_held(c, zone_approve, "approved");
@@ -243,7 +251,7 @@ static const struct {
     {"status", do_status}, {"retransfer", do_retransfer}, {"notify", do_notify},
     {"reload", do_reload}, {"approve", do_approve},       {"discard", do_discard},
     {"keys", do_keys},     {"purge", do_purge},           {"zones", do_zones},
-    {"parent", do_parent},
+    {"parent", do_parent}, {"foreign", do_foreign},
 };
 
 static char *command_run(struct server *server, char *request, size_t len)

@@ -15,6 +15,7 @@
 #include "pipeline/net/parent.h"
 #include "pipeline/net/tcp_limits.h"
 #include "pipeline/net/xfrin.h"
+#include "pipeline/run/keyring_ds.h"
 #include "pipeline/run/zone_parent.h"
 #include "pipeline/zone/message.h"
 
@@ -502,6 +503,27 @@ char *status_parent(struct server *s, struct zone *z, bool json)
     out_open(&o);
     parent_text(o.file, s, z);
     return out_close(&o);
+}
+
+char *status_foreign(struct zone *z, bool json)
+{
+    static const struct keyset none = {.n = 0};
+    struct version *v = zone_version(z);
+    struct rrset set = {.count = 0};
+    struct out o = {0};
+    struct json *j = json ? json_new() : NULL;
+    const struct keyset *keys = v && v->keys ? v->keys : &none;
+    if (v)
+        node_rrset(snapshot_apex(v->served), RR_DNSKEY, 0, &set);
+    if (json) {
+        json_array(j, NULL);
+        keyring_foreign_json(&set, keys, j);
+    } else {
+        out_open(&o);
+        keyring_foreign_text(&set, keys, o.file);
+    }
+    version_unref(v);
+    return json ? json_close(j) : out_close(&o);
 }
 
 char *status_zone(struct server *s, struct zone *z, bool findings, bool json)

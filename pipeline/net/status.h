@@ -14,5 +14,7 @@ char *status_all(struct server *server, bool json);
 char *status_zone(struct server *server, struct zone *zone, bool findings, bool json);
 /* What the parent's servers say of its DS: a line that begins with "parent: ", or "asking: " while they are being asked; JSON: an object. */
 char *status_parent(struct server *server, struct zone *zone, bool json);
+/* The keys of other signers in the DNSKEY set that is served: lines, or a JSON array. */
+char *status_foreign(struct zone *zone, bool json);
 
 #endif

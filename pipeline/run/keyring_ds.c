@@ -71,6 +71,75 @@ char *keyring_dnskey_line(const uint8_t *apex, const struct keyring_key *k)
     return line;
 }
 
+/* ---- for and of other signers
+ * ------------------------------------------------------------------------------------------------- */
+
+static void export_key(const struct keyring *ring, const struct keyring_key *k, uint32_t ttl,
+                       FILE *out)
+{
+    enum { SHA256 = 2 };
+    char name[NAME_TEXT_MAX];
+    char *public = base64(k->rdata + 4, k->len - 4u), *sum = digest(ring->apex, k, SHA256);
+    name_print(ring->apex, name);
+    fprintf(out, "; %s, key tag %u, %s\n", keyring_role_text(k->role), k->tag,
+            keyring_state_text(k->state));
+    fprintf(out, "%s %u IN DNSKEY %u %u %u %s\n", name, ttl, get_u16(k->rdata), k->rdata[2],
+            k->algorithm, public);
+    if (ring->wish == KEYRING_ENABLED &&
+        (k->ds.state == CELL_COMING || k->ds.state == CELL_PRESENT)) {
+        fprintf(out, "%s %u IN CDS %u %u %u %s\n", name, ttl, k->tag, k->algorithm, SHA256, sum);
+        fprintf(out, "%s %u IN CDNSKEY %u %u %u %s\n", name, ttl, get_u16(k->rdata), k->rdata[2],
+                k->algorithm, public);
+    }
+    mem_free(&sum);
+    mem_free(&public);
+}
+
+void keyring_export(const struct keyring *ring, FILE *out)
+{
+    uint32_t ttl = ring->dnskey_ttl.served ? ring->dnskey_ttl.served : DS_TTL_SHOWN;
+    for (unsigned i = 0; i < ring->n; i++)
+        if (ring->key[i].state != KEY_DEAD && ring->key[i].state != KEY_REMOVED)
+            export_key(ring, &ring->key[i], ttl, out);
+}
+
+static bool is_own(const struct keyset *keys, struct rdata key)
+{
+    for (unsigned i = 0; i < keys->n; i++)
+        if (keys->key[i].len == key.len && memcmp(keys->key[i].rdata, key.data, key.len) == 0)
+            return true;
+    return false;
+}
+
+void keyring_foreign_json(const struct rrset *dnskey, const struct keyset *keys, struct json *json)
+{
+    struct rdata key;
+    for (const uint8_t *p = dnskey->rdata; rrset_next(dnskey, &p, &key);) {
+        if (is_own(keys, key))
+            continue;
+        char *public = base64(key.data + 4, key.len - 4u);
+        json_object(json, NULL);
+        json_string(json, "owner", "foreign");
+        json_uint(json, "key_tag", dnssec_key_tag(key.data, key.len));
+        json_uint(json, "flags", get_u16(key.data));
+        json_uint(json, "algorithm", key.data[3]);
+        json_string(json, "key_type", dnssec_algorithm_text(key.data[3]));
+        json_string(json, "public_key", public);
+        json_end(json);
+        mem_free(&public);
+    }
+}
+
+void keyring_foreign_text(const struct rrset *dnskey, const struct keyset *keys, FILE *out)
+{
+    struct rdata key;
+    for (const uint8_t *p = dnskey->rdata; rrset_next(dnskey, &p, &key);)
+        if (!is_own(keys, key))
+            fprintf(out, "  %s %5u  %-15s foreign: another signer's\n",
+                    get_u16(key.data) & DNSKEY_SEP ? "KSK" : "ZSK",
+                    dnssec_key_tag(key.data, key.len), dnssec_algorithm_text(key.data[3]));
+}
+
 /* ---- JSON
  * ------------------------------------------------------------------------------------------------- */
 

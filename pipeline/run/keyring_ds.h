@@ -16,6 +16,11 @@ enum { DS_TTL_SHOWN = 3600 };
 char *keyring_ds_line(const uint8_t *apex, const struct keyring_key *key, uint8_t digest_type);
 /* "example.com. 3600 IN DNSKEY 257 3 13 mdss…" */
 char *keyring_dnskey_line(const uint8_t *apex, const struct keyring_key *key);
+/* For the other signers of the zone (RFC 8901 9), as a zone file: our DNSKEY, as early as they are made, and the CDS and CDNSKEY that we show. */
+void keyring_export(const struct keyring *ring, FILE *out);
+/* Of a DNSKEY set that was made with these keys, those that are not ours: objects into the open array, or lines as of keyring_key_text. */
+void keyring_foreign_json(const struct rrset *dnskey, const struct keyset *keys, struct json *json);
+void keyring_foreign_text(const struct rrset *dnskey, const struct keyset *keys, FILE *out);
 /* Fields into the open object. ring NULL: there are no keys yet. */
 void keyring_ds_json(const struct keyring *ring, const struct zone_conf *zone, time_t now, struct json *json);
 void keyring_ds_text(const struct keyring *ring, const struct zone_conf *zone, time_t now, FILE *out);

@@ -345,7 +345,7 @@ class Net:
         self.answers(nsd, next(iter(zones), None) if zones else None)
         return nsd
 
-    def knot(self, zones=None, notify=(), secondary_of=None, more="", tsig=None, history=False):
+    def knot(self, zones=None, notify=(), secondary_of=None, more="", tsig=None, history=False, policy=""):
         what, port, tsig = self.name("knot"), self.port(), tsig or {}
         folder = self.subfolder(what)
         more += "    zonefile-load: difference\n    zonefile-sync: -1\n    journal-content: changes\n" if history else ""
@@ -359,7 +359,7 @@ class Net:
         if targets:
             conf += "remote:\n" + "".join(f"  - id: r{i}{suffix}\n    address: {address(t)}\n" + (f"    key: {suffix[1:]}\n" if suffix else "")
                                           for i, t in enumerate(targets) for suffix in sorted(set(remote.values())))
-        conf += "zone:\n"
+        conf += policy + "zone:\n"
         for z, text in (zones or {}).items():
             write(os.path.join(folder, file_of(z)), text)
             conf += f"  - domain: {z}\n    storage: {folder}\n    file: {file_of(z)}\n    acl: {acl[z]}\n    semantic-checks: off\n{more}"
