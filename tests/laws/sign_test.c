@@ -6,6 +6,8 @@
  *   - has the data that came in, and signatures over the same sets as one that was signed from nothing;
  *   - has no signature with less than the margin left, once what was late has been caught up with;
  *   - is what the state says of it: rrsets, signatures by key, the first end.
+ * Letters and TTLs change, too, which is the same to a resolver, and not to a signature; weir starts anew with the state that it saved; and
+ * versions are made that never go out.
  *
  * WEIR_KEEP=FOLDER: versions are written there, NUMBER-TIME.zone, for other checkers (tests/net/36-signed).
  */
@@ -182,11 +184,40 @@ static void check_valid(struct world *w, const struct snapshot *out)
     version_keep(w, out);
 }
 
+/* weir ends and starts again. */
+static void restart(struct world *w)
+{
+    size_t len;
+    if (!w->sign.state)
+        return;
+    uint8_t *saved = w->sign.type->state_save(w->sign.state, &len);
+    void *loaded = w->sign.type->state_load(saved, len);
+    mem_free(&saved);
+    ck_assert_ptr_nonnull(loaded);
+    w->sign.type->state_free(w->sign.state);
+    w->sign.state = loaded;
+}
+
+/* A version that is made and then refused behind the stage: nothing of it may be left. */
+static void refused(struct world *w)
+{
+    struct zonegen gen = w->gen; /* this one's steps are not the zone's */
+    struct snapshot *next = zonegen_version(&gen, w->family, w->plain, 6);
+    struct stageresult result = stageplay_run(
+        &w->sign, next, w->now + 86400 * (time_t)random_below(w->random, 3), false, NULL);
+    stageplay_drop(&w->sign, &result);
+    snapshot_unref(next);
+}
+
 /* One run, accepted. */
 static void step(struct world *w, bool woken)
 {
     struct soa before = {0}, after = {0};
     bool had = w->sign.out && snapshot_soa(w->sign.out, &before);
+    if (random_below(w->random, 4) == 0)
+        restart(w);
+    if (random_below(w->random, 8) == 0)
+        refused(w);
     struct stageresult result = stageplay_run(&w->sign, w->plain, w->now, woken, NULL);
     if (result.verdict != STAGE_PASS) {
         story_print(w);
@@ -232,11 +263,18 @@ static void check_fresh(struct world *w)
 
 static void names_change(struct world *w)
 {
-    struct snapshot *next = zonegen_version(&w->gen, w->plain->family, w->plain,
-                                            1 + (unsigned)random_below(w->random, 4));
+    unsigned changes = 1 + (unsigned)random_below(w->random, 4);
+    bool style = random_below(w->random, 3) == 0;
+    struct edit *e = edit_open(w->plain->family, w->plain, w->plain);
+    struct snapshot *next;
+    if (style)
+        zonegen_restyle(&w->gen, e, changes);
+    else
+        zonegen_step(&w->gen, e, changes);
+    ck_assert_int_eq(edit_seal(&e, &next, NULL, NULL), 0);
     snapshot_unref(w->plain);
     w->plain = next;
-    tell(w, "names change");
+    tell(w, style ? "letters and TTLs change" : "names change");
 }
 
 static uint64_t signatures_by(const struct world *w, unsigned key)
