@@ -24,7 +24,7 @@ static void add(struct node_builder *b, uint16_t type, uint32_t ttl, const uint8
                 size_t len)
 {
     int rc = node_builder_add(b, type, ttl, rdata, (uint16_t)len);
-    ASSERT(rc == 0); /* an apex that came in and a few records */
+    ASSERT(rc == 0); /* apex_fits */
 }
 
 static void add_soa(const struct signing *s, struct node_builder *b, uint32_t serial)
@@ -128,6 +128,23 @@ static struct node *apex_plain(struct signing *s, uint32_t serial, const uint8_t
         add(b, RR_ZONEMD, s->soa.ttl, rdata, ZONEMD_HEAD + len);
     }
     return node_builder_seal(b);
+}
+
+/* Is there room for all that is put beside what came in? Signatures find out for themselves. */
+bool apex_fits(struct signing *s)
+{
+    enum {
+        EACH = 4,
+        BESIDE = 8
+    }; /* of a key: DNSKEY, two CDS, CDNSKEY; and SOA, ZONEMD, what asks for deletion */
+    size_t more =
+        s->keys.prepared ? s->keys.prepared->node->records : (size_t)s->run->keys->n * EACH;
+    if (s->apex->records + more + BESIDE <= NODE_RECORDS_MAX &&
+        s->apex->bytes <= NODE_BYTES_MAX / 2)
+        return true;
+    finding_add(s->run->findings, SIGN_TOO_MANY_RECORDS, s->apex_name, 0, 0, 0, NULL);
+    s->failed = true;
+    return false;
 }
 
 struct node *apex_types(struct signing *s)

@@ -81,6 +81,16 @@ static bool prepared_has(const struct keyset_prepared *prepared, const struct ke
     return false;
 }
 
+/* A key that signs no more and is not in the set that is valid now might as well be gone: its signatures do not verify. */
+static void keys_absent_leave(struct sign_keys *keys)
+{
+    unsigned kept = 0;
+    for (unsigned i = 0; i < keys->n; i++)
+        if (keys->key[i].key->signs_zone || prepared_has(keys->prepared, keys->key[i].key))
+            keys->key[kept++] = keys->key[i];
+    keys->n = kept;
+}
+
 /* The latest set that is valid now, and when that changes. */
 static void prepared_choose(struct signing *s, const struct keyset *set)
 {
@@ -105,6 +115,7 @@ static void prepared_choose(struct signing *s, const struct keyset *set)
         if (set->key[i].signs_zone && set->key[i].publish &&
             !prepared_has(keys->prepared, &set->key[i]))
             keys_refuse(s, SIGN_PREPARED_KEY, &set->key[i]);
+    keys_absent_leave(keys);
     bool news = !s->run->prev || s->run->woken || s->run->delta->n > 0;
     if (news && last - s->run->now < s->conf->prepared_warn)
         finding_add(s->run->findings, SIGN_PREPARED_ENDS, s->apex_name, RR_DNSKEY,

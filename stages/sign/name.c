@@ -61,6 +61,15 @@ static bool is_prepared(const struct signing *s, const struct node *node, uint16
     return s->keys.prepared && is_key_set(s, node, type);
 }
 
+/* Whose signatures over DNSKEY, CDS and CDNSKEY may be kept. */
+static const struct node *was_keys(const struct node *node, const struct node *was)
+{
+    struct rrset now, before;
+    bool same = was && node_rrset(node, RR_DNSKEY, 0, &now) &&
+                node_rrset(was, RR_DNSKEY, 0, &before) && rrset_equal(&now, &before, false);
+    return same ? was : NULL;
+}
+
 struct node *name_sign(struct signing *s, struct worker *w, const struct node *node,
                        const struct rrset *more, enum name_status status, const struct node *was,
                        int64_t keep)
@@ -77,7 +86,8 @@ struct node *name_sign(struct signing *s, struct worker *w, const struct node *n
         node_rrset_at(node, i, &set);
         bool keys = is_key_set(s, node, set.type);
         if (status_signs(status, set.type) && !is_prepared(s, node, set.type))
-            good = rrset_sign(s, w, node_name(node), &set, was, keys, keys ? keep_keys(s) : keep);
+            good = rrset_sign(s, w, node_name(node), &set, keys ? was_keys(node, was) : was, keys,
+                              keys ? keep_keys(s) : keep);
     }
     return good ? node_builder_seal(w->builder) : NULL;
 }

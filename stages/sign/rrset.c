@@ -5,7 +5,8 @@
  * published but signs no more is replaced when its signatures' time comes, and a roll costs nothing at once. Where a signing
  * key's own signature is there, one by a key that no longer signs goes.
  *
- * DNSKEY, CDS and CDNSKEY have exactly the signatures of the keys that sign them.
+ * DNSKEY, CDS and CDNSKEY have exactly the signatures of the keys that sign them. They are not counted by key (tally.c), so whether
+ * a signature is its key's own or a namesake's follows from the DNSKEY set: where that changed, all three are signed anew.
  */
 #include "stages/sign/sign.h"
 

@@ -14,22 +14,32 @@
  */
 #include "stages/sign/sign.h"
 
-/* Is there something that only a signer puts into a zone? */
-static bool input_judge(struct signing *s)
+static void name_judge(struct signing *s, const struct node *node)
 {
     static const uint16_t types[] = {RR_RRSIG, RR_NSEC, RR_NSEC3, RR_NSEC3PARAM};
-    const struct changeset *delta = s->run->delta;
     char text[RRTYPE_TEXT_MAX];
-    for (size_t i = 0; i < delta->n; i++) {
-        const struct node *node = delta->change[i].now;
-        for (unsigned t = 0; node && t < sizeof(types) / sizeof(types[0]); t++) {
-            if (!node_has(node, types[t]))
-                continue;
-            finding_add(s->run->findings, SIGN_INPUT_SIGNED, node_name(node), types[t], 0, 0,
-                        rrtype_print(types[t], text));
-            s->failed = true;
-        }
+    for (unsigned t = 0; t < sizeof(types) / sizeof(types[0]); t++) {
+        if (!node_has(node, types[t]))
+            continue;
+        finding_add(s->run->findings, SIGN_INPUT_SIGNED, node_name(node), types[t], 0, 0,
+                    rrtype_print(types[t], text));
+        s->failed = true;
     }
+}
+
+/* Is there something that only a signer puts into a zone? While the zone went out unsigned nobody asked. */
+static bool input_judge(struct signing *s)
+{
+    const struct changeset *delta = s->run->delta;
+    struct snapshot_iter it;
+    if (s->last && !s->last->is_signed)
+        for (const struct node *node = snapshot_first(&it, s->run->next); node;
+             node = snapshot_next(&it))
+            name_judge(s, node);
+    else
+        for (size_t i = 0; i < delta->n; i++)
+            if (delta->change[i].now)
+                name_judge(s, delta->change[i].now);
     if (node_has(s->apex, RR_ZONEMD)) {
         finding_add(s->run->findings, SIGN_INPUT_SIGNED, s->apex_name, RR_ZONEMD, 0, 0, "ZONEMD");
         s->failed = true;
@@ -76,7 +86,7 @@ static bool zone_sign(struct signing *s)
 {
     const struct sign_state *last = s->last;
     int64_t apex_keep = keep_touched(s);
-    if (!input_judge(s))
+    if (!input_judge(s) || !apex_fits(s))
         return false;
     s->all = !last || !last->is_signed || last->nsec_ttl != s->nsec_ttl;
     s->empty = !s->last;

@@ -81,7 +81,7 @@ struct expiries {
     uint64_t count[EXPIRY_SLOTS];
 };
 uint32_t expiries_width(const struct sign_conf *conf);
-void expiries_add(struct expiries *e, uint32_t expiration, int sign);
+void expiries_add(struct expiries *e, int64_t end, int sign);
 /* Not after the first end, and less than `width` before it. NEVER: there is no signature. */
 int64_t expiries_first(const struct expiries *e, int64_t now);
 
@@ -275,6 +275,8 @@ bool names_sign(struct signing *s);
 void names_mirror(struct signing *s);
 
 /* --- apex --- */
+/* False: a finding says that the apex has no room. */
+bool apex_fits(struct signing *s);
 /* The last thing of a run: here the serial changes, if anything else did. keep: as above. */
 bool apex_sign(struct signing *s, int64_t keep);
 /* Without denial and signatures, and with the serial that came in: for its types. A reference for the caller. */

@@ -7,9 +7,9 @@
 
 enum { RRSIG_ALGORITHM = 2, RRSIG_EXPIRATION = 8, RRSIG_TAG = 16 }; /* where the fields are */
 
-void expiries_add(struct expiries *e, uint32_t expiration, int sign)
+void expiries_add(struct expiries *e, int64_t end, int sign)
 {
-    uint64_t *count = &e->count[expiration / e->width % EXPIRY_SLOTS];
+    uint64_t *count = &e->count[(uint64_t)end / e->width % EXPIRY_SLOTS];
     *count += (uint64_t)(int64_t)sign;
 }
 
@@ -50,8 +50,7 @@ static struct key_tally *tally_key_new(struct sign_state *state)
     return oldest;
 }
 
-static void tally_key(struct signing *s, uint8_t algorithm, uint16_t tag, uint32_t expiration,
-                      int sign)
+static void tally_key(struct signing *s, uint8_t algorithm, uint16_t tag, int64_t end, int sign)
 {
     struct sign_state *state = s->state;
     struct key_tally *k = NULL;
@@ -69,9 +68,14 @@ static void tally_key(struct signing *s, uint8_t algorithm, uint16_t tag, uint32
     const struct sign_key *key = sign_keys_find(&s->keys, algorithm, tag);
     if (key)
         k->print = key->print;
-    int64_t end = s->run->now + (int32_t)(expiration - (uint32_t)s->run->now);
     if (end > k->use.last_expiration)
         k->use.last_expiration = end;
+}
+
+/* As the seconds that they are: in an RRSIG they begin anew every 136 years (RFC 4034 3.1.5), where no slot does. */
+static int64_t end_of(const struct signing *s, uint32_t expiration)
+{
+    return s->run->now + (int32_t)(expiration - (uint32_t)s->run->now);
 }
 
 static void tally_signatures(struct signing *s, const struct rrset *sigs, int sign)
@@ -82,9 +86,9 @@ static void tally_signatures(struct signing *s, const struct rrset *sigs, int si
     s->state->rrsets += (uint64_t)(int64_t)sign;
     for (const uint8_t *p = sigs->rdata; rrset_next(sigs, &p, &rdata);) {
         uint8_t algorithm = rdata.data[RRSIG_ALGORITHM];
-        uint32_t expiration = get_u32(rdata.data + RRSIG_EXPIRATION);
-        tally_key(s, algorithm, get_u16(rdata.data + RRSIG_TAG), expiration, sign);
-        expiries_add(&s->state->expiries, expiration, sign);
+        int64_t end = end_of(s, get_u32(rdata.data + RRSIG_EXPIRATION));
+        tally_key(s, algorithm, get_u16(rdata.data + RRSIG_TAG), end, sign);
+        expiries_add(&s->state->expiries, end, sign);
         if (!memchr(seen, algorithm, n)) {
             ASSERT(n < ALGORITHMS_MAX);
             seen[n++] = algorithm;

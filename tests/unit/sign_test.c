@@ -191,8 +191,8 @@ END_TEST
 
 /* --- keys of one tag --- */
 
-/* Two ZSKs of one tag: indexes into keys. */
-static void keys_of_one_tag(struct world *w, unsigned *a, unsigned *b)
+/* Two keys of one tag: indexes into keys. */
+static void keys_of_one_tag(struct world *w, uint16_t flags, unsigned *a, unsigned *b)
 {
     enum { TRIES = 4000 };
     static struct dnssec_private *made[TRIES];
@@ -202,13 +202,13 @@ static void keys_of_one_tag(struct world *w, unsigned *a, unsigned *b)
         uint16_t len;
         int rc = dnssec_private_generate(ALG_ED25519, 0, &made[i], &why);
         ck_assert_int_eq(rc, 0);
-        uint8_t *rdata = dnssec_private_dnskey(made[i], DNSKEY_ZONE, &len);
+        uint8_t *rdata = dnssec_private_dnskey(made[i], flags, &len);
         tag[i] = dnssec_key_tag(rdata, len);
         mem_free(&rdata);
         for (unsigned k = 0; k < i; k++)
             if (tag[k] == tag[i]) {
-                *a = keyplay_take(&w->keys, dnssec_private_ref(made[k]), DNSKEY_ZONE, "");
-                *b = keyplay_take(&w->keys, dnssec_private_ref(made[i]), DNSKEY_ZONE, "");
+                *a = keyplay_take(&w->keys, dnssec_private_ref(made[k]), flags, "");
+                *b = keyplay_take(&w->keys, dnssec_private_ref(made[i]), flags, "");
                 for (unsigned m = 0; m <= i; m++)
                     dnssec_private_unref(made[m]);
                 return;
@@ -222,7 +222,7 @@ START_TEST(test_namesakes)
     struct world w;
     unsigned a, b;
     world_open(&w, "");
-    keys_of_one_tag(&w, &a, &b);
+    keys_of_one_tag(&w, DNSKEY_ZONE, &a, &b);
     keyplay_roles(&w.keys, 1, "");
     keyplay_roles(&w.keys, a, "pz");
     keys_set(&w);
@@ -236,6 +236,25 @@ START_TEST(test_namesakes)
     keys_set(&w);
     ck_assert_uint_eq(step(&w, false), NAMES + 1);
     ck_assert_uint_eq(step(&w, false), 0);
+    world_close(&w);
+}
+END_TEST
+
+/* Of a KSK nothing is counted, and what CDS and CDNSKEY say may stay as it is when the key goes. */
+START_TEST(test_ksk_namesakes)
+{
+    struct world w;
+    unsigned a, b;
+    world_open(&w, "");
+    keys_of_one_tag(&w, DNSKEY_ZONE | DNSKEY_SEP, &a, &b);
+    keyplay_roles(&w.keys, 0, "pd");
+    keyplay_roles(&w.keys, a, "pk");
+    keys_set(&w);
+    step(&w, false);
+    keyplay_roles(&w.keys, a, "");
+    keyplay_roles(&w.keys, b, "pk");
+    keys_set(&w);
+    ck_assert_uint_eq(step(&w, false), 1);
     world_close(&w);
 }
 END_TEST
@@ -385,6 +404,43 @@ START_TEST(test_prepared)
 }
 END_TEST
 
+/* A ZSK signs no more, and is not in the next set though its signatures are still there and its key's state says that it is published. */
+START_TEST(test_prepared_without)
+{
+    struct world w;
+    world_open(&w, "");
+    unsigned next = keyplay_make(&w.keys, DNSKEY_ZONE, ALG_ED25519, "p");
+    keys_set(&w);
+    struct node *with = prepared_at(&w, NOW);
+    keyplay_roles(&w.keys, 1, "");
+    keyplay_roles(&w.keys, next, "pz");
+    keys_set(&w);
+    struct node *without = prepared_at(&w, NOW + DAY);
+    keyplay_roles(&w.keys, 1, "pz");
+    keyplay_roles(&w.keys, next, "p");
+    for (unsigned i = 0; i < 2; i++) {
+        struct keyset *offline = keyplay_set(&w.keys, 2);
+        offline->prepared[0] = (struct keyset_prepared){NOW, NOW + DAY - 1, node_ref(with)};
+        offline->prepared[1] =
+            (struct keyset_prepared){NOW + DAY, NOW + 9 * DAY, node_ref(without)};
+        keyset_seal(offline);
+        w.sign.keys = offline;
+        step(&w, false);
+        if (i == 1)
+            w.now = NOW + DAY;
+        step(&w, i == 1);
+        keyplay_roles(&w.keys, 1, "p");
+        keyplay_roles(&w.keys, next, "pz");
+        w.sign.keys = w.set;
+        keyset_unref(offline);
+    }
+    ck_assert_uint_eq(signatures_by(&w, 1), 0);
+    node_unref(with);
+    node_unref(without);
+    world_close(&w);
+}
+END_TEST
+
 /* --- states and clocks --- */
 
 START_TEST(test_state_lost)
@@ -423,6 +479,30 @@ START_TEST(test_clock)
 }
 END_TEST
 
+/* 2038, where signed 32 bits end, and 2106, where an RRSIG's times begin anew: a month of renewals over each. */
+START_TEST(test_years_that_wrap)
+{
+    struct world w;
+    int64_t wrap = _i ? INT64_C(1) << 32 : INT64_C(1) << 31;
+    world_open(&w, "");
+    w.now = wrap - 15 * DAY;
+    step(&w, false);
+    for (unsigned wakes = 0; w.now < wrap + 15 * DAY; wakes++) {
+        struct stageresult result = stageplay_run(&w.sign, w.plain, w.now, true, NULL);
+        ck_assert_int_eq(result.verdict, STAGE_PASS);
+        ck_assert_int_gt(result.wake_at, w.now);
+        ck_assert_int_ge(result.good_until, w.now + 3 * DAY);
+        ck_assert_int_le(result.good_until, w.now + 14 * DAY);
+        ck_assert_uint_lt(wakes, 200);
+        time_t next = result.wake_at;
+        stageplay_drop(&w.sign, &result);
+        step(&w, true);
+        w.now = next;
+    }
+    world_close(&w);
+}
+END_TEST
+
 /* DNSSEC goes and comes back; NSEC3's names go with it, and the count of what was signed. */
 START_TEST(test_unsigned)
 {
@@ -447,6 +527,59 @@ START_TEST(test_unsigned)
 }
 END_TEST
 
+/* What nobody looked at while the zone went out as it came. */
+START_TEST(test_signed_before_enabled)
+{
+    struct world w;
+    uint8_t rrsig[64] = {0, 1, 15, 2};
+    world_open(&w, "");
+    struct keyset *none = keyset_new(0, 0, 0);
+    none->unsigned_zone = true;
+    struct edit *e = edit_open(w.family, w.plain, w.plain);
+    memcpy(rrsig + 18, w.apex, name_len(w.apex));
+    add(e, "h3.test.", RR_RRSIG, rrsig, sizeof(rrsig));
+    seal(&w, e);
+    w.sign.keys = none;
+    struct stageresult result = stageplay_run(&w.sign, w.plain, w.now, false, NULL);
+    ck_assert_int_eq(result.verdict, STAGE_PASS);
+    stageplay_accept(&w.sign, &result);
+    w.sign.keys = w.set;
+    refused(&w, STAGE_REJECT, "input-signed", "h3.test. RRSIG");
+    keyset_unref(none);
+    world_close(&w);
+}
+END_TEST
+
+/* --- bounds --- */
+
+/* A primary may send as many records at the apex as one name can hold. */
+START_TEST(test_full_apex)
+{
+    enum { SOME = 64 };
+    struct world w;
+    world_open(&w, _i ? "zonemd=sha384" : "");
+    for (unsigned have = 2; have < NODE_RECORDS_MAX;) { /* SOA and NS are there */
+        struct edit *e = edit_open(w.family, w.plain, w.plain);
+        unsigned until = have < NODE_RECORDS_MAX - SOME ? NODE_RECORDS_MAX - SOME : have + 1;
+        for (; have < until; have++) {
+            uint8_t text[5] = {4};
+            put_u32(text + 1, have);
+            add(e, "test.", 16, text, sizeof(text));
+        }
+        seal(&w, e);
+        struct stageresult result = stageplay_run(&w.sign, w.plain, w.now, false, NULL);
+        char *said = stageresult_print(&result);
+        ck_assert_msg(result.verdict == STAGE_REJECT ? strstr(said, "too-many-records") != NULL
+                                                     : result.verdict == STAGE_PASS,
+                      "%s", said);
+        ck_assert(have < NODE_RECORDS_MAX || result.verdict == STAGE_REJECT);
+        free(said);
+        stageplay_drop(&w.sign, &result);
+    }
+    world_close(&w);
+}
+END_TEST
+
 int main(void)
 {
     struct suite s = suite_open("sign");
@@ -459,5 +592,10 @@ int main(void)
     suite_add(s, test_state_lost);
     suite_add(s, test_clock);
     suite_add(s, test_unsigned);
+    tcase_add_loop_test(s.tcase, test_years_that_wrap, 0, 2);
+    suite_add(s, test_ksk_namesakes);
+    suite_add(s, test_prepared_without);
+    suite_add(s, test_signed_before_enabled);
+    tcase_add_loop_test(s.tcase, test_full_apex, 0, 2);
     return suite_run(s);
 }
