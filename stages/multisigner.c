@@ -57,6 +57,7 @@ enum {
     FOREIGN_ALGORITHM,
     FOREIGN_SAME_TAG,
     OWN_KEYS_MISSING,
+    APEX_FULL,
 };
 static const struct finding_type multisigner_findings[] = {
     [FOREIGN_NONE] =
@@ -93,6 +94,10 @@ static const struct finding_type multisigner_findings[] = {
     [OWN_KEYS_MISSING] = {"own-keys-missing", STAGE_RETRY, "the zone has no keys of ours yet",
                           "Keys of others can be judged only beside ours. `weir key list ZONE` "
                           "shows what there is."},
+    [APEX_FULL] = {"apex-full", STAGE_REJECT,
+                   "the apex has {n0} records: no room for keys of others",
+                   "65,535 records are the limit at a name. Nobody can use so many: the primary's "
+                   "data is broken."},
     {NULL, STAGE_PASS, NULL, NULL},
 };
 
@@ -194,6 +199,7 @@ static void key_judge(struct merge *m, struct rdata key)
 /* False: the version is refused. */
 static bool keys_judge(struct merge *m)
 {
+    enum { EACH = 3 }; /* DNSKEY, CDS, CDNSKEY */
     if (m->n > (uint64_t)m->conf->max_keys)
         refuse(m, FOREIGN_TOO_MANY, m->n, m->conf->max_keys, NULL);
     else
@@ -201,6 +207,8 @@ static bool keys_judge(struct merge *m)
             key_judge(m, m->foreign[i]);
     if (m->n == 0)
         finding_add(m->run->findings, FOREIGN_NONE, m->apex_name, RR_DNSKEY, 0, 0, NULL);
+    if (m->apex->records + EACH * m->n > NODE_RECORDS_MAX || m->apex->bytes > NODE_BYTES_MAX / 2)
+        refuse(m, APEX_FULL, m->apex->records, 0, NULL);
     return !m->refused;
 }
 
@@ -220,7 +228,7 @@ static void add(struct node_builder *builder, uint16_t type, uint32_t ttl, const
                 size_t len)
 {
     int rc = node_builder_add(builder, type, ttl, rdata, (uint16_t)len);
-    ASSERT(rc == 0); /* a few at a name that was within bounds, and lost as many */
+    ASSERT(rc == 0); /* keys_judge has seen that there is room */
 }
 
 /* The apex with the keys that join, and what asks the parent for their DS. A zone that goes out unsigned has none. */

@@ -312,6 +312,36 @@ START_TEST(too_many_keys)
 }
 END_TEST
 
+/* A primary may send as many records at the apex as a name can hold. */
+START_TEST(full_apex)
+{
+    struct world w;
+    struct why why;
+    world_open(&w, NULL);
+    keyplay_make(&w.foreign, DNSKEY_ZONE | DNSKEY_SEP, ALG_ECDSAP256, "p");
+    w.merge.keys = w.keys = keys_of(&w, TTL_OWN, true);
+    for (unsigned spare = 0; spare < 4; spare++) {
+        struct snapshot *in = input(&w, TTL_OWN, false), *full;
+        struct edit *e = edit_open(w.family, in, in);
+        for (unsigned i = 2 + spare; i < NODE_RECORDS_MAX; i++) { /* SOA and NS are there */
+            uint8_t text[5] = {4};
+            put_u32(text + 1, i);
+            put(e, apex, 16, 300, text, sizeof text);
+        }
+        ck_assert_int_eq(edit_seal(&e, &full, NULL, &why), 0);
+        struct stageresult result = stageplay_run(&w.merge, full, NOW, false, NULL);
+        ck_assert_int_eq(result.verdict, spare < 3 ? STAGE_REJECT : STAGE_PASS);
+        if (spare < 3)
+            expect_findings(&result, "apex-full");
+        stageplay_drop(&w.merge, &result);
+        snapshot_unref(full);
+        snapshot_unref(in);
+    }
+    keyset_unref(w.keys);
+    world_close(&w);
+}
+END_TEST
+
 START_TEST(without_keys_of_ours)
 {
     struct world w;
@@ -344,6 +374,7 @@ int main(void)
                         sizeof refusals / sizeof refusals[0]);
     suite_add(s, the_same_tag_is_noted);
     suite_add(s, too_many_keys);
+    suite_add(s, full_apex);
     suite_add(s, without_keys_of_ours);
     return suite_run(s);
 }
