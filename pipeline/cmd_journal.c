@@ -126,7 +126,7 @@ static int zones_list(const char *path, bool as_json)
 {
     struct config *config;
     struct journal_reader *reader = NULL;
-    struct journal_zones zones;
+    struct journal_zones zones = {0};
     struct why why;
     if (config_load_server(command_config_path(path), &config, &why))
         return command_fail("journal", &why);
