@@ -187,7 +187,7 @@ deps-run: ## install what building and running need (Debian packages)
 deps: ## that, and the peers and tools that the tests use
 	$(Q)tests/lib/apt-missing $(DEPS_RUN) $(DEPS_TEST)
 
-.PHONY: run demo demo-live
+.PHONY: run demo demo-live demo-multisigner
 run: deps-run ## build, sign the quick-start zone afresh and serve it on 127.0.0.1@5353
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)B=$(B) conf/quickstart.sh
@@ -197,6 +197,9 @@ demo: deps ## a tour with NSD and Knot: a broken version is refused, a mended on
 demo-live: deps ## another with unbound: weir signs what an unsigned primary has, shows the DS, sends a change out by IXFR
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)B=$(B) tests/demo/live
+demo-multisigner: deps ## a third: weir and Knot sign one zone, and a resolver finds the keys of one and the answers of the other good
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)B=$(B) tests/demo/multisigner
 
 PREFIX ?= /usr/local
 .PHONY: install
