@@ -70,9 +70,12 @@ static int apply_algorithm(const struct source *src, const setting *s, struct ke
     return 0;
 }
 
-void zone_keys_defaults(struct keys_conf *keys)
+/* Other signers must show a new ZSK before it signs (RFC 8901 6.2), and somebody has to give it to them: none comes by itself. */
+void zone_keys_defaults(struct keys_conf *keys, bool shared)
 {
     option_defaults(keys_options, keys, sizeof *keys);
+    if (shared)
+        keys->policy.zsk_lifetime_s = 0;
     keys->policy.algorithm = ALG_ECDSAP256;
     keys->policy.double_ds = true;
 }

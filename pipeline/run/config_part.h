@@ -28,7 +28,7 @@ int remotes_pick(const struct source *src, const setting *names, const struct co
                  const struct remote_conf ***out, size_t *n, struct why *why) MUST_CHECK;
 
 /* config_keys.c. Defaults go first, into zeroed fields. */
-void zone_keys_defaults(struct keys_conf *keys);
+void zone_keys_defaults(struct keys_conf *keys, bool shared);   /* shared: with other signers */
 int zone_keys_read(const struct source *src, const setting *group, const struct config *config, struct zone_conf *z,
                    struct why *why) MUST_CHECK;
 void zone_keys_clear(struct keys_conf *keys);

@@ -315,9 +315,12 @@ static int read_chain(const struct reader *r, const struct row *row, const uint8
 static int read_keys(const struct reader *r, const struct row *row, struct zone_conf *z)
 {
     const setting *s = row_get(row, "keys");
-    zone_keys_defaults(&z->keys);
-    for (unsigned i = 0; z->chain && i < z->chain->n; i++)
+    bool shared = false;
+    for (unsigned i = 0; z->chain && i < z->chain->n; i++) {
         z->signs = z->signs || z->chain->stage[i].type->keys_used;
+        shared = shared || strcmp(z->chain->stage[i].type->name, "multisigner") == 0;
+    }
+    zone_keys_defaults(&z->keys, shared);
     if (!s)
         return 0;
     if (z->chain && !z->signs && s->parent == row->own)

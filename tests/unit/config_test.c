@@ -335,7 +335,9 @@ START_TEST(keys_are_read)
         "{ name = \"c.\"; template = \"t\"; mode = \"live\"; keys = { algorithm = \"rsasha256\";"
         "  rsa_bits = 3072; ksk_roll = \"double-ksk\"; propagation_delay = 0; ds_ttl = 1;"
         "  ksk_lifetime = 3; generate = false; offline_ksk = \"x\"; }; },"
-        "{ name = \"d.\"; template = \"t\"; mode = \"pre-signed\"; } );");
+        "{ name = \"d.\"; template = \"t\"; mode = \"pre-signed\"; },"
+        "{ name = \"e.\"; primaries = (\"p\"); mode = \"multi-signer\"; keys = { csk = false; }; },"
+        "{ name = \"f.\"; template = \"t\"; mode = \"multi-signer\"; } );");
     const struct keyring_policy *a = &c->zones[0].keys.policy, *b = &c->zones[1].keys.policy,
                                 *k = &c->zones[2].keys.policy;
     ck_assert(c->zones[0].signs && c->zones[1].signs && c->zones[2].signs && !c->zones[3].signs);
@@ -354,6 +356,9 @@ START_TEST(keys_are_read)
     ck_assert_int_eq(k->ksk_lifetime_s, 3);
     ck_assert_int_eq(k->ds_ttl_s, 1);
     ck_assert_uint_eq(c->zones[2].nparent, 0);
+    /* Other signers must take a ZSK before it signs: none comes by itself unless somebody says so. */
+    ck_assert_int_eq(c->zones[4].keys.policy.zsk_lifetime_s, 0);
+    ck_assert_int_eq(c->zones[5].keys.policy.zsk_lifetime_s, 7);
     config_unref(c);
 }
 END_TEST

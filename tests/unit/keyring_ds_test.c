@@ -5,6 +5,8 @@
 
 #include "pipeline/run/keyring_ds.h"
 
+#include <stdlib.h>
+
 static const uint8_t ksk[68] = {
     0x01, 0x01, 0x03, 0x0d, 0x99, 0xdb, 0x2c, 0xc1, 0x4c, 0xab, 0xdc, 0x33, 0xd6, 0xd7,
     0x7d, 0xa6, 0x3a, 0x2f, 0x15, 0xf7, 0x11, 0x12, 0x58, 0x4f, 0x23, 0x4e, 0x8d, 0x1d,
@@ -137,6 +139,57 @@ static void pass(struct walk *w, int s)
     keyring_step(w->ring, &w->policy, &facts, &w->plan);
 }
 
+static void expect_export(const struct walk *w, const char *want)
+{
+    char *text;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+    ck_assert(out != NULL);
+    keyring_export(w->ring, out);
+    fclose(out);
+    ck_assert_str_eq(text, want);
+    free(text);
+}
+
+#define PUBLIC                                                                                     \
+    "mdsswUyr3DPW132mOi8V9xESWE8jTo0dxCjjnopKl+GqJxpVXckHAeF+KkxLbxILfDLUT0rAK9iUzy1L53eKGQ=="
+#define EXPORTED(state)                                                                            \
+    "; CSK, key tag 2371, " state "\nexample.com. 3600 IN DNSKEY 257 3 13 " PUBLIC "\n"
+
+/* Another signer gets a key from the day it is made, and CDS and CDNSKEY as long as we show them. */
+START_TEST(test_export_goes_with_the_states)
+{
+    struct why why;
+    struct walk w = {.ring = ring_of("example.com."),
+                     .policy = {.algorithm = 13, .csk = true, .ds_ttl_s = 10},
+                     .time = {.now = 1000, .tick = 5, .boot = 1}};
+    static const char cds[] = "example.com. 10 IN CDS 2371 13 2 "
+                              "C988EC423E3880EB8DD8A46FE06CA230EE23F35B578D64E78B29C3E1C83D245A\n"
+                              "example.com. 10 IN CDNSKEY 257 3 13 " PUBLIC "\n";
+    static const char dnskey[] = "example.com. 10 IN DNSKEY 257 3 13 " PUBLIC "\n";
+    expect_export(&w, EXPORTED("generated"));
+    pass(&w, 0);
+    pass(&w, 10);
+    pass(&w, 1);
+    char *want = mem_printf("; CSK, key tag 2371, ready\n%s%s", dnskey, cds);
+    expect_export(&w, want);
+    mem_free(&want);
+    ck_assert_int_eq(keyring_ds_seen(w.ring, &w.time, &why), 0);
+    pass(&w, 11);
+    ck_assert_int_eq(keyring_disable(w.ring, w.time.now, &why), 0);
+    want = mem_printf("; CSK, key tag 2371, active\n%s", dnskey);
+    expect_export(&w, want);
+    mem_free(&want);
+    pass(&w, 10);
+    ck_assert_int_eq(keyring_ds_gone(w.ring, &w.time, &why), 0);
+    pass(&w, 11);
+    pass(&w, 1);
+    ck_assert_int_eq(keyring_delete(w.ring, w.time.now, &why), 0);
+    expect_export(&w, "");
+    keyring_free(&w.ring);
+}
+END_TEST
+
 #define STATUS(w, text) ck_assert_str_eq(keyring_status((w).ring), text)
 
 START_TEST(test_dnssec_goes_through_its_states_and_skips_none)
@@ -213,6 +266,7 @@ int main(void)
                         (int)(sizeof vectors / sizeof vectors[0]));
     suite_add(s, test_json_has_the_types_that_registrars_tools_know);
     suite_add(s, test_dnssec_goes_through_its_states_and_skips_none);
+    suite_add(s, test_export_goes_with_the_states);
     suite_add(s, test_no_clock_shortens_a_wait);
     return suite_run(s);
 }
