@@ -86,9 +86,11 @@ class Either:
 
 
 class Signers:
-    """weir and Knot. imports: who takes the other's keys, of "weir" (by the transfer) and "knot" (by knotc). denial: weir's; Knot has the other one."""
+    """weir and Knot. imports: who takes the other's keys, of "weir" (by the transfer) and "knot" (by knotc). denial: weir's; Knot has the other one. sign: more of
+    weir's options."""
 
-    def __init__(self, net, zone, denial="nsec", imports=("weir", "knot")):
+    def __init__(self, net, zone, denial="nsec", imports=("weir", "knot"), sign=""):
+        self.sign, self.given = sign, {}
         self.net, self.zone, self.denial, self.number, self.upstream = net, zone, denial, 1, []
         self.parent, self.port = Parent(net, zone), net.port()
         self.knot = net.knot({zone: child_text(zone, 1)}, policy=self.policy(),
@@ -110,8 +112,8 @@ class Signers:
                 f"    nsec3: {'on' if self.denial == 'nsec' else 'off'}\n")
 
     def row(self, mode):
-        sign = f'sign = {{ denial = "{self.denial}"; dnskey_ttl = {KEY_TTL}; inception_offset = "60s"; }};'
-        return zone_row(self.zone, "primary", chain=mode, more=f'{sign} keys = {{ parent = ("par1", "par2"); parent_check = 1; propagation_delay = 1; csk = false; }};')
+        sign = f'sign = {{ denial = "{self.denial}"; dnskey_ttl = {KEY_TTL}; inception_offset = "60s"; {self.sign} }};'
+        return zone_row(self.zone, "primary", chain=mode, more=f'{sign} keys = {{ parent = ("par1", "par2"); parent_check = 1; propagation_delay = 3; csk = false; }};')
 
     def text(self):
         return child_text(self.zone, self.number, more="".join(f"@ {KEY_TTL} DNSKEY {key_text(k)}\n" for k in self.upstream))
@@ -142,7 +144,8 @@ class Signers:
         self.knotc("zone-begin", self.zone)
         for rtype in "DNSKEY", "CDS", "CDNSKEY":
             ttl = rows_of(self.knot.port, self.zone, rtype)[0] or 0
-            for rdata in self.exported(rtype):
+            for rdata in set(self.exported(rtype)) - self.given.setdefault(rtype, set()):
+                self.given[rtype].add(rdata)
                 self.knotc("zone-set", self.zone, self.zone, str(ttl), rtype, *rdata.split())
         self.knotc("zone-commit", self.zone)
         self.net.wait("Knot shows the keys of both", lambda: self.sets("DNSKEY")[0] == self.sets("DNSKEY")[1])
