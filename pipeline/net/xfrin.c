@@ -471,7 +471,8 @@ void xfrin_outcome(struct xfrin *x, const struct zone_event *event)
     struct xfrin_zone *xz = zone_of(event->zone);
     if (!xz)
         return;
-    xz->wakes_in_vain = event->outcome == ZONE_ACCEPTED ? 0 : xz->wakes_in_vain + 1;
+    if (event->outcome == ZONE_ACCEPTED)
+        xz->wakes_in_vain = 0;
     timers_wake(xz);
     if (xz->state != XFRIN_CHAIN || event->serial != xz->submitted) {
         chain_spoke_unasked(xz, event);

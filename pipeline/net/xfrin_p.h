@@ -185,7 +185,8 @@ struct xfrin_zone {
     unsigned refusals;                   /* of one serial in a row */
     uint32_t refused_serial;
     ev_tstamp refused_until;
-    unsigned wakes_in_vain;
+    unsigned wakes_in_vain;              /* since a version was accepted */
+    ev_tstamp woken_at;
     double expires_max;                  /* xfrin_now at which the primaries' own copies expire, by EXPIRE; 0: they do not say */
     double checked;                      /* xfrin_now at the last check that went well (zone->checked_at is for people); 0: never */
     ev_timer due, expire;

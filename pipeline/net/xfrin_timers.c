@@ -248,12 +248,15 @@ static void on_wake(struct ev_loop *ev, ev_periodic *w, int events)
     (void)ev;
     (void)events;
     struct xfrin_zone *xz = w->data;
+    xz->woken_at = ev_time();
+    xz->wakes_in_vain++; /* until a version is accepted */
     zone_wake(xz->zone);
 }
 
 #define TICK_S .02
 
-/* A wake_at that has passed and stays so although the stage was woken must not spin. */
+/* A wake_at that has passed and stays so although the stage was woken must not spin. What else happens meanwhile, a turn of keys or an
+ * input that is refused, comes as often as it likes and puts no wake-up off. */
 void timers_wake(struct xfrin_zone *xz)
 {
     time_t at = zone_wake_at(xz->zone);
@@ -261,8 +264,10 @@ void timers_wake(struct xfrin_zone *xz)
     if (!at)
         return;
     ev_tstamp when =
-        (ev_tstamp)at + TICK_S; /* time(2), which the stage is told, lags behind by a tick */
-    ev_tstamp soonest = ev_time() + doubled(1, xz->wakes_in_vain, WAKE_MAX_S);
+        (ev_tstamp)at + TICK_S;   /* time(2), which the stage is told, lags behind by a tick */
+    if (xz->woken_at > ev_time()) /* the clock went back */
+        xz->woken_at = ev_time();
+    ev_tstamp soonest = xz->woken_at + doubled(1, xz->wakes_in_vain, WAKE_MAX_S);
     ev_periodic_set(&xz->wake, when > soonest ? when : soonest, 0, NULL);
     ev_periodic_start(xz->x->ev, &xz->wake);
 }

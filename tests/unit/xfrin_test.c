@@ -669,6 +669,24 @@ START_TEST(stages_are_woken)
 }
 END_TEST
 
+/* Keys are looked after, inputs are refused, again and again: none of it is a wake-up that brought nothing. */
+START_TEST(nothing_puts_a_wake_up_off)
+{
+    p1 = primary_start(P1);
+    play(p1, good(16));
+    daemon_open(&d, 1, ONE, patient);
+    UNTIL(&d, daemon_serves(&d, Z, 16));
+    for (unsigned i = 0; i < 20; i++) {
+        xfrin_outcome(d.server.xfrin,
+                      &(struct zone_event){.zone = daemon_zone(&d, Z), .outcome = ZONE_KEYS});
+        xfrin_outcome(d.server.xfrin,
+                      &(struct zone_event){.zone = daemon_zone(&d, Z), .outcome = ZONE_REFUSED});
+    }
+    UNTIL(&d, d.events[ZONE_ACCEPTED] == 2);
+    end();
+}
+END_TEST
+
 /* ---- reloads, drops, ends */
 
 START_TEST(zone_is_dropped_in_the_middle)
@@ -776,6 +794,7 @@ int main(void)
     suite_add(s, held_content_waits_for_the_operator);
     suite_add(s, content_that_cannot_be_judged_is_fetched_again);
     suite_add(s, stages_are_woken);
+    suite_add(s, nothing_puts_a_wake_up_off);
     tcase_add_loop_test(s.tcase, zone_is_dropped_in_the_middle, 0, 2);
     tcase_add_loop_test(s.tcase, primaries_change_in_the_middle, 0, 2);
     tcase_add_loop_test(s.tcase, stop_in_the_middle, 0, 2);
