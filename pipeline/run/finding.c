@@ -91,6 +91,23 @@ void findings_stage(struct findings *f, const struct stage_type *stage,
         p->ncodes++;
 }
 
+static bool owners_equal(const uint8_t *a, const uint8_t *b)
+{
+    return a && b ? name_equal(a, b) : a == b;
+}
+
+bool findings_has(const struct findings *f, const struct finding *finding)
+{
+    for (size_t i = 0; i < f->n; i++) {
+        const struct finding *other = &f->list[i];
+        if (other->rrtype == finding->rrtype && owners_equal(other->owner, finding->owner) &&
+            strcmp(other->type->code, finding->type->code) == 0 &&
+            strcmp(other->stage->name, finding->stage->name) == 0)
+            return true;
+    }
+    return false;
+}
+
 enum verdict findings_stage_verdict(const struct findings *f)
 {
     return opened(f)->verdict;

@@ -46,6 +46,8 @@ void findings_restore(struct findings *f, const char *stage, const char *code, c
 void findings_close(struct findings *f);             /* sorts: the same input gives the same list whatever the threads did */
 /* After findings_close: where nothing was found, *f is the one that all such versions share. */
 void findings_share(struct findings **f);
+/* Is the same said in f (stage, code, owner, type; numbers and words may differ)? O(kept). */
+bool findings_has(const struct findings *f, const struct finding *finding);
 enum verdict findings_stage_verdict(const struct findings *f); /* of the stage that is open */
 
 /* "www.example. A: signature by key 1234 expired 3600 s ago": the message with {n0} {n1} {text} filled in. Caller frees. */

@@ -18,14 +18,21 @@
 
 enum { LOGGED_FINDINGS = 10 };
 
+/* known: what was told before, or NULL. */
 static void log_findings(const struct zone *z, const struct candidate *c, enum log_level level,
-                         enum verdict least)
+                         enum verdict least, const struct findings *known)
 {
-    size_t shown = 0, wanted = 0;
+    size_t shown = 0, wanted = 0, old = 0;
     for (int v = STAGE_REJECT; v >= (int)least; v--)
         for (size_t i = 0; i < c->findings->n; i++) {
             const struct finding *f = &c->findings->list[i];
-            if (f->verdict != (enum verdict)v || wanted++ >= LOGGED_FINDINGS)
+            if (f->verdict != (enum verdict)v)
+                continue;
+            if (known && findings_has(known, f)) {
+                old++;
+                continue;
+            }
+            if (wanted++ >= LOGGED_FINDINGS)
                 continue;
             char code[128];
             snprintf(code, sizeof code, "%s.%s", f->stage->name, f->type->code);
@@ -43,11 +50,11 @@ static void log_findings(const struct zone *z, const struct candidate *c, enum l
     size_t all = 0;
     for (int v = STAGE_REJECT; v >= (int)least; v--)
         all += c->findings->by_verdict[v];
-    if (all > shown)
+    if (all > shown + old)
         log_line(level, "more findings are kept for `weir status ZONE --findings`",
                  (const struct log_pair[]){LOG_KV("zone", LOG_S(z->text)),
                                            LOG_KV("serial", LOG_U(c->serial)),
-                                           LOG_KV("more", LOG_U(all - shown)),
+                                           LOG_KV("more", LOG_U(all - shown - old)),
                                            {0}});
 }
 
@@ -121,7 +128,7 @@ static void accept_publish(struct zone *z, struct version *v, struct candidate *
              LOG_KV("chain_s", LOG_F(c->seconds)));
     /* What time alone brought up is an alarm: nobody else is going to look. */
     bool by_time = woken && old && old->chain == v->chain;
-    log_findings(z, c, by_time ? LOG_WARN : LOG_INFO, STAGE_PASS);
+    log_findings(z, c, by_time ? LOG_WARN : LOG_INFO, STAGE_PASS, by_time ? old->findings : NULL);
     if (old)
         rcu_defer(&old->rcu, drop_version);
     candidate_free(&refused);
@@ -205,7 +212,7 @@ static void zone_hold(struct zone *z, struct candidate **cp)
         LOG_KV("zone", LOG_S(z->text)), LOG_KV("serial", LOG_U(c->serial)),
         LOG_KV("from", LOG_S(c->origin)),
         LOG_KV("findings", LOG_U(c->findings->by_verdict[STAGE_HOLD])));
-    log_findings(z, c, LOG_WARN, STAGE_HOLD);
+    log_findings(z, c, LOG_WARN, STAGE_HOLD, NULL);
     atomic_fetch_add(&z->counters.held, 1);
     struct changeset *input = zone_journal_held(z, c);
     pthread_mutex_lock(&z->lock);
@@ -259,7 +266,7 @@ static void zone_refuse(struct zone *z, struct candidate **cp)
                                   LOG_KV("serving", v ? LOG_U(v->soa.serial) : LOG_S("none")),
                                   LOG_KV("chain_s", LOG_F(c->seconds)),
                                   {0}});
-    log_findings(z, c, LOG_WARN, STAGE_HOLD);
+    log_findings(z, c, LOG_WARN, STAGE_HOLD, NULL);
     version_unref(v);
     atomic_fetch_add(retry ? &z->counters.retried : &z->counters.refused, 1);
     pthread_mutex_lock(&z->lock);
@@ -271,6 +278,22 @@ static void zone_refuse(struct zone *z, struct candidate **cp)
     candidate_free(&before);
 }
 
+/* What would hold it is what was found of the version that is served, too: the operator has said yes to that, and nothing but time
+ * has passed since. Else a zone that is signed here would wait for him at each renewal of signatures, until they have ended. */
+static bool hold_was_approved(struct zone *z, const struct candidate *c)
+{
+    struct version *v = zone_version(z);
+    size_t known = 0;
+    pthread_mutex_lock(&z->lock);
+    bool same_policy = v && v->findings && v->chain == z->run->chain;
+    pthread_mutex_unlock(&z->lock);
+    for (size_t i = 0; same_policy && i < c->findings->n; i++)
+        known += c->findings->list[i].verdict == STAGE_HOLD &&
+                 findings_has(v->findings, &c->findings->list[i]);
+    version_unref(v);
+    return same_policy && known == c->findings->by_verdict[STAGE_HOLD];
+}
+
 bool outcome_settle(struct zone *z, struct candidate **c, time_t now, bool woken)
 {
     enum zone_outcome outcome = ZONE_REFUSED;
@@ -279,6 +302,8 @@ bool outcome_settle(struct zone *z, struct candidate **c, time_t now, bool woken
     case STAGE_PASS:
         return version_accept(z, c, now, woken, false);
     case STAGE_HOLD:
+        if (woken && hold_was_approved(z, *c))
+            return version_accept(z, c, now, woken, false);
         zone_hold(z, c);
         outcome = ZONE_HELD;
         break;

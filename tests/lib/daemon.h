@@ -18,7 +18,7 @@ struct daemon {
     struct server server;
     int log;
     char *log_text;
-    _Atomic unsigned events[5]; /* by enum zone_outcome */
+    _Atomic unsigned events[ZONE_KEYS + 1]; /* by enum zone_outcome */
     ev_timer tick;
 };
 /* tune: before zones are added; or NULL. */

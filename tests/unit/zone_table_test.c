@@ -27,6 +27,8 @@ static void gate_run(struct stage_run *r)
     unsigned digit = soa.serial % 10;
     if (digit < 3 && !r->woken)
         finding_add(r->findings, digit, NULL, 0, 0, 0, NULL);
+    if (digit == 4)
+        finding_add(r->findings, GATE_HOLD, NULL, RR_SOA, r->now, 0, NULL);
     atomic_fetch_add(&states_alive, 1);
     r->next_state = mem_alloc(1);
     r->wake_at = r->now + 5;
@@ -49,7 +51,7 @@ struct world {
     struct pool *pool;
     struct zone_table *table;
     struct config *config;
-    _Atomic int events[5];
+    _Atomic int events[ZONE_KEYS + 1];
     _Atomic uint32_t last_serial;
 };
 
@@ -225,6 +227,31 @@ START_TEST(test_wake)
     ck_assert_ptr_nonnull(z->held);
     ck_assert_uint_eq(z->held->serial, 31);
     ck_assert_ptr_nonnull(z->refused);
+    world_close(&w);
+}
+END_TEST
+
+/* What the operator has said yes to does not wait for him again because time has passed; a newer version that has it does. */
+START_TEST(test_wake_of_what_was_approved)
+{
+    struct world w;
+    struct why why;
+    world_open(&w, 0);
+    struct zone *z = get(&w, "example.");
+    submit(z, 15);
+    submit(z, 24); /* held, also when woken */
+    ck_assert_uint_eq(served(z), 15);
+    zone_wake(z); /* 15 is good without it, and 24 still waits */
+    ck_assert_ptr_nonnull(z->held);
+    ck_assert_int_eq(zone_approve(z, NULL, &why), 0);
+    ck_assert_uint_eq(served(z), 24);
+    int accepted = w.events[ZONE_ACCEPTED];
+    zone_wake(z);
+    ck_assert_int_eq(w.events[ZONE_ACCEPTED], accepted + 1);
+    ck_assert_ptr_null(z->held);
+    submit(z, 34);
+    ck_assert_uint_eq(served(z), 24);
+    ck_assert_ptr_nonnull(z->held);
     world_close(&w);
 }
 END_TEST
@@ -565,6 +592,7 @@ int main(void)
     suite_add(s, test_find);
     suite_add(s, test_verdicts);
     suite_add(s, test_wake);
+    suite_add(s, test_wake_of_what_was_approved);
     suite_add(s, test_approval_is_of_what_was_seen);
     suite_add(s, test_held_yields);
     suite_add(s, test_dropped_while_running);
