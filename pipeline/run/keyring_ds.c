@@ -87,7 +87,8 @@ static void export_key(const struct keyring *ring, const struct keyring_key *k, 
             k->algorithm, public);
     if (ring->wish == KEYRING_ENABLED &&
         (k->ds.state == CELL_COMING || k->ds.state == CELL_PRESENT)) {
-        fprintf(out, "%s %u IN CDS %u %u %u %s\n", name, ttl, k->tag, k->algorithm, SHA256, sum);
+        fprintf(out, "%s %u IN CDS %u %u %u %s\n", name, ttl, k->tag, k->algorithm,
+                (unsigned)SHA256, sum);
         fprintf(out, "%s %u IN CDNSKEY %u %u %u %s\n", name, ttl, get_u16(k->rdata), k->rdata[2],
                 k->algorithm, public);
     }

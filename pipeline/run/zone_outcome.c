@@ -128,7 +128,8 @@ static void accept_publish(struct zone *z, struct version *v, struct candidate *
              LOG_KV("chain_s", LOG_F(c->seconds)));
     /* What time alone brought up is an alarm: nobody else is going to look. */
     bool by_time = woken && old && old->chain == v->chain;
-    log_findings(z, c, by_time ? LOG_WARN : LOG_INFO, STAGE_PASS, by_time ? old->findings : NULL);
+    log_findings(z, c, by_time ? LOG_WARN : LOG_INFO, STAGE_PASS,
+                 by_time && old ? old->findings : NULL);
     if (old)
         rcu_defer(&old->rcu, drop_version);
     candidate_free(&refused);
