@@ -237,13 +237,25 @@ void expected_free(struct expected *e)
     mem_free(&e->history.p);
 }
 
-void world_found_as(struct world *w, unsigned i, const struct expected *want)
+static struct expected version_found_as(struct world *w, unsigned i, const struct expected *want)
 {
     struct expected got = {0};
     world_expect(w, i, &got);
     EXPECT_EQ(got.serial, want->serial);
     EXPECT(octets_same(&got.input, &want->input));
     EXPECT(octets_same(&got.served, &want->served));
+    return got;
+}
+
+void world_serves_as(struct world *w, unsigned i, const struct expected *want)
+{
+    struct expected got = version_found_as(w, i, want);
+    expected_free(&got);
+}
+
+void world_found_as(struct world *w, unsigned i, const struct expected *want)
+{
+    struct expected got = version_found_as(w, i, want);
     EXPECT_EQ(got.steps, want->steps);
     EXPECT(octets_same(&got.history, &want->history));
     EXPECT_EQ(got.good_until, want->good_until);

@@ -51,6 +51,8 @@ struct expected {
 void snapshot_octets(const struct snapshot *s, struct growbuf *out);
 bool octets_same(const struct growbuf *a, const struct growbuf *b);
 void world_expect(struct world *w, unsigned i, struct expected *e); /* what it is now */
+/* The version alone, for who made changes larger than their zone: those are in no journal's history. */
+void world_serves_as(struct world *w, unsigned i, const struct expected *want);
 void world_found_as(struct world *w, unsigned i, const struct expected *want);
 void expected_free(struct expected *e);
 

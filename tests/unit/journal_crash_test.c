@@ -776,17 +776,23 @@ static struct play stuck_play(struct random *random, bool async)
     return p;
 }
 
-static void restart_finds(struct play *p, const struct expected *want)
+typedef void found_fn(struct world *w, unsigned i, const struct expected *want);
+static void restart_found_by(struct play *p, const struct expected *want, found_fn *found)
 {
     struct journal_stats stats;
     world_leave(&p->w);
     world_enter(&p->w);
     journal_stats(p->w.journal, &stats);
     EXPECT_EQ(stats.damaged, 0);
-    world_found_as(&p->w, 3, want);
+    found(&p->w, 3, want);
     world_leave(&p->w);
     world_end(&p->w);
     play_close(p);
+}
+
+static void restart_finds(struct play *p, const struct expected *want)
+{
+    restart_found_by(p, want, world_found_as);
 }
 
 /* An image takes its time; changes that came after it stay behind it. */
@@ -871,7 +877,7 @@ START_TEST(test_async_is_bounded)
     EXPECT_EQ(behind(&p.w), 0);
     world_expect(&p.w, 3, &want);
     EXPECT_EQ(want.serial, p.source[3].gen.serial);
-    restart_finds(&p, &want);
+    restart_found_by(&p, &want, world_serves_as); /* 60 changes may be more than the zone */
     expected_free(&want);
 }
 END_TEST
