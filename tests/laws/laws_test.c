@@ -153,10 +153,11 @@ static void expect_equivalent(void *ctx, const uint8_t *owner, const struct rrse
     }
 }
 
+/* What a refused run made is thrown away by the chain: from nothing it is empty, as a change it is the old output. */
 static void expect_same_output(const struct stage_type *type, const struct stageresult *a,
                                const struct stageresult *b, const char *law)
 {
-    if (!a->out)
+    if (!a->out || a->verdict >= STAGE_RETRY)
         return;
     if (type->flags & STAGE_INEXACT && !(type->flags & STAGE_TEST)) {
         struct changeset *differ = changeset_between(a->out, b->out);
@@ -309,8 +310,8 @@ static void check_version(struct trial *t, unsigned i, struct par *par)
     struct stageresult once = stageplay_run(&t->play, next, h->now[i], false, NULL);
     struct stageresult nothing = stageplay_run(&t->fresh, next, h->now[i], false, NULL);
     check_law_5(&once);
-    expect_same_output(t->type, &once, &nothing, "law 2");
     expect_same_verdict(&once, &nothing, "law 2", h->event[i]);
+    expect_same_output(t->type, &once, &nothing, "law 2");
     if (!(t->type->flags & STAGE_TEST)) {
         expect_found(&once, &nothing, h->event[i]);
         if (!(t->type->flags & STAGE_INEXACT))
@@ -318,8 +319,8 @@ static void check_version(struct trial *t, unsigned i, struct par *par)
     }
 
     struct stageresult skipped = stageplay_run(&t->skipping, next, h->now[i], false, NULL);
-    expect_same_output(t->type, &once, &skipped, "law 3");
     expect_same_verdict(&once, &skipped, "law 3", h->event[i]);
+    expect_same_output(t->type, &once, &skipped, "law 3");
 
     stageplay_drop(&t->fresh, &nothing);
     if (i % 2 == 1 && once.verdict == STAGE_PASS)

@@ -531,7 +531,10 @@ class Net:
         """Stops everything, in the order opposite to starting; returns what went wrong on the way."""
         wrong = []
         for close in reversed(self.closers):
-            close()
+            try:
+                close()
+            except Exception:  # pylint: disable=broad-except
+                wrong.append(traceback.format_exc())
         for p in reversed(self.processes):
             if p.ended:
                 continue
@@ -541,7 +544,10 @@ class Net:
                 if isinstance(p, Weir):
                     wrong.append(str(e))
         for lock in self.locks:
-            lock.close()
+            try:
+                lock.close()
+            except Exception:  # pylint: disable=broad-except
+                wrong.append(traceback.format_exc())
         if failed or wrong:
             for p in self.processes:
                 print(f"--- {p.what}'s log ({' '.join(p.argv)}):")
