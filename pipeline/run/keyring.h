@@ -98,6 +98,15 @@ struct keyring_time {
     int64_t tick;                        /* seconds of a steady clock that goes on while the process does not run, … */
     uint64_t boot;                       /* … and a number that is another one when it began anew */
 };
+/* What the zone's other signers serve (run/signers.h): resolvers mix their DNSKEY sets with our signatures (RFC 8901 6.2). */
+struct keyring_others {
+    uint32_t dnskey_ttl;                 /* the largest that any of their DNSKEY sets has, or had while it can be in a cache */
+    unsigned n;
+    struct keyring_shown {
+        const uint8_t *rdata;            /* a DNSKEY of ours that every one of them is known to serve now, at all of its servers */
+        uint16_t len;
+    } shown[KEYRING_KEYS_MAX];
+};
 /* What is so. Facts that are not known are left out, and then what hangs on them waits. */
 struct keyring_facts {
     struct keyring_time time;
@@ -106,6 +115,7 @@ struct keyring_facts {
     bool current;                        /* it was made with the keyset that the ring gave last */
     uint32_t negative_ttl;               /* for which "no such set" may be cached */
     const struct key_uses *uses;         /* of the version; NULL: not known */
+    const struct keyring_others *others; /* NULL: nobody else signs the zone, or nobody that can be asked */
 };
 /* What the parent's servers say. all, any: the DS that every one of them has, and those that at least one has; either may be NULL for none. */
 struct keyring_parent {

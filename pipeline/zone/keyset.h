@@ -49,6 +49,8 @@ struct keyset_foreign {
     uint8_t *rdata;                    /* DNSKEY */
     uint16_t len;
     uint32_t ttl;                      /* of the set that it was in */
+    bool publish;                      /* in the DNSKEY set */
+    bool ds;                           /* named by CDS and CDNSKEY */
 };
 
 struct keyset {
@@ -59,6 +61,9 @@ struct keyset {
     struct keyset_key *key;            /* ordered by algorithm, tag, rdata */
     struct keyset_prepared *prepared;  /* ordered by `from` */
     struct keyset_foreign *foreign;    /* ordered by rdata */
+    unsigned nns;
+    uint8_t **ns;                      /* names of servers that are in the apex NS set besides those that come in; ordered; owned */
+    bool csync;                        /* the parent is to take over the NS set (RFC 7477) */
 };
 /* All zero but refs (1) and the arrays; the caller fills it in, gives rdata that is mem_alloc'ed, and then keyset_seal orders it. */
 struct keyset *keyset_new(unsigned keys, unsigned prepared, unsigned foreign);
