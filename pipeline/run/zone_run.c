@@ -162,6 +162,7 @@ void zone_unref(struct zone *z)
     if (!z || atomic_fetch_sub_explicit(&z->refs, 1, memory_order_acq_rel) != 1)
         return;
     pending_free(&z->run->pending);
+    pending_free(&z->run->unserved);
     candidate_free(&z->refused);
     candidate_free(&z->held);
     version_unref(atomic_load(&z->version));
@@ -268,6 +269,46 @@ static void run_again(struct zone *z)
     run_submit(z, p);
 }
 
+/* Its keys are others now. With no version there may be an input that waits for just that: its primary would bring it again no earlier
+ * than the next retry. */
+static void run_with_other_keys(struct zone *z)
+{
+    pthread_mutex_lock(&z->lock);
+    struct pending *p = z->run->unserved;
+    z->run->unserved = NULL;
+    pthread_mutex_unlock(&z->lock);
+    if (p)
+        run_submit(z, p);
+    else
+        run_again(z);
+}
+
+/* Keeps what could not be judged beside no version at all, until it can be; keys: that it was judged with. */
+static void unserved_keep(struct zone *z, const struct pending *p, bool keep,
+                          const struct keyset *keys)
+{
+    struct zone_run *run = z->run;
+    struct pending *kept = NULL;
+    if (keep) {
+        kept = pending_new(p->input, p->origin);
+        kept->yields = true;
+    }
+    pthread_mutex_lock(&z->lock);
+    struct pending *before = run->unserved;
+    run->unserved = kept;
+    bool changed = kept && !run->retired && !keyset_same(z->keys, keys);
+    if (changed) /* meanwhile: run_end sees that there is more to do */
+        run->unserved = NULL;
+    if (changed && !run->pending) {
+        run->pending = kept;
+        kept = NULL;
+    }
+    pthread_mutex_unlock(&z->lock);
+    pending_free(&before);
+    if (changed)
+        pending_free(&kept);
+}
+
 /* A zone whose chain signs has keys from then on, even if its chain does not sign later. */
 static struct zone_keys *ring_begin(struct zone *z, const struct zone_conf *conf)
 {
@@ -335,7 +376,7 @@ void zone_set_keys(struct zone *z, const struct keyset *keys)
     if (!other)
         return;
     keyset_unref(before);
-    run_again(z);
+    run_with_other_keys(z);
 }
 
 time_t zone_wake_at(struct zone *z)
@@ -370,14 +411,15 @@ void zone_configure(struct zone *z, struct config *config, const struct zone_con
 void zone_retire(struct zone *z)
 {
     pthread_mutex_lock(&z->lock);
-    struct pending *p = z->run->pending;
-    z->run->pending = NULL;
+    struct pending *p = z->run->pending, *unserved = z->run->unserved;
+    z->run->pending = z->run->unserved = NULL;
     z->run->approve = false;
     z->run->retired = true;
     if (z->journal)
         journal_zone_retire(z->journal);
     pthread_mutex_unlock(&z->lock);
     pending_free(&p);
+    pending_free(&unserved);
 }
 
 /* ---- the run
@@ -426,8 +468,9 @@ static bool run_input(struct zone_run *run, struct pending *p, struct chain *cha
     if (ahead)
         zone_journal_ahead(z, p->input);
     struct candidate *c = chain_run(chain, prev, &input, now, pool_par(run->shared->pool));
-    keyset_unref(keys);
     bool retired = run_retired(run);
+    unserved_keep(z, p, !prev && !retired && c->verdict == STAGE_RETRY, keys);
+    keyset_unref(keys);
     if (ahead && (retired || c->verdict != STAGE_PASS))
         zone_journal_ahead_drop(z);
     if (retired) {

@@ -30,6 +30,7 @@ struct zone_run {
     bool queued, retired;
     bool approve;          /* the operator wants the held candidate */
     struct pending *pending; /* NULL: none */
+    struct pending *unserved; /* what could not be judged while nothing is served: other keys may be all that it waits for */
     struct accepting accepting;
     bool rejudge;          /* what is served may be another chain's: then it is judged when nothing newer waits */
 };

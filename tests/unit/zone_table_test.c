@@ -342,6 +342,84 @@ START_TEST(test_dropped_while_running)
 }
 END_TEST
 
+/* Cannot say anything without keys. come: they come while it runs. */
+static struct zone *come;
+
+static struct keyset *keys_any(void)
+{
+    struct keyset *keys = keyset_new(0, 0, 0);
+    keys->unsigned_zone = true;
+    keyset_seal(keys);
+    return keys;
+}
+
+static void keys_come(struct zone *z)
+{
+    struct keyset *keys = keys_any();
+    zone_set_keys(z, keys);
+    keyset_unref(keys);
+}
+
+static void locked_run(struct stage_run *r)
+{
+    if (come)
+        keys_come(come);
+    if (!r->keys)
+        finding_add(r->findings, GATE_RETRY, NULL, 0, 0, 0, NULL);
+}
+
+static const struct stage_type locked = {.name = "locked",
+                                         .summary = "-",
+                                         .flags = STAGE_CHECK_ONLY,
+                                         .findings = gate_findings,
+                                         .run = locked_run};
+
+/* What could not be judged for want of keys, while nothing is served, is judged when they come: before its run, while it runs, or after. */
+START_TEST(test_keys_come_after_the_input)
+{
+    struct world w;
+    world_open(&w, 0);
+    w.config->zones[0].chain->stage[0].type = &locked;
+    struct zone *z = get(&w, "example.");
+    come = NULL;
+    if (_i == 0)
+        keys_come(z);
+    if (_i == 1)
+        come = z;
+    submit(z, 15);
+    ck_assert_uint_eq(served(z), _i == 2 ? 0 : 15);
+    ck_assert_int_eq(w.events[ZONE_RETRY], _i > 0);
+    come = NULL;
+    keys_come(z);
+    ck_assert_uint_eq(served(z), 15);
+    ck_assert_ptr_null(z->refused);
+    ck_assert_int_eq(w.events[ZONE_ACCEPTED], 1);
+    world_close(&w);
+}
+END_TEST
+
+/* … the newest of what came, and no longer when something else has been served since. */
+START_TEST(test_keys_come_late)
+{
+    struct world w;
+    world_open(&w, 0);
+    w.config->zones[0].chain->stage[0].type = &locked;
+    struct zone *z = get(&w, "example.");
+    submit(z, 15);
+    submit(z, 16);
+    keys_come(z);
+    ck_assert_uint_eq(served(z), 16);
+    submit(z, 17);
+    struct keyset *other = keys_any();
+    other->cds_delete = true;
+    zone_set_keys(z, other); /* judges what is served, and nothing else */
+    keyset_unref(other);
+    ck_assert_uint_eq(served(z), 17);
+    ck_assert_int_eq(w.events[ZONE_ACCEPTED], 3);
+    world_close(&w);
+}
+END_TEST
+
 /* Gives out the serial that comes in, and a thousand; and a second name, so that the trie has a branch. */
 static void bump_run(struct stage_run *r)
 {
@@ -596,6 +674,9 @@ int main(void)
     suite_add(s, test_approval_is_of_what_was_seen);
     suite_add(s, test_held_yields);
     suite_add(s, test_dropped_while_running);
+    if (suite_wants("test_keys_come_after_the_input"))
+        tcase_add_loop_test(s.tcase, test_keys_come_after_the_input, 0, 3);
+    suite_add(s, test_keys_come_late);
     suite_add(s, test_event_serial);
     suite_add(s, test_outputs_die_on_workers);
     suite_add(s, test_history);
