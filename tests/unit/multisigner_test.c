@@ -59,9 +59,14 @@ static struct keyset *keys_of(const struct world *w, uint32_t ttl, bool with_for
         k->key[i].rdata = mem_dup(own->rdata, own->len);
         k->key[i].private = own->private ? dnssec_private_ref(own->private) : NULL;
     }
-    for (unsigned i = 0; i < n; i++)
-        k->foreign[i] = (struct keyset_foreign){
-            mem_dup(w->foreign.key[i].rdata, w->foreign.key[i].len), w->foreign.key[i].len, ttl};
+    for (unsigned i = 0; i < n; i++) {
+        const struct keyset_key *key = &w->foreign.key[i];
+        k->foreign[i] = (struct keyset_foreign){.rdata = mem_dup(key->rdata, key->len),
+                                                .len = key->len,
+                                                .ttl = ttl,
+                                                .publish = true,
+                                                .ds = get_u16(key->rdata) & DNSKEY_SEP};
+    }
     keyset_seal(k);
     return k;
 }
