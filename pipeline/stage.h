@@ -29,6 +29,7 @@
 #include "pipeline/zone/keyset.h"
 #include "pipeline/zone/snapshot.h"
 #include "pipeline/zone/touched.h"
+#include "pipeline/zone/trust.h"
 
 #include <time.h>
 

@@ -32,11 +32,6 @@
 #include "pipeline/stage.h"
 
 struct check;
-struct anchor {
-    bool is_ds; /* else a DNSKEY */
-    size_t len;
-    uint8_t *rdata;
-};
 enum validate_denial { DENIAL_NSEC_ONLY, DENIAL_NSEC3_ONLY, DENIAL_ANY };
 enum validate_zonemd { ZONEMD_REQUIRE, ZONEMD_IF_PRESENT, ZONEMD_IGNORE };
 enum validate_at_expiry { EXPIRY_SERVE, EXPIRY_SERVFAIL };
@@ -52,7 +47,7 @@ struct validate_conf {
     struct option_list trust_anchor;
     /* made of it by anchors_open: */
     size_t anchors;
-    struct anchor *anchor;
+    struct trust_anchor *anchor;
 };
 
 /* In the order of findings.c. */
