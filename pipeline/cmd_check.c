@@ -104,8 +104,13 @@ static int check(int argc, char **argv)
         if (code == EXIT_CANNOT)
             command_fail("check", &why);
     } else {
-        printf("%s: good: %zu zones, %zu remotes\n", config->path, config->nzones,
-               config->nremotes);
+        size_t signers = 0;
+        for (size_t i = 0; i < config->nzones; i++)
+            signers += config->zones[i].nsigners;
+        printf("%s: good: %zu zones, %zu remotes", config->path, config->nzones, config->nremotes);
+        if (signers)
+            printf(", %zu other signers of its zones", signers);
+        printf("\n");
     }
     config_unref(config);
     return code;

@@ -59,8 +59,19 @@ struct keys_conf {                       /* of a zone whose chain signs */
     char *algorithm;                     /* as written; policy has the number */
     int64_t bits;
     int ksk_roll;                        /* enum ksk_roll */
-    int64_t parent_check_s;              /* goes into the zone's */
+    int64_t parent_check_s, signer_check_s; /* go into the zone's */
     char *offline_ksk;                   /* file of sets made elsewhere; NULL: the KSK is here */
+};
+
+struct trust_anchor;                     /* zone/trust.h */
+/* Another provider that signs the zone (RFC 8901): its servers are asked, or its keys come from a file, or both. */
+struct signer_conf {
+    char *name;
+    size_t nservers;
+    const struct remote_conf **servers;  /* of its copy of the zone, as their authorities */
+    char *keys_file;                     /* its DNSKEY records; NULL: none; resolved against the config's folder */
+    unsigned ntrust;
+    struct trust_anchor *trust;          /* what proves its DNSKEY set; none: the DS set at the parent */
 };
 
 struct zone_conf {
@@ -86,6 +97,10 @@ struct zone_conf {
     int64_t notify_retries, notify_timeout_s;  /* RFC 1996 3.6: 5 tries, 60 s */
     bool signs;                          /* its chain has a stage that needs keys */
     struct keys_conf keys;
+    bool shared;                         /* … one that takes keys of other signers */
+    unsigned nsigners;
+    struct signer_conf *signers;         /* in the order of the file; none unless `shared` */
+    int64_t signer_check_s;              /* how often their servers are asked while nothing waits for them */
     int64_t ixfr_history, ixfr_history_bytes, ixfr_history_age_s; /* see struct history_limits */
 };
 

@@ -30,6 +30,9 @@ static const struct option keys_options[] = {
      NULL, "All secondaries serve a version no later than this after weir does."},
     {"parent_check", OPTION_SECONDS, FIELD(parent_check_s), "5m", 1, DAYS(7), NULL,
      "How often the parent's servers are asked for the DS while one is waited for."},
+    {"signer_check", OPTION_SECONDS, FIELD(signer_check_s), "5m", 1, DAYS(7), NULL,
+     "How often the servers of other signers are asked for their keys; every 30 s or less while a "
+     "step waits for them."},
     {"ds_ttl", OPTION_SECONDS, FIELD(policy.ds_ttl_s), "1d", 0, DAYS(30), NULL,
      "TTL of the DS at the parent, while no answer of its servers tells it."},
     {"generate", OPTION_BOOL, FIELD(policy.generate), "true", 0, 0, NULL,
@@ -70,14 +73,16 @@ static int apply_algorithm(const struct source *src, const setting *s, struct ke
     return 0;
 }
 
-/* Other signers must show a new ZSK before it signs (RFC 8901 6.2), and somebody has to give it to them: none comes by itself. */
-void zone_keys_defaults(struct keys_conf *keys, bool shared)
+/* Other signers must show a new ZSK before it signs (RFC 8901 6.2). Where somebody has to give it to one of them, none comes by itself. */
+void zone_keys_defaults(struct zone_conf *z, bool by_hand)
 {
+    struct keys_conf *keys = &z->keys;
     option_defaults(keys_options, keys, sizeof *keys);
-    if (shared)
+    if (by_hand)
         keys->policy.zsk_lifetime_s = 0;
     keys->policy.algorithm = ALG_ECDSAP256;
     keys->policy.double_ds = true;
+    z->signer_check_s = keys->signer_check_s;
 }
 
 int zone_keys_read(const struct source *src, const setting *group, const struct config *config,
@@ -107,6 +112,7 @@ int zone_keys_read(const struct source *src, const setting *group, const struct 
         return err;
     source_resolve(src, &keys->offline_ksk);
     z->parent_check_s = keys->parent_check_s;
+    z->signer_check_s = keys->signer_check_s;
     bool rsa = keys->policy.algorithm == ALG_RSASHA256 || keys->policy.algorithm == ALG_RSASHA512;
     keys->policy.bits = rsa ? (unsigned)keys->bits : 0;
     keys->policy.double_ds = keys->ksk_roll == KSK_DOUBLE_DS;

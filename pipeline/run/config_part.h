@@ -27,8 +27,13 @@ void remotes_clear(struct config *config);
 int remotes_pick(const struct source *src, const setting *names, const struct config *config,
                  const struct remote_conf ***out, size_t *n, struct why *why) MUST_CHECK;
 
-/* config_keys.c. Defaults go first, into zeroed fields. */
-void zone_keys_defaults(struct keys_conf *keys, bool shared);   /* shared: with other signers */
+/* config_signers.c. Of the setting `signers`. */
+int signers_read(const struct source *src, const setting *list, const struct config *config, struct zone_conf *z,
+                 struct why *why) MUST_CHECK;
+void signers_clear(struct zone_conf *z);
+
+/* config_keys.c. Defaults go first, into zeroed fields. by_hand: it has signers to whom somebody has to carry our keys. */
+void zone_keys_defaults(struct zone_conf *z, bool by_hand);
 int zone_keys_read(const struct source *src, const setting *group, const struct config *config, struct zone_conf *z,
                    struct why *why) MUST_CHECK;
 void zone_keys_clear(struct keys_conf *keys);

@@ -58,7 +58,7 @@ static const struct option zone_options[] = {
 };
 static const char *const zone_words[] = {"name",  "template", "primaries",      "file",
                                          "mode",  "notify",   "allow_transfer", "allow_notify",
-                                         "chain", "keys"};
+                                         "chain", "keys",     "signers"};
 
 struct template
 {
@@ -311,16 +311,44 @@ static int read_chain(const struct reader *r, const struct row *row, const uint8
     return preset_read(r->src, s, preset, options, apex, keep, &z->chain, r->why);
 }
 
+static void chain_look(struct zone_conf *z)
+{
+    for (unsigned i = 0; z->chain && i < z->chain->n; i++) {
+        z->signs = z->signs || z->chain->stage[i].type->keys_used;
+        z->shared = z->shared || strcmp(z->chain->stage[i].type->name, "multisigner") == 0;
+    }
+}
+
+/* Other signers are for a chain that takes their keys. A template may name them for those of its zones that have one. */
+static int read_signers(const struct reader *r, const struct row *row, struct zone_conf *z)
+{
+    const setting *s = row_get(row, "signers");
+    if (!s)
+        return 0;
+    if (z->chain && !z->shared && s->parent == row->own)
+        return setting_refuse(r->src, s, r->why,
+                              "signers: expected a chain with the stage multisigner, such as "
+                              "mode = \"multi-signer\"");
+    int err = signers_read(r->src, s, r->config, z, r->why);
+    if (!err && z->chain && !z->shared)
+        signers_clear(z);
+    return err;
+}
+
+/* Is there one that cannot be seen to have taken a key of ours? */
+static bool by_hand(const struct zone_conf *z)
+{
+    for (unsigned i = 0; i < z->nsigners; i++)
+        if (z->signers[i].nservers == 0)
+            return true;
+    return z->shared && z->nsigners == 0;
+}
+
 /* Keys are for a chain that signs. A template may have them for those of its zones that do. */
 static int read_keys(const struct reader *r, const struct row *row, struct zone_conf *z)
 {
     const setting *s = row_get(row, "keys");
-    bool shared = false;
-    for (unsigned i = 0; z->chain && i < z->chain->n; i++) {
-        z->signs = z->signs || z->chain->stage[i].type->keys_used;
-        shared = shared || strcmp(z->chain->stage[i].type->name, "multisigner") == 0;
-    }
-    zone_keys_defaults(&z->keys, shared);
+    zone_keys_defaults(z, by_hand(z));
     if (!s)
         return 0;
     if (z->chain && !z->signs && s->parent == row->own)
@@ -346,6 +374,9 @@ static int read_row(const struct reader *r, const struct row *row, const uint8_t
         err = read_peers(r, row, z);
     if (!err)
         err = read_chain(r, row, apex, z);
+    chain_look(z);
+    if (!err)
+        err = read_signers(r, row, z);
     if (!err)
         err = read_keys(r, row, z);
     return err;
@@ -381,6 +412,7 @@ static void zone_clear(struct zone_conf *z)
     chain_unref(z->chain);
     z->chain = NULL;
     zone_keys_clear(&z->keys);
+    signers_clear(z);
 }
 
 static int template_cmp(const void *a, const void *b)

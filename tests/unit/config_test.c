@@ -363,6 +363,42 @@ START_TEST(keys_are_read)
 }
 END_TEST
 
+/* A template's signers are for those of its zones that take keys of others. ZSKs roll by themselves where each signer can be seen to follow. */
+START_TEST(signers_are_read)
+{
+    struct config *c = parse(
+        SERVER REMOTES
+        "templates = ( { name = \"t\"; primaries = (\"p\"); signers = ("
+        "  { name = \"knot\"; servers = (\"p\"); },"
+        "  { name = \"by-file\"; servers = (\"p\"); keys_file = \"sub/x.keys\"; } ); } );\n"
+        "zones = ( { name = \"a.\"; template = \"t\"; mode = \"multi-signer\"; },"
+        "{ name = \"b.\"; template = \"t\"; mode = \"live\"; },"
+        "{ name = \"c.\"; template = \"t\"; mode = \"multi-signer\"; keys = { signer_check = 7; };"
+        "  signers = ( { name = \"c\"; keys_file = \"/c\"; } ); },"
+        "{ name = \"d.\"; template = \"t\"; signers = ( { name = \"d\"; servers = (\"p\"); } );"
+        "  chain = ( { stage = \"multisigner\"; }, { stage = \"sign\"; } ); } );");
+    const struct zone_conf *z = c->zones;
+    ck_assert(z[0].shared && z[0].signs && !z[1].shared && z[2].shared && z[3].shared);
+    ck_assert_uint_eq(z[0].nsigners, 2);
+    ck_assert_str_eq(z[0].signers[0].name, "knot");
+    ck_assert_uint_eq(z[0].signers[0].nservers, 1);
+    ck_assert_str_eq(z[0].signers[0].servers[0]->name, "p");
+    ck_assert_ptr_null(z[0].signers[0].keys_file);
+    ck_assert_str_eq(z[0].signers[1].keys_file, "dir/sub/x.keys");
+    ck_assert_int_eq(z[0].signer_check_s, 300);
+    ck_assert_uint_eq(z[1].nsigners, 0);
+    ck_assert_uint_eq(z[2].nsigners, 1);
+    ck_assert_str_eq(z[2].signers[0].name, "c");
+    ck_assert_uint_eq(z[2].signers[0].nservers, 0);
+    ck_assert_str_eq(z[2].signers[0].keys_file, "/c");
+    ck_assert_int_eq(z[2].signer_check_s, 7);
+    ck_assert_uint_eq(z[3].nsigners, 1);
+    for (int i = 0; i < 4; i++)
+        ck_assert_int_eq(z[i].keys.policy.zsk_lifetime_s, i == 2 ? 0 : 90 * 86400);
+    config_unref(c);
+}
+END_TEST
+
 START_TEST(live_judges_what_it_signed)
 {
     struct config *c =
@@ -745,6 +781,7 @@ int main(void)
     tcase_add_loop_test(s.tcase, refuses_in_words, 0, sizeof bad / sizeof *bad);
     tcase_add_loop_test(s.tcase, modes_are_chains, 0, sizeof modes / sizeof *modes);
     suite_add(s, keys_are_read);
+    suite_add(s, signers_are_read);
     suite_add(s, live_judges_what_it_signed);
     suite_add(s, modes_take_options_for_their_stages);
     suite_add(s, octet_0_is_refused);
