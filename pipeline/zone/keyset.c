@@ -22,6 +22,21 @@ struct keyset *keyset_new(unsigned keys, unsigned prepared, unsigned foreign)
     return k;
 }
 
+struct keyset_foreign *keyset_add_foreign(struct keyset *k, const uint8_t *rdata, uint16_t len,
+                                          uint32_t ttl)
+{
+    k->foreign = mem_resize(k->foreign, (k->nforeign + 1) * sizeof k->foreign[0]);
+    struct keyset_foreign *added = &k->foreign[k->nforeign++];
+    *added = (struct keyset_foreign){.rdata = mem_dup(rdata, len), .len = len, .ttl = ttl};
+    return added;
+}
+
+void keyset_add_ns(struct keyset *k, const uint8_t *name)
+{
+    k->ns = mem_resize(k->ns, (k->nns + 1) * sizeof k->ns[0]);
+    k->ns[k->nns++] = mem_dup(name, name_len(name));
+}
+
 static int rdata_order(const uint8_t *a, uint16_t a_len, const uint8_t *b, uint16_t b_len)
 {
     int order = memcmp(a, b, a_len < b_len ? a_len : b_len);
@@ -50,6 +65,45 @@ static int prepared_order(const void *x, const void *y)
     return a->from < b->from ? -1 : a->from > b->from;
 }
 
+/* Names that differ in letters only are the same name; which of them stays must not depend on who came first. */
+static int ns_order(const void *x, const void *y)
+{
+    const uint8_t *a = *(uint8_t *const *)x, *b = *(uint8_t *const *)y;
+    int order = name_cmp(a, b);
+    return order ? order : memcmp(a, b, name_len(a));
+}
+
+static void foreign_seal(struct keyset *k)
+{
+    qsort(k->foreign, k->nforeign, sizeof k->foreign[0], foreign_order);
+    unsigned n = 0;
+    for (unsigned i = 0; i < k->nforeign; i++) {
+        struct keyset_foreign *key = &k->foreign[i], *kept = n ? &k->foreign[n - 1] : NULL;
+        if (!kept || foreign_order(kept, key) != 0) {
+            k->foreign[n++] = *key;
+            continue;
+        }
+        kept->ttl = kept->ttl > key->ttl ? kept->ttl : key->ttl;
+        kept->publish |= key->publish;
+        kept->ds |= key->ds;
+        kept->csk |= key->csk;
+        mem_free(&key->rdata);
+    }
+    k->nforeign = n;
+}
+
+static void ns_seal(struct keyset *k)
+{
+    qsort(k->ns, k->nns, sizeof k->ns[0], ns_order);
+    unsigned n = 0;
+    for (unsigned i = 0; i < k->nns; i++)
+        if (n == 0 || !name_equal(k->ns[n - 1], k->ns[i]))
+            k->ns[n++] = k->ns[i];
+        else
+            mem_free(&k->ns[i]);
+    k->nns = n;
+}
+
 void keyset_seal(struct keyset *k)
 {
     ASSERT(!k->unsigned_zone || k->n == 0);
@@ -59,7 +113,9 @@ void keyset_seal(struct keyset *k)
         k->key[i].algorithm = k->key[i].rdata[3];
     }
     qsort(k->key, k->n, sizeof k->key[0], key_order);
-    qsort(k->foreign, k->nforeign, sizeof k->foreign[0], foreign_order);
+    foreign_seal(k);
+    if (k->nns)
+        ns_seal(k);
     qsort(k->prepared, k->nprepared, sizeof k->prepared[0], prepared_order);
 }
 
@@ -82,6 +138,9 @@ void keyset_unref(struct keyset *k)
         node_unref(k->prepared[i].node);
     for (unsigned i = 0; i < k->nforeign; i++)
         mem_free(&k->foreign[i].rdata);
+    for (unsigned i = 0; i < k->nns; i++)
+        mem_free(&k->ns[i]);
+    mem_free(&k->ns);
     mem_free(&k->foreign);
     mem_free(&k->key);
     mem_free(&k->prepared);
@@ -97,7 +156,14 @@ static bool key_same(const struct keyset_key *a, const struct keyset_key *b)
 
 static bool foreign_same(const struct keyset_foreign *a, const struct keyset_foreign *b)
 {
-    return a->len == b->len && memcmp(a->rdata, b->rdata, a->len) == 0 && a->ttl == b->ttl;
+    return a->len == b->len && memcmp(a->rdata, b->rdata, a->len) == 0 && a->ttl == b->ttl &&
+           a->publish == b->publish && a->ds == b->ds && a->csk == b->csk;
+}
+
+static bool ns_same(const uint8_t *a, const uint8_t *b)
+{
+    size_t len = name_len(a);
+    return len == name_len(b) && memcmp(a, b, len) == 0;
 }
 
 static bool prepared_same(const struct keyset_prepared *a, const struct keyset_prepared *b)
@@ -110,11 +176,14 @@ bool keyset_same(const struct keyset *a, const struct keyset *b)
     if (!a || !b)
         return a == b;
     bool same = a->unsigned_zone == b->unsigned_zone && a->cds_delete == b->cds_delete &&
-                a->n == b->n && a->nprepared == b->nprepared && a->nforeign == b->nforeign;
+                a->n == b->n && a->nprepared == b->nprepared && a->nforeign == b->nforeign &&
+                a->nns == b->nns && a->csync == b->csync;
     for (unsigned i = 0; same && i < a->n; i++)
         same = key_same(&a->key[i], &b->key[i]);
     for (unsigned i = 0; same && i < a->nforeign; i++)
         same = foreign_same(&a->foreign[i], &b->foreign[i]);
+    for (unsigned i = 0; same && i < a->nns; i++)
+        same = ns_same(a->ns[i], b->ns[i]);
     for (unsigned i = 0; same && i < a->nprepared; i++)
         same = prepared_same(&a->prepared[i], &b->prepared[i]);
     return same;

@@ -12,7 +12,7 @@
  *
  * WHAT   What the `sign` stage is told: it makes the DNSKEY, CDS and CDNSKEY sets and the signatures that this says, and knows
  *        nothing of policies, rollovers and parents. The keyring (run/keyring.h) decides, and makes a new one whenever
- *        something changes.
+ *        something changes. What is of other signers is for the stage `multisigner`: foreign keys, NS names, CSYNC.
  * WHO    Immutable once handed out; any thread.
  * OWNS   keyset_ref/unref. A keyset owns its rdata and holds a reference on its private keys and nodes.
  * SPEC   RFC 4034 2; RFC 7583; RFC 7344, RFC 8078 4.
@@ -49,8 +49,9 @@ struct keyset_foreign {
     uint8_t *rdata;                    /* DNSKEY */
     uint16_t len;
     uint32_t ttl;                      /* of the set that it was in */
-    bool publish;                      /* in the DNSKEY set */
+    bool publish;                      /* in the DNSKEY set; of a KSK, only if the stage's option `include` takes all */
     bool ds;                           /* named by CDS and CDNSKEY */
+    bool csk;                          /* it has the SEP flag, and is known to sign the zone's data, too: no `include` keeps it out */
 };
 
 struct keyset {
@@ -60,17 +61,21 @@ struct keyset {
     unsigned n, nprepared, nforeign;
     struct keyset_key *key;            /* ordered by algorithm, tag, rdata */
     struct keyset_prepared *prepared;  /* ordered by `from` */
-    struct keyset_foreign *foreign;    /* ordered by rdata */
+    struct keyset_foreign *foreign;    /* ordered by rdata, none twice */
     unsigned nns;
-    uint8_t **ns;                      /* names of servers that are in the apex NS set besides those that come in; ordered; owned */
+    uint8_t **ns;                      /* names of servers that are in the apex NS set besides those that come in; ordered, none twice */
     bool csync;                        /* the parent is to take over the NS set (RFC 7477) */
 };
 /* All zero but refs (1) and the arrays; the caller fills it in, gives rdata that is mem_alloc'ed, and then keyset_seal orders it. */
 struct keyset *keyset_new(unsigned keys, unsigned prepared, unsigned foreign);
-void keyset_seal(struct keyset *k);                        /* sets tag and algorithm from the rdata, too */
+/* Before it is sealed: one more, of which a copy is kept. The key does nothing until the caller says what; good until the next one is added. */
+struct keyset_foreign *keyset_add_foreign(struct keyset *k, const uint8_t *rdata, uint16_t len, uint32_t ttl);
+void keyset_add_ns(struct keyset *k, const uint8_t *name);
+/* Sets tag and algorithm from the rdata, too. A foreign key that is there twice does what either does, under the larger TTL. */
+void keyset_seal(struct keyset *k);
 struct keyset *keyset_ref(const struct keyset *k);
 void keyset_unref(struct keyset *k);                       /* NULL allowed */
-/* The same keys in the same roles? A private key that came or went makes a difference. NULL is equal to NULL only. */
+/* The same keys in the same roles, and the same names of servers? A private key that came or went makes a difference. NULL is equal to NULL only. */
 bool keyset_same(const struct keyset *a, const struct keyset *b);
 
 /* What a version shows of the keys that signed it: the keyring lets no key go before this says that nothing hangs on it. */
