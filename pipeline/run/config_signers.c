@@ -3,10 +3,11 @@
 #include "pipeline/run/config_part.h"
 
 #include "pipeline/run/signers.h"
+#include "pipeline/zone/trust.h"
 
 #include <ctype.h>
 
-enum { SIGNER_NAME_MAX = 63, SIGNER_SERVERS_MAX = 16 };
+enum { SIGNER_NAME_MAX = 63, SIGNER_SERVERS_MAX = 16, SIGNER_TRUST_MAX = 16 };
 #define EXAMPLE "{ name = \"NAME\"; servers = (\"REMOTE\", ...); }"
 
 /* In the text that is kept of it, in the words of the command line, and where a key's owner is told. */
@@ -69,6 +70,26 @@ static int read_servers(const struct source *src, const setting *s, const struct
     return err;
 }
 
+static int read_trust(const struct source *src, const setting *list, struct signer_conf *out,
+                      struct why *why)
+{
+    int err = setting_is_strings(src, list, why);
+    if (!err && setting_count(list) > SIGNER_TRUST_MAX)
+        err = setting_unexpected(src, list, why, "expected at most %d DS or DNSKEY",
+                                 SIGNER_TRUST_MAX);
+    if (err)
+        return err;
+    out->trust = mem_array(setting_count(list) + 1, sizeof *out->trust);
+    for (unsigned i = 0; i < setting_count(list); i++) {
+        const setting *s = setting_at(list, i);
+        struct why reason;
+        if (trust_anchor_parse(config_setting_get_string(s), &out->trust[i], &reason))
+            return setting_refuse(src, s, why, "trust: %s", reason.text);
+        out->ntrust++;
+    }
+    return 0;
+}
+
 static int read_signer(const struct source *src, const setting *group, const struct config *config,
                        const struct zone_conf *z, struct signer_conf *out, struct why *why)
 {
@@ -76,6 +97,7 @@ static int read_signer(const struct source *src, const setting *group, const str
     words_add(&known, "name");
     words_add(&known, "servers");
     words_add(&known, "keys_file");
+    words_add(&known, "trust");
     int err = read_name(src, group, z, out, why);
     for (unsigned i = 0; !err && i < setting_count(group); i++) {
         const setting *s = setting_at(group, i);
@@ -83,6 +105,8 @@ static int read_signer(const struct source *src, const setting *group, const str
             err = read_servers(src, s, config, out, why);
         else if (strcmp(s->name, "keys_file") == 0)
             err = read_file(src, s, out, why);
+        else if (strcmp(s->name, "trust") == 0)
+            err = read_trust(src, s, out, why);
         else if (!words_has(&known, s->name))
             err = setting_unknown(src, s, &known, why);
     }
@@ -118,6 +142,9 @@ void signers_clear(struct zone_conf *z)
         mem_free(&s->name);
         mem_free(&s->servers);
         mem_free(&s->keys_file);
+        while (s->ntrust)
+            trust_anchor_clear(&s->trust[--s->ntrust]);
+        mem_free(&s->trust);
     }
     mem_free(&z->signers);
     z->nsigners = 0;

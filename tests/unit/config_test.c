@@ -375,7 +375,9 @@ START_TEST(signers_are_read)
         "{ name = \"b.\"; template = \"t\"; mode = \"live\"; },"
         "{ name = \"c.\"; template = \"t\"; mode = \"multi-signer\"; keys = { signer_check = 7; };"
         "  signers = ( { name = \"c\"; keys_file = \"/c\"; } ); },"
-        "{ name = \"d.\"; template = \"t\"; signers = ( { name = \"d\"; servers = (\"p\"); } );"
+        "{ name = \"d.\"; template = \"t\"; signers = ( { name = \"d\"; servers = (\"p\");"
+        "  trust = (\"1 13 2 0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20\"); "
+        "} );"
         "  chain = ( { stage = \"multisigner\"; }, { stage = \"sign\"; } ); } );");
     const struct zone_conf *z = c->zones;
     ck_assert(z[0].shared && z[0].signs && !z[1].shared && z[2].shared && z[3].shared);
@@ -393,6 +395,8 @@ START_TEST(signers_are_read)
     ck_assert_str_eq(z[2].signers[0].keys_file, "/c");
     ck_assert_int_eq(z[2].signer_check_s, 7);
     ck_assert_uint_eq(z[3].nsigners, 1);
+    ck_assert_uint_eq(z[3].signers[0].ntrust, 1);
+    ck_assert(z[3].signers[0].trust[0].is_ds);
     for (int i = 0; i < 4; i++)
         ck_assert_int_eq(z[i].keys.policy.zsk_lifetime_s, i == 2 ? 0 : 90 * 86400);
     config_unref(c);
