@@ -26,6 +26,8 @@ enum { INCLUDE_DEPTH_MAX = 8, TTL_MAX = 0x7fffffff }; /* RFC 2181 8 */
 struct reader {
     struct edit *edit;
     const uint8_t *apex;
+    const uint16_t *types; /* at the apex; NULL: any, anywhere */
+    unsigned ntypes;
     struct text_rdata *rdata;
     uint8_t *octets;
     uint8_t origin[NAME_MAX_OCTETS], owner[NAME_MAX_OCTETS];
@@ -130,6 +132,26 @@ static int ttl_choose(struct reader *r, const struct front *f, uint16_t len, uin
     return 0;
 }
 
+static int place_check(const struct reader *r, const struct front *f, struct why *why)
+{
+    char owner[NAME_TEXT_MAX], apex[NAME_TEXT_MAX], type[RRTYPE_TEXT_MAX];
+    if (!name_at_or_below(r->owner, r->apex))
+        return why_set(why, -E_FORMAT, "%s is outside of the zone %s", name_print(r->owner, owner),
+                       name_print(r->apex, apex));
+    if (!r->types)
+        return 0;
+    if (!name_equal(r->owner, r->apex))
+        return why_set(why, -E_FORMAT, "a record of %s: expected those of %s alone",
+                       name_print(r->owner, owner), name_print(r->apex, apex));
+    for (unsigned i = 0; i < r->ntypes; i++)
+        if (r->types[i] == f->type)
+            return 0;
+    why_set(why, -E_FORMAT, "a record of type %s: expected", rrtype_print(f->type, type));
+    for (unsigned i = 0; i < r->ntypes; i++)
+        why_add(why, "%s %s", i ? "," : "", rrtype_print(r->types[i], type));
+    return -E_FORMAT;
+}
+
 static int record_read(struct reader *r, const struct text_entry *e, struct why *why)
 {
     struct front f;
@@ -139,11 +161,9 @@ static int record_read(struct reader *r, const struct text_entry *e, struct why 
     int err = front_read(r, e, &f, why);
     if (err)
         return err;
-    if (!name_at_or_below(r->owner, r->apex)) {
-        char owner[NAME_TEXT_MAX], apex[NAME_TEXT_MAX];
-        return why_set(why, -E_FORMAT, "%s is outside of the zone %s", name_print(r->owner, owner),
-                       name_print(r->apex, apex));
-    }
+    err = place_check(r, &f, why);
+    if (err)
+        return err;
     err = text_rdata_parse(r->rdata, f.type, e->token + f.rdata, e->n - f.rdata, r->octets, &len,
                            &inner);
     if (!err)
@@ -283,14 +303,27 @@ close:
     return err;
 }
 
+static int read_all(struct reader *r, const char *path, struct why *why)
+{
+    r->rdata = text_rdata_new();
+    r->octets = mem_alloc(RDATA_MAX_OCTETS);
+    name_copy(r->origin, r->apex);
+    text_rdata_origin(r->rdata, r->apex);
+    int err = file_read(r, path, why);
+    mem_free(&r->octets);
+    text_rdata_free(&r->rdata);
+    return err;
+}
+
 int text_read(const char *path, struct edit *e, const uint8_t *apex, struct why *why)
 {
-    struct reader r = {.edit = e, .apex = apex, .rdata = text_rdata_new()};
-    r.octets = mem_alloc(RDATA_MAX_OCTETS);
-    name_copy(r.origin, apex);
-    text_rdata_origin(r.rdata, apex);
-    int err = file_read(&r, path, why);
-    mem_free(&r.octets);
-    text_rdata_free(&r.rdata);
-    return err;
+    struct reader r = {.edit = e, .apex = apex};
+    return read_all(&r, path, why);
+}
+
+int text_read_apex(const char *path, struct edit *e, const uint8_t *apex, const uint16_t *types,
+                   unsigned ntypes, struct why *why)
+{
+    struct reader r = {.edit = e, .apex = apex, .types = types, .ntypes = ntypes};
+    return read_all(&r, path, why);
 }

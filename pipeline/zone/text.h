@@ -16,6 +16,9 @@
 
 /* Reads all records of `path` into e. Origin is the zone's apex. */
 int text_read(const char *path, struct edit *e, const uint8_t *apex, struct why *why) MUST_CHECK;
+/* The same of a file that has records of these types at the apex, and no others. */
+int text_read_apex(const char *path, struct edit *e, const uint8_t *apex, const uint16_t *types, unsigned ntypes,
+                   struct why *why) MUST_CHECK;
 /* One record as a master-file line without newline, into a growing static-free buffer: the caller frees it. */
 char *text_print_rr(const uint8_t *owner, uint16_t type, uint32_t ttl, const uint8_t *rdata,
                     uint16_t len);
