@@ -1,246 +1,131 @@
-/* parent: rounds of questions.
+/* parent: zones, and what the rounds of questions to their parent's servers come to.
  *
  * A zone is known here from the first time that parent_watch names servers for it. Between rounds it costs a timer and its last view.
- * A round opens all questions, and ends when the last of them has ended. What it came to is told once, whole: a view never mixes
- * answers of two rounds, so "all agree" is true of one moment, not of an hour.
- *
- * The next round comes after check_s, 10 % left to chance. When a server did not answer it comes earlier, after retry_ms, doubled each
- * time up to check_s; all are asked again then, since what the others said is old by that time. */
+ * A view never mixes answers of two rounds. A server is asked for the DS first; only if it told that as the parent's is it asked for
+ * the NS of the delegation, since a referral carries no AA to tell a server from a cache. */
 #include "pipeline/net/parent_p.h"
 
 #include "pipeline/base/alloc.h"
 #include "pipeline/base/log.h"
 
-#include <stdlib.h>
-#include <string.h>
-
-enum { DOUBLINGS_MAX = 20 };
-
-static void round_start(struct parent_zone *pz);
-
 /* ---- the log */
 
-static void report_server(const struct parent_question *q, const struct parent_server *row)
+static void report_server(const struct parent_zone *pz, const struct parent_server *row, bool ns,
+                          unsigned failures)
 {
     char where[ADDRESS_TEXT_MAX];
-    if (q->failures & (q->failures - 1))
+    if (failures & (failures - 1))
         return;
-    log_warn("parent server did not tell the zone's DS", LOG_KV("zone", LOG_S(q->pz->zone->text)),
-             LOG_KV("server", LOG_S(q->name)),
+    log_warn(ns ? "parent server did not tell the zone's NS"
+                : "parent server did not tell the zone's DS",
+             LOG_KV("zone", LOG_S(pz->zone->text)), LOG_KV("server", LOG_S(row->name)),
              LOG_KV("address", LOG_S(address_print(&row->address, where))),
-             LOG_KV("why", LOG_S(row->error)), LOG_KV("failures_in_a_row", LOG_U(q->failures)));
+             LOG_KV("why", LOG_S(ns ? row->ns_error : row->error)),
+             LOG_KV("failures_in_a_row", LOG_U(failures)));
 }
 
 static void report_view(const struct parent_zone *pz)
 {
-    char *text = parent_view_text(pz->last);
-    log_info(pz->last->agreed ? "parent's servers agree on the zone's DS"
-                              : "parent's servers do not agree on the zone's DS",
+    const struct parent_view *v = pz->last;
+    char *text = parent_view_text(v);
+    log_info(v->agreed ? v->ns_asked && !v->ns_agreed
+                             ? "parent's servers agree on the zone's DS, but not on its NS"
+                             : "parent's servers agree on the zone's DS"
+                       : "parent's servers do not agree on the zone's DS",
              LOG_KV("zone", LOG_S(pz->zone->text)), LOG_KV("they_say", LOG_S(text)));
     mem_free(&text);
 }
 
 /* ---- rounds */
 
-static double chance(double s)
+static void on_begun(struct rounds *r)
 {
-    return s * (0.9 + 0.2 * (double)arc4random() / 4294967295.0);
-}
-
-static void due_arm(struct parent_zone *pz)
-{
-    double wait = (double)pz->check_s;
-    if (pz->failures) {
-        double retry = pz->p->tuning.retry_ms / 1e3;
-        for (unsigned i = 1; i < pz->failures && i < DOUBLINGS_MAX && retry < wait; i++)
-            retry *= 2;
-        wait = retry < wait ? retry : wait;
+    struct parent_zone *pz = r->owner;
+    ASSERT(!pz->view);
+    pz->view = parent_view_new(r->n);
+    pz->view->ns_asked = pz->ns;
+    for (unsigned i = 0; i < r->n; i++) {
+        pz->view->server[i].name = mem_strdup(r->server[i].name);
+        pz->view->server[i].address = r->server[i].peer->address;
     }
-    ev_timer_stop(pz->p->ev, &pz->due);
-    if (!pz->wanted)
-        return;
-    ev_now_update(pz->p->ev);
-    ev_timer_set(&pz->due, chance(wait), 0);
-    ev_timer_start(pz->p->ev, &pz->due);
 }
 
-static void round_end(struct parent_zone *pz)
+static bool on_next(struct rounds *r, unsigned i, struct question *out)
 {
-    bool failed = false;
-    for (unsigned i = 0; i < pz->n; i++)
-        failed |= pz->view->server[i].said == PARENT_NO_ANSWER;
+    const struct parent_zone *pz = r->owner;
+    const struct parent_server *row = &pz->view->server[i];
+    *out = (struct question){.name = pz->zone->name, .type = RR_DS};
+    if (row->said == PARENT_UNASKED)
+        return true;
+    out->type = RR_NS;
+    return pz->view->ns_asked && row->ns_said == PARENT_NS_UNASKED;
+}
+
+static int on_take(struct rounds *r, unsigned i, struct msg_reader *answer, struct why *why)
+{
+    struct parent_zone *pz = r->owner;
+    struct parent_server *row = &pz->view->server[i];
+    bool child, first = row->said == PARENT_UNASKED;
+    int err = first ? parent_ds_read(answer, pz->zone->name, &row->set, why)
+                    : parent_ns_read(answer, pz->zone->name, &row->ns, &child, why);
+    if (err)
+        return err;
+    if (first)
+        row->said = row->set.n ? PARENT_DS : PARENT_NO_DS;
+    else
+        row->ns_said = child ? PARENT_NS_OF_CHILD : row->ns.n ? PARENT_NS : PARENT_NO_NS;
+    row->at = time(NULL);
+    return 0;
+}
+
+static void on_settled(struct rounds *r, unsigned i, const struct why *why)
+{
+    struct parent_zone *pz = r->owner;
+    struct parent_server *row = &pz->view->server[i];
+    if (!why)
+        return;
+    bool ns = row->said != PARENT_UNASKED;
+    if (ns) {
+        row->ns_said = PARENT_NS_NO_ANSWER;
+        row->ns_error = mem_strdup(why->text);
+    } else {
+        row->said = PARENT_NO_ANSWER;
+        row->error = mem_strdup(why->text);
+    }
+    row->at = time(NULL);
+    report_server(pz, row, ns, r->server[i].failures);
+}
+
+static void on_ended(struct rounds *r)
+{
+    struct parent_zone *pz = r->owner;
     parent_view_judge(pz->view);
     bool news = !parent_view_same(pz->view, pz->last);
     parent_view_unref(pz->last);
     pz->last = pz->view;
     pz->view = NULL;
-    pz->failures = failed ? pz->failures + 1 : 0;
     if (news)
         report_view(pz);
-    due_arm(pz);
     pz->p->told(pz->p->ctx, pz->zone, pz->last);
-    if (pz->again)
-        round_start(pz);
 }
 
-static struct parent_server *row_of(const struct parent_question *q)
+static void on_cut(struct rounds *r)
 {
-    return &q->pz->view->server[q - q->pz->question];
-}
-
-/* One of the round's questions is settled. */
-static void question_close(struct parent_question *q)
-{
-    ASSERT(q->open && q->pz->open > 0);
-    q->open = false;
-    if (--q->pz->open == 0)
-        round_end(q->pz);
-}
-
-static void question_failed(struct parent_question *q, const char *error)
-{
-    struct parent_server *row = row_of(q);
-    row->said = PARENT_NO_ANSWER;
-    row->error = mem_strdup(error);
-    row->at = time(NULL);
-    q->failures++;
-    report_server(q, row);
-    question_close(q);
-}
-
-/* What waits for a server that gives no sign of life is not asked one by one. */
-static void silence_spread(struct parent_peer *peer, const struct why *why)
-{
-    struct xfrin_link waiting, *l;
-    struct why said;
-    link_init(&waiting);
-    while ((l = peer->waiting.next) !=
-           &peer->waiting) { /* a round that begins meanwhile waits anew */
-        link_remove(l);
-        link_append(&waiting, l);
-    }
-    (void)why_set(&said, 0, "%s (seen when it was asked for another zone)", why->text);
-    while ((l = waiting.next) != &waiting) {
-        link_remove(l);
-        question_failed((struct parent_question *)(void *)l, said.text);
-    }
-}
-
-void question_end(struct parent_question *q, struct parent_set *set, bool silent,
-                  const struct why *why)
-{
-    struct parent *p = q->pz->p;
-    struct parent_peer *peer = q->peer;
-    peer->refs++; /* its last zone may go while the silence is spread */
-    peer_leave(q, silent);
-    if (set) {
-        struct parent_server *row = row_of(q);
-        row->said = set->n ? PARENT_DS : PARENT_NO_DS;
-        row->set = *set;
-        row->at = time(NULL);
-        q->failures = 0;
-        question_close(q);
-    } else {
-        question_failed(q, why->text);
-        if (silent)
-            silence_spread(peer, why);
-    }
-    parent_peer_unref(&peer);
-    peers_run(p);
-}
-
-static void round_start(struct parent_zone *pz)
-{
-    bool nested = pz->p->scheduling;
-    ASSERT(!pz->view && pz->n);
-    ev_timer_stop(pz->p->ev, &pz->due);
-    pz->again = false;
-    pz->view = parent_view_new(pz->n);
-    pz->open = pz->n;
-    pz->p->scheduling = true; /* a question may end at once: not before all are open */
-    for (unsigned i = 0; i < pz->n; i++) {
-        struct parent_question *q = &pz->question[i];
-        pz->view->server[i].name = mem_strdup(q->name);
-        pz->view->server[i].address = q->peer->address;
-        q->open = true;
-        peer_wait(q);
-    }
-    pz->p->scheduling = nested;
-    peers_run(pz->p);
-}
-
-/* Drops what is going on, without a word. */
-static void round_cut(struct parent_zone *pz)
-{
-    ev_timer_stop(pz->p->ev, &pz->due);
-    pz->again = false;
-    if (!pz->view)
-        return;
-    for (unsigned i = 0; i < pz->n; i++) {
-        struct parent_question *q = &pz->question[i];
-        if (q->query) {
-            query_stop(q);
-            peer_leave(q, q->peer->silent);
-        }
-        link_remove(&q->queue);
-        q->open = false;
-    }
-    pz->open = 0;
+    struct parent_zone *pz = r->owner;
     parent_view_unref(pz->view);
     pz->view = NULL;
 }
 
-static void on_due(struct ev_loop *ev, ev_timer *w, int events)
-{
-    (void)ev;
-    (void)events;
-    round_start(w->data);
-}
+static const struct rounds_ops ops = {
+    .begun = on_begun,
+    .next = on_next,
+    .take = on_take,
+    .settled = on_settled,
+    .ended = on_ended,
+    .cut = on_cut,
+};
 
 /* ---- zones */
-
-static void questions_clear(struct parent_zone *pz)
-{
-    for (unsigned i = 0; i < pz->n; i++) {
-        struct parent_question *q = &pz->question[i];
-        mem_free(&q->name);
-        tsig_key_unref(q->key);
-        parent_peer_unref(&q->peer);
-    }
-    mem_free(&pz->question);
-    pz->n = 0;
-}
-
-static void questions_set(struct parent_zone *pz, const struct parent_conf *conf)
-{
-    pz->question = mem_array(conf->n, sizeof pz->question[0]);
-    pz->n = (unsigned)conf->n;
-    for (unsigned i = 0; i < pz->n; i++) {
-        const struct remote_conf *remote = conf->server[i];
-        struct parent_question *q = &pz->question[i];
-        link_init(&q->queue);
-        q->pz = pz;
-        q->name = mem_strdup(remote->name);
-        q->key = remote->key ? tsig_key_ref(remote->key) : NULL;
-        q->peer = parent_peer_ref(pz->p, remote);
-    }
-}
-
-static bool questions_same(const struct parent_zone *pz, const struct parent_conf *conf)
-{
-    if (pz->n != conf->n)
-        return false;
-    for (unsigned i = 0; i < pz->n; i++) {
-        const struct parent_question *q = &pz->question[i];
-        const struct remote_conf *remote = conf->server[i];
-        if (strcmp(q->name, remote->name) != 0 ||
-            !address_equal(&q->peer->address, &remote->address) ||
-            !address_equal(&q->peer->source, &remote->source) ||
-            !tsig_key_equal(q->key, remote->key))
-            return false;
-    }
-    return true;
-}
 
 static struct parent_zone *zone_new(struct parent *p, struct zone *zone)
 {
@@ -249,8 +134,7 @@ static struct parent_zone *zone_new(struct parent *p, struct zone *zone)
     pz->zone = zone_ref(zone);
     link_init(&pz->link);
     link_append(&p->zones, &pz->link);
-    ev_timer_init(&pz->due, on_due, 0, 0);
-    pz->due.data = pz;
+    rounds_init(&pz->rounds, &p->asker, zone, &ops, pz);
     zone->net_parent = pz;
     return pz;
 }
@@ -258,8 +142,7 @@ static struct parent_zone *zone_new(struct parent *p, struct zone *zone)
 static void zone_forget(struct parent_zone *pz)
 {
     struct zone *zone = pz->zone;
-    round_cut(pz);
-    questions_clear(pz);
+    rounds_clear(&pz->rounds);
     parent_view_unref(pz->last);
     link_remove(&pz->link);
     zone->net_parent = NULL;
@@ -275,44 +158,32 @@ void parent_watch(struct parent *p, struct zone *zone, const struct parent_conf 
         return;
     if (!pz)
         pz = zone_new(p, zone);
-    bool same = questions_same(pz, conf), sooner = conf->check_s < pz->check_s;
-    bool begins = wanted && (!pz->wanted || !same);
-    if (!same) {
-        round_cut(pz);
-        questions_clear(pz);
-        questions_set(pz, conf);
+    bool more = (wanted && !pz->rounds.on) || (conf->ns && !pz->ns);
+    pz->ns = conf->ns;
+    if (rounds_set(&pz->rounds, conf->n, conf->server)) {
         parent_view_unref(pz->last);
         pz->last = NULL;
-        pz->failures = 0;
+        more = true;
     }
-    pz->wanted = wanted;
-    pz->check_s = conf->check_s;
-    if (begins)
-        parent_ask(p, zone);
-    else if (!wanted)
-        ev_timer_stop(p->ev, &pz->due); /* a round that is going on may end */
-    else if (sooner && ev_is_active(&pz->due))
-        due_arm(pz);
-    peers_run(p); /* what was cut has made room */
+    rounds_pace(&pz->rounds, wanted, wanted, (double)conf->check_s);
+    if (wanted && more)
+        rounds_ask(&pz->rounds);
+    asker_run(&p->asker); /* what was cut has made room */
 }
 
 void parent_ask(struct parent *p, struct zone *zone)
 {
     struct parent_zone *pz = zone->net_parent;
     (void)p;
-    if (!pz || !pz->n)
-        return;
-    if (pz->view)
-        pz->again = true; /* some of its answers are from before */
-    else
-        round_start(pz);
+    if (pz)
+        rounds_ask(&pz->rounds);
 }
 
 void parent_drop(struct parent *p, struct zone *zone)
 {
     if (zone->net_parent)
         zone_forget(zone->net_parent);
-    peers_run(p);
+    asker_run(&p->asker);
 }
 
 const struct parent_view *parent_view_of(struct parent *p, const struct zone *zone)
@@ -326,7 +197,7 @@ bool parent_asking(struct parent *p, const struct zone *zone)
 {
     const struct parent_zone *pz = zone->net_parent;
     (void)p;
-    return pz && pz->view;
+    return pz && pz->rounds.running;
 }
 
 struct parent *
@@ -334,21 +205,10 @@ parent_new(struct server *server,
            void (*told)(void *ctx, struct zone *zone, const struct parent_view *view), void *ctx)
 {
     struct parent *p = mem_zalloc(sizeof *p);
-    p->server = server;
-    p->ev = loop_ev(server->control_loop);
+    asker_init(&p->asker, server, PARENT_QUESTIONS, PARENT_AT_ONCE);
     p->told = told;
     p->ctx = ctx;
-    p->tuning = (struct parent_tuning){
-        .tries = 3,
-        .timeout_ms = 1500,
-        .tcp_ms = 10000,
-        .questions_max = PARENT_QUESTIONS,
-        .at_once = PARENT_AT_ONCE,
-        .retry_ms = 60000,
-    };
-    msg_writer_init(&p->writer);
     link_init(&p->zones);
-    link_init(&p->peers);
     return p;
 }
 
@@ -357,7 +217,7 @@ void parent_free(struct parent **pp)
     struct parent *p = *pp;
     if (!p)
         return;
-    p->scheduling = true; /* nothing new */
+    p->asker.scheduling = true; /* nothing new */
     while (!link_alone(&p->zones))
         zone_forget((struct parent_zone *)(void *)p->zones.next);
     mem_free(pp);

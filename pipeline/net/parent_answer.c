@@ -1,4 +1,6 @@
-/* What an answer to "what is the DS of this zone?" says.
+/* What the parent's servers answer.
+ *
+ * To "what is the DS of this zone?":
  *
  *   AA, DS records at the zone's name                      the set
  *   AA, no DS, an SOA from above the zone                  there is none (NODATA, or NXDOMAIN: not even a delegation)
@@ -7,6 +9,13 @@
  *   no AA                                                  a cache, or a copy that expired: no answer
  *   an alias, another RCODE, a record that does not parse  no answer
  *
+ * To "what are the NS of this zone?", of a server that answered the first question:
+ *
+ *   no AA, a referral to the zone                          the delegation's set (RFC 1034 4.2.1)
+ *   AA, NS records at the zone's name                      the server has the zone, too: the zone's own set hides the delegation's
+ *   AA, no NS, an SOA from above the zone                  there is no delegation
+ *   anything else                                          no answer
+ *
  * All that is not a clear word of the parent is no answer: on a DS that is said to be there, or gone, a key is given up. */
 #include "pipeline/net/parent_p.h"
 
@@ -14,50 +23,48 @@
 
 enum { DS_MIN = 5, SOA_MINIMUM = 4 };
 
-static bool rejects_query(unsigned rcode)
-{
-    return rcode == RCODE_FORMERR || rcode == RCODE_NOTIMP;
-}
-
-bool parent_answer_is_ours(struct msg_reader *r, const uint8_t *msg, size_t len,
-                           const uint8_t *zone, uint16_t id)
-{
-    uint8_t name[NAME_MAX_OCTETS];
-    uint16_t type, class;
-    struct why why;
-    if (msg_open(r, msg, len, &why) || r->id != id || !(r->flags & MSG_QR) ||
-        msg_opcode(r->flags) != OPCODE_QUERY)
-        return false;
-    if (r->count[SECTION_QUESTION] == 0)
-        return rejects_query(msg_rcode(r->flags));
-    return r->count[SECTION_QUESTION] == 1 && msg_question(r, name, &type, &class, &why) > 0 &&
-           type == RR_DS && class == CLASS_IN && name_equal(name, zone);
-}
-
-/* What stands in an answer besides the set. */
+/* What stands in an answer. */
 struct seen {
     const uint8_t *zone;
-    struct parent_set *set;
+    uint16_t type;              /* that was asked for */
+    struct parent_set *set;     /* of that type, in the answer */
+    struct parent_set referred; /* NS at the zone's name, in the authority section */
     bool alias, referral, soa;
     uint8_t authority[NAME_MAX_OCTETS]; /* owner of the SOA or the NS */
     uint32_t negative_ttl;
     struct edns edns;
 };
 
+static const char *type_text(const struct seen *s)
+{
+    return s->type == RR_DS ? "a DS" : "an NS";
+}
+
+static int set_take(struct parent_set *set, const struct rr *rr, struct why *why)
+{
+    uint8_t name[NAME_MAX_OCTETS];
+    const uint8_t *rdata = rr->rdata;
+    if (rr->ttl > set->ttl || !set->n)
+        set->ttl = rr->ttl;
+    if (rr->type == RR_NS) {
+        name_copy_lower(name, rdata);
+        rdata = name;
+    }
+    return parent_set_add(set, rdata, rr->len, why);
+}
+
 static int answer_take(struct seen *s, const struct rr *rr, struct why *why)
 {
     if (rr->type == RR_CNAME || rr->type == RR_DNAME)
         s->alias = true;
-    if (rr->type != RR_DS || !name_equal(rr->owner, s->zone))
+    if (rr->type != s->type || !name_equal(rr->owner, s->zone))
         return 0;
-    if (rr->len < DS_MIN)
+    if (rr->type == RR_DS && rr->len < DS_MIN)
         return why_set(why, -E_FORMAT, "a DS of %u octets", rr->len);
-    if (rr->ttl > s->set->ttl || !s->set->n)
-        s->set->ttl = rr->ttl;
-    return parent_set_add(s->set, rr->rdata, rr->len, why);
+    return set_take(s->set, rr, why);
 }
 
-static void authority_take(struct seen *s, const struct rr *rr)
+static int authority_take(struct seen *s, const struct rr *rr, struct why *why)
 {
     if (rr->type == RR_SOA && !s->soa) {
         uint32_t minimum = get_u32(rr->rdata + rr->len - SOA_MINIMUM);
@@ -67,7 +74,10 @@ static void authority_take(struct seen *s, const struct rr *rr)
     } else if (rr->type == RR_NS && !s->soa) {
         s->referral = true;
         name_copy(s->authority, rr->owner);
+        if (s->type == RR_NS && name_equal(rr->owner, s->zone))
+            return set_take(&s->referred, rr, why);
     }
+    return 0;
 }
 
 static int records_take(struct msg_reader *r, struct seen *s, struct why *why)
@@ -84,7 +94,7 @@ static int records_take(struct msg_reader *r, struct seen *s, struct why *why)
         else if (rr.section == SECTION_ANSWER)
             err = answer_take(s, &rr, why);
         else if (rr.section == SECTION_AUTHORITY)
-            authority_take(s, &rr);
+            err = authority_take(s, &rr, why);
     }
     return err;
 }
@@ -94,8 +104,9 @@ static int none_judge(const struct seen *s, struct why *why)
     char owner[NAME_TEXT_MAX];
     if (!s->soa)
         return why_set(why, -E_REFUSED,
-                       "it answered with neither a DS nor an SOA, so that it may be none of the "
-                       "parent's servers");
+                       "it answered with neither %s nor an SOA, so that it may be none of the "
+                       "parent's servers",
+                       type_text(s));
     if (name_equal(s->authority, s->zone))
         return why_set(why, -E_REFUSED,
                        "it answered from the zone itself: it serves the zone, but not the parent");
@@ -105,15 +116,15 @@ static int none_judge(const struct seen *s, struct why *why)
     return 0;
 }
 
-/* 0: the set (of none: with its TTL) is a word of the parent. */
+/* 0: the set (of none: with its TTL) is a word of an authority. */
 static int judge(const struct seen *s, uint16_t flags, struct why *why)
 {
     char owner[NAME_TEXT_MAX];
-    unsigned rcode = msg_rcode(flags);
     if (s->alias)
         return why_set(why, -E_REFUSED, "it answered with an alias (CNAME or DNAME)");
-    if (s->set->n && rcode == RCODE_NXDOMAIN)
-        return why_set(why, -E_REFUSED, "it answered with DS records and NXDOMAIN");
+    if (s->set->n && msg_rcode(flags) == RCODE_NXDOMAIN)
+        return why_set(why, -E_REFUSED, "it answered with %s records and NXDOMAIN",
+                       s->type == RR_DS ? "DS" : "NS");
     if (!(flags & MSG_AA) && s->referral && !s->set->n && !s->soa)
         return why_set(why, -E_REFUSED,
                        "it answered with a referral to %s: it does not serve the parent",
@@ -125,30 +136,56 @@ static int judge(const struct seen *s, uint16_t flags, struct why *why)
     return s->set->n ? 0 : none_judge(s, why);
 }
 
-enum parent_word parent_answer_read(struct msg_reader *r, const uint8_t *zone, bool edns,
-                                    struct parent_set *set, struct why *why)
+/* Reads all of it. */
+static int seen_fill(struct seen *s, struct msg_reader *r, struct why *why)
 {
-    struct seen s = {.zone = zone, .set = set};
     unsigned rcode = msg_rcode(r->flags);
-    if (edns && rejects_query(rcode) && r->count[SECTION_ADDITIONAL] == 0)
-        return PARENT_WORD_PLAIN;
-    if (rcode != RCODE_NOERROR && rcode != RCODE_NXDOMAIN) {
-        (void)why_set(why, 0, "it answered with RCODE %s", rcode_text(rcode));
-        return PARENT_WORD_BAD;
-    }
-    if (r->flags & MSG_TC)
-        return PARENT_WORD_CUT;
-    int err = records_take(r, &s, why);
-    if (!err && s.edns.rcode)
-        err =
-            why_set(why, -E_REFUSED, "it answered with RCODE %s", rcode_text(rcode | s.edns.rcode));
+    if (rcode != RCODE_NOERROR && rcode != RCODE_NXDOMAIN)
+        return why_set(why, -E_REFUSED, "it answered with RCODE %s", rcode_text(rcode));
+    int err = records_take(r, s, why);
+    if (!err && s->edns.rcode)
+        err = why_set(why, -E_REFUSED, "it answered with RCODE %s",
+                      rcode_text(rcode | s->edns.rcode));
+    return err;
+}
+
+int parent_ds_read(struct msg_reader *r, const uint8_t *zone, struct parent_set *ds,
+                   struct why *why)
+{
+    struct seen s = {.zone = zone, .type = RR_DS, .set = ds};
+    int err = seen_fill(&s, r, why);
     if (!err)
         err = judge(&s, r->flags, why);
+    if (err)
+        parent_set_clear(ds);
+    else if (!ds->n)
+        ds->ttl = s.negative_ttl;
+    return err;
+}
+
+static bool is_referral_here(const struct seen *s, uint16_t flags)
+{
+    return !(flags & MSG_AA) && msg_rcode(flags) == RCODE_NOERROR && s->referred.n && !s->set->n &&
+           !s->alias && !s->soa && name_equal(s->authority, s->zone);
+}
+
+int parent_ns_read(struct msg_reader *r, const uint8_t *zone, struct parent_set *ns, bool *child,
+                   struct why *why)
+{
+    struct seen s = {.zone = zone, .type = RR_NS, .set = ns};
+    int err = seen_fill(&s, r, why);
+    bool delegation = !err && is_referral_here(&s, r->flags);
+    if (!err && !delegation)
+        err = judge(&s, r->flags, why);
+    *child = !err && ns->n;
     if (err) {
-        parent_set_clear(set);
-        return PARENT_WORD_BAD;
+        parent_set_clear(ns);
+    } else if (delegation) {
+        *ns = s.referred;
+        s.referred = (struct parent_set){0};
+    } else if (!ns->n) {
+        ns->ttl = s.negative_ttl;
     }
-    if (!set->n)
-        set->ttl = s.negative_ttl;
-    return PARENT_WORD_SET;
+    parent_set_clear(&s.referred);
+    return err;
 }

@@ -192,8 +192,9 @@ static void event_post(void *ctx, const struct zone_event *event)
 static void parent_look(struct server *s, struct zone *z)
 {
     const struct zone_conf *conf = zone_conf_of(z);
-    struct parent_conf servers = {conf->nparent, conf->parent, conf->parent_check_s};
-    parent_watch(s->parent, z, &servers, zone_parent_wanted(z));
+    bool ns = zone_parent_ns_wanted(z);
+    struct parent_conf servers = {conf->nparent, conf->parent, conf->parent_check_s, ns};
+    parent_watch(s->parent, z, &servers, ns || zone_parent_wanted(z));
 }
 
 struct want_task {

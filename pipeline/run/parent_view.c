@@ -24,6 +24,13 @@ struct rrset parent_set_rrset(const struct parent_set *set)
                           .end = set->len ? set->octets + set->len : set->octets};
 }
 
+struct rrset parent_set_ns(const struct parent_set *set)
+{
+    struct rrset ns = parent_set_rrset(set);
+    ns.type = RR_NS;
+    return ns;
+}
+
 static int rdata_order(const uint8_t *a, uint16_t a_len, const uint8_t *b, uint16_t b_len)
 {
     int c = memcmp(a, b, a_len < b_len ? a_len : b_len);
@@ -63,7 +70,7 @@ int parent_set_add(struct parent_set *set, const uint8_t *rdata, uint16_t len, s
     if (set_find(set, rdata, len, &place))
         return 0;
     if (set->n == PARENT_DS_MAX)
-        return why_set(why, -E_LIMIT, "more than %d DS records", PARENT_DS_MAX);
+        return why_set(why, -E_LIMIT, "more than %d records of one set", PARENT_DS_MAX);
     uint32_t more = PREFIX + (uint32_t)len;
     set->octets = mem_resize(set->octets, set->len + more);
     uint8_t *here = set->octets + place;
@@ -109,10 +116,14 @@ void parent_view_unref(struct parent_view *v)
     for (unsigned i = 0; i < v->n; i++) {
         mem_free(&v->server[i].name);
         mem_free(&v->server[i].error);
+        mem_free(&v->server[i].ns_error);
         parent_set_clear(&v->server[i].set);
+        parent_set_clear(&v->server[i].ns);
     }
     parent_set_clear(&v->all);
     parent_set_clear(&v->any);
+    parent_set_clear(&v->ns_all);
+    parent_set_clear(&v->ns_any);
     mem_free(&v->server);
     mem_free(&v);
 }
@@ -145,6 +156,46 @@ static void sets_merge(struct parent_view *v)
     }
 }
 
+static bool speaks_of_ns(const struct parent_server *s)
+{
+    return s->ns_said == PARENT_NS || s->ns_said == PARENT_NO_NS;
+}
+
+static bool ns_everywhere(const struct parent_view *v, const struct rdata *r)
+{
+    for (unsigned i = 0; i < v->n; i++)
+        if (speaks_of_ns(&v->server[i]) && !parent_set_has(&v->server[i].ns, r->data, r->len))
+            return false;
+    return true;
+}
+
+static void ns_judge(struct parent_view *v)
+{
+    unsigned voices = 0;
+    uint32_t ttl = 0;
+    for (unsigned i = 0; i < v->n; i++) {
+        const struct parent_server *s = &v->server[i];
+        if (!speaks_of_ns(s) && s->ns_said != PARENT_NS_OF_CHILD)
+            return;
+        voices += speaks_of_ns(s);
+        if (s->ns.ttl > ttl)
+            ttl = s->ns.ttl;
+    }
+    v->ns_complete = voices > 0;
+    for (unsigned i = 0; v->ns_complete && i < v->n; i++) {
+        struct rrset set = parent_set_ns(&v->server[i].ns);
+        struct rdata r;
+        for (const uint8_t *p = set.rdata;
+             speaks_of_ns(&v->server[i]) && rrset_next(&set, &p, &r);) {
+            (void)!parent_set_add(&v->ns_any, r.data, r.len, NULL);
+            if (ns_everywhere(v, &r))
+                (void)!parent_set_add(&v->ns_all, r.data, r.len, NULL);
+        }
+    }
+    v->ns_all.ttl = v->ns_any.ttl = ttl;
+    v->ns_agreed = v->ns_complete && parent_set_equal(&v->ns_all, &v->ns_any);
+}
+
 void parent_view_judge(struct parent_view *v)
 {
     uint32_t ttl = 0;
@@ -157,6 +208,7 @@ void parent_view_judge(struct parent_view *v)
         if (s->at > v->at)
             v->at = s->at;
     }
+    ns_judge(v);
     if (!v->complete)
         return;
     sets_merge(v);
@@ -171,7 +223,8 @@ bool parent_view_same(const struct parent_view *a, const struct parent_view *b)
     for (unsigned i = 0; i < a->n; i++) {
         const struct parent_server *x = &a->server[i], *y = &b->server[i];
         if (strcmp(x->name, y->name) != 0 || x->said != y->said ||
-            !parent_set_equal(&x->set, &y->set))
+            !parent_set_equal(&x->set, &y->set) || x->ns_said != y->ns_said ||
+            !parent_set_equal(&x->ns, &y->ns))
             return false;
     }
     return true;
@@ -179,7 +232,7 @@ bool parent_view_same(const struct parent_view *a, const struct parent_view *b)
 
 /* ---- words */
 
-static void set_print(FILE *f, const struct parent_set *set)
+static void ds_print(FILE *f, const struct parent_set *set)
 {
     struct rrset view = parent_set_rrset(set);
     struct rdata r;
@@ -191,15 +244,58 @@ static void set_print(FILE *f, const struct parent_set *set)
     fprintf(f, " (TTL %u)", set->ttl);
 }
 
+static void ns_print(FILE *f, const struct parent_set *set)
+{
+    struct rrset view = parent_set_ns(set);
+    struct rdata r;
+    char name[NAME_TEXT_MAX];
+    const char *before = "NS ";
+    for (const uint8_t *p = view.rdata; rrset_next(&view, &p, &r); before = " + ")
+        fprintf(f, "%s%s", before, name_print(r.data, name));
+    if (!set->n)
+        fputs("no NS", f);
+    fprintf(f, " (TTL %u)", set->ttl);
+}
+
+static void server_ns_print(FILE *f, const struct parent_server *s)
+{
+    switch (s->ns_said) {
+    case PARENT_NS:
+    case PARENT_NO_NS:
+        fputs(", ", f);
+        ns_print(f, &s->ns);
+        break;
+    case PARENT_NS_OF_CHILD:
+        fputs(", has the zone itself: ", f);
+        ns_print(f, &s->ns);
+        break;
+    case PARENT_NS_NO_ANSWER:
+        fprintf(f, ", no answer to NS (%s)", s->ns_error ? s->ns_error : "?");
+        break;
+    case PARENT_NS_UNASKED:
+        break;
+    }
+}
+
 static void server_print(FILE *f, const struct parent_server *s)
 {
     fprintf(f, "%s: ", s->name);
     if (answered(s))
-        set_print(f, &s->set);
+        ds_print(f, &s->set);
     else if (s->said == PARENT_NO_ANSWER)
         fprintf(f, "no answer (%s)", s->error ? s->error : "?");
     else
         fputs("not asked yet", f);
+    server_ns_print(f, s);
+}
+
+/* Can they be put into one line? */
+static bool of_one_mind(const struct parent_view *v)
+{
+    for (unsigned i = 0; i < v->n; i++)
+        if (v->server[i].ns_said == PARENT_NS_OF_CHILD)
+            return false;
+    return v->agreed && (!v->ns_asked || v->ns_agreed);
 }
 
 char *parent_view_text(const struct parent_view *v)
@@ -208,14 +304,19 @@ char *parent_view_text(const struct parent_view *v)
     size_t len;
     FILE *f = open_memstream(&text, &len);
     ASSERT(f);
-    if (v->agreed) {
+    bool one = of_one_mind(v);
+    if (one) {
         if (v->n > 1)
             fprintf(f, "all %u servers: ", v->n);
         else
             fprintf(f, "%s: ", v->server[0].name);
-        set_print(f, &v->all);
+        ds_print(f, &v->all);
+        if (v->ns_asked) {
+            fputs(", ", f);
+            ns_print(f, &v->ns_all);
+        }
     }
-    for (unsigned i = 0; !v->agreed && i < v->n; i++) {
+    for (unsigned i = 0; !one && i < v->n; i++) {
         fputs(i ? "; " : "", f);
         server_print(f, &v->server[i]);
     }
@@ -233,7 +334,7 @@ static char *ds_text(const uint8_t *rdata, uint16_t len)
     return text;
 }
 
-static void set_json(const struct parent_set *set, struct json *json)
+static void ds_json(const struct parent_set *set, struct json *json)
 {
     struct rrset view = parent_set_rrset(set);
     struct rdata r;
@@ -247,27 +348,54 @@ static void set_json(const struct parent_set *set, struct json *json)
     json_uint(json, "ttl", set->ttl);
 }
 
-void parent_view_json(const struct parent_view *v, struct json *json)
+static void ns_json(const struct parent_set *set, struct json *json)
+{
+    struct rrset view = parent_set_ns(set);
+    struct rdata r;
+    char name[NAME_TEXT_MAX];
+    json_array(json, "ns");
+    for (const uint8_t *p = view.rdata; rrset_next(&view, &p, &r);)
+        json_string(json, NULL, name_print(r.data, name));
+    json_end(json);
+    json_uint(json, "ns_ttl", set->ttl);
+}
+
+static void server_json(const struct parent_server *s, bool ns_asked, struct json *json)
 {
     static const char *const word[] = {"unasked", "ds", "no-ds", "no-answer"};
+    static const char *const ns_word[] = {"unasked", "ns", "no-ns", "of-child", "no-answer"};
     char where[ADDRESS_TEXT_MAX];
+    json_object(json, NULL);
+    json_string(json, "name", s->name);
+    json_string(json, "address", address_print(&s->address, where));
+    json_string(json, "said", word[s->said]);
+    json_int(json, "at", s->at);
+    if (answered(s))
+        ds_json(&s->set, json);
+    if (s->error)
+        json_string(json, "error", s->error);
+    if (ns_asked) {
+        json_string(json, "ns_said", ns_word[s->ns_said]);
+        if (speaks_of_ns(s) || s->ns_said == PARENT_NS_OF_CHILD)
+            ns_json(&s->ns, json);
+        if (s->ns_error)
+            json_string(json, "ns_error", s->ns_error);
+    }
+    json_end(json);
+}
+
+void parent_view_json(const struct parent_view *v, struct json *json)
+{
     json_bool(json, "agreed", v->agreed);
     json_int(json, "at", v->at);
     if (v->agreed)
-        set_json(&v->all, json);
+        ds_json(&v->all, json);
+    if (v->ns_asked)
+        json_bool(json, "ns_agreed", v->ns_agreed);
+    if (v->ns_agreed)
+        ns_json(&v->ns_all, json);
     json_array(json, "servers");
-    for (unsigned i = 0; i < v->n; i++) {
-        const struct parent_server *s = &v->server[i];
-        json_object(json, NULL);
-        json_string(json, "name", s->name);
-        json_string(json, "address", address_print(&s->address, where));
-        json_string(json, "said", word[s->said]);
-        json_int(json, "at", s->at);
-        if (answered(s))
-            set_json(&s->set, json);
-        if (s->error)
-            json_string(json, "error", s->error);
-        json_end(json);
-    }
+    for (unsigned i = 0; i < v->n; i++)
+        server_json(&v->server[i], v->ns_asked, json);
     json_end(json);
 }

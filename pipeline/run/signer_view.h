@@ -32,6 +32,7 @@ struct signer_server {
     enum signer_said said;
     time_t at;                           /* when it said so, or was given up */
     struct node *apex;                   /* of SIGNER_ANSWERED: DNSKEY, SOA, NS, CDS, CDNSKEY, CSYNC and RRSIGs over these, no other set */
+    bool moved;                          /* its serial moved each time that it was asked: sets may be of different versions */
     char *error;                         /* of the last two: why */
 };
 struct signer_view {

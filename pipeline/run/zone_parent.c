@@ -4,11 +4,21 @@
 #include "pipeline/run/zone_keys.h"
 #include "pipeline/run/zone_run_p.h"
 
-void zone_parent_want(struct zone *z, bool want)
+static void want_change(struct zone *z, _Atomic bool *wanted, bool want)
 {
     struct zone_shared *shared = z->run->shared;
-    if (atomic_exchange(&z->parent_wanted, want) != want && shared->parent_listen)
+    if (atomic_exchange(wanted, want) != want && shared->parent_listen)
         shared->parent_listen(shared->parent_ctx, z);
+}
+
+void zone_parent_want(struct zone *z, bool want)
+{
+    want_change(z, &z->parent_wanted, want);
+}
+
+void zone_parent_want_ns(struct zone *z, bool want)
+{
+    want_change(z, &z->parent_ns_wanted, want);
 }
 
 struct parent_view *zone_parent_view(struct zone *z)

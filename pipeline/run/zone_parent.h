@@ -1,6 +1,8 @@
-/* zone_parent: the seam between a zone's keys, which wait for a DS to come or to go, and net/parent, which asks the parent's servers.
+/* zone_parent: the seam between a zone's keys, which wait for a DS to come or to go, or its other signers, which wait for NS, and
+ * net/parent, which asks the parent's servers.
  *
  *          keyring waits ─▶ zone_parent_want(z, true) ─▶ listener (net) asks ─▶ zone_parent_told(z, view) ─▶ keys step with the view
+ *          signers wait ──▶ zone_parent_want_ns(z, true) ─┘
  *
  * WHO    Any thread. The listener is called on the thread that wants.
  * OWNS   The zone keeps the last view.
@@ -16,6 +18,12 @@ void zone_parent_want(struct zone *z, bool want);
 static inline bool zone_parent_wanted(const struct zone *z)
 {
     return atomic_load(&z->parent_wanted);
+}
+/* The same, of the NS of its delegation; views have no NS unless this is so. */
+void zone_parent_want_ns(struct zone *z, bool want);
+static inline bool zone_parent_ns_wanted(const struct zone *z)
+{
+    return atomic_load(&z->parent_ns_wanted);
 }
 /* What the servers said last, a reference; NULL: they were not asked yet. */
 struct parent_view *zone_parent_view(struct zone *z);

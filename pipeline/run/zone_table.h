@@ -51,6 +51,7 @@ struct zone {
     struct zone_config *_Atomic config; /* RCU; see zone_conf_of */
     _Atomic bool expired;               /* set and cleared by net: answer SERVFAIL */
     _Atomic bool parent_wanted;         /* its keys wait for its parent: see zone_parent.h */
+    _Atomic bool parent_ns_wanted;      /* … its other signers for the NS there */
     _Atomic bool has_refused;           /* a refusal is on record that is newer than the version (for EDE) */
     struct zone_counters counters;
     struct fetches fetches;
@@ -73,6 +74,7 @@ struct zone {
     void *net_keys;                     /* … the timer of its keys */
     void *net_notify;                   /* … and what its secondaries were told */
     void *net_parent;                   /* … and what its parent's servers say */
+    void *net_signer;                   /* … and what its other signers' servers say */
 };
 struct zone_config {                    /* one zone's row of a configuration, kept alive with it */
     struct config *config;

@@ -80,11 +80,11 @@ static void open_zones(unsigned nzones)
     free(text);
     memset(&told, 0, sizeof told);
     p = parent_new(&d.server, on_told, &told);
-    p->tuning.timeout_ms = 40;
-    p->tuning.tcp_ms = 400;
-    u1 = upper_start(p->ev, P1);
-    u2 = upper_start(p->ev, P2);
-    u3 = upper_start(p->ev, P3);
+    p->asker.tuning.timeout_ms = 40;
+    p->asker.tuning.tcp_ms = 400;
+    u1 = upper_start(p->asker.ev, P1);
+    u2 = upper_start(p->asker.ev, P2);
+    u3 = upper_start(p->asker.ev, P3);
 }
 
 static void end(void)
@@ -102,7 +102,7 @@ static const struct parent_conf *asks(const char *remotes, int64_t check_s)
 {
     static const struct remote_conf *server[3];
     static struct parent_conf conf;
-    conf = (struct parent_conf){strlen(remotes), server, check_s};
+    conf = (struct parent_conf){strlen(remotes), server, check_s, false};
     for (size_t i = 0; i < conf.n; i++)
         server[i] = &atomic_load(&d.server.config)->remotes[remotes[i] - 'a'];
     return &conf;
@@ -254,7 +254,7 @@ START_TEST(no_answer)
         {UPPER_BADVERS, "it answered with RCODE BADVERS", 1, 0, false},
         {UPPER_NXDOMAIN_WITH_DS, "it answered with DS records and NXDOMAIN", 1, 0, false},
         {UPPER_SHORT_DS, "answer record 1", 1, 0, false},
-        {UPPER_TOO_MANY_DS, "more than 64 DS records", 1, 0, false},
+        {UPPER_TOO_MANY_DS, "more than 64 records of one set", 1, 0, false},
         {UPPER_CUT_RECORD, "record", 1, 0, false},
         {UPPER_CLOSES, "over TCP: it closed the connection without an answer", 1, 1, false},
         {UPPER_SILENT, "not complete after 0 s (the time for a question over TCP)", 3, 1, false},
@@ -314,12 +314,12 @@ END_TEST
 START_TEST(nobody_listens)
 {
     open_zones(1);
-    p->tuning.retry_ms = 50;
+    p->asker.tuning.retry_ms = 50;
     upper_stop(&u1);
     watch("a", 3600);
     UNTIL(&d, told.n == 1);
     ck_assert_str_eq(row(0)->error, "cannot connect: Connection refused");
-    u1 = upper_start(p->ev, P1);
+    u1 = upper_start(p->asker.ev, P1);
     upper_play(u1, &good);
     UNTIL(&d, told.agreed); /* much earlier than in an hour */
     end();
@@ -394,7 +394,7 @@ START_TEST(one_is_silent)
 {
     struct upper_play silent = way(UPPER_SILENT);
     open_zones(1);
-    p->tuning.retry_ms = 50;
+    p->asker.tuning.retry_ms = 50;
     upper_play(u1, &good);
     upper_play(u2, &silent);
     watch("ab", 3600);
@@ -420,7 +420,7 @@ START_TEST(back_off)
 {
     struct upper_play refused = way(UPPER_REFUSED);
     open_zones(1);
-    p->tuning.retry_ms = 50;
+    p->asker.tuning.retry_ms = 50;
     upper_play(u1, &refused);
     double began = daemon_now();
     watch("a", 3600);
@@ -465,7 +465,7 @@ START_TEST(asked_during_a_round)
     held.held = true;
     open_zones(1);
     upper_play(u1, &held);
-    p->tuning.timeout_ms = 5000;
+    p->asker.tuning.timeout_ms = 5000;
     watch("a", 3600);
     UNTIL(&d, u1->waiting == 1);
     parent_ask(p, daemon_zone(&d, Z));
@@ -482,7 +482,7 @@ START_TEST(other_servers)
     struct upper_play held = good;
     held.held = true;
     open_zones(1);
-    p->tuning.timeout_ms = 5000;
+    p->asker.tuning.timeout_ms = 5000;
     upper_play(u1, &held);
     upper_play(u2, &good);
     watch("a", 3600);
@@ -497,7 +497,7 @@ START_TEST(other_servers)
     watch("", 3600);
     ck_assert_ptr_null(parent_view_of(p, told.zone));
     parent_drop(p, told.zone);
-    ck_assert(link_alone(&p->zones) && link_alone(&p->peers));
+    ck_assert(link_alone(&p->zones) && link_alone(&p->asker.peers));
     parent_drop(p, told.zone);
     end();
 }
@@ -541,7 +541,7 @@ START_TEST(one_parent_of_many_zones)
     struct upper_play held = good;
     open_zones(ZONES);
     held.held = true;
-    p->tuning.timeout_ms = 10000;
+    p->asker.tuning.timeout_ms = 10000;
     upper_play(u1, &held);
     upper_play(u2, &good);
     watch_all("ab");
@@ -564,7 +564,7 @@ START_TEST(a_dead_parent_of_many_zones)
 {
     struct upper_play silent = way(UPPER_SILENT);
     open_zones(ZONES);
-    p->tuning.retry_ms = 2000;
+    p->asker.tuning.retry_ms = 2000;
     upper_play(u1, &silent);
     double began = daemon_now();
     watch_all("a");
@@ -669,7 +669,7 @@ START_TEST(json)
     ck_assert_msg(strstr(text, "\"said\":\"no-answer\""), "%s", text);
     ck_assert_msg(strstr(text, "\"error\":\"cannot connect: Connection refused\""), "%s", text);
     json_free(&j);
-    u2 = upper_start(p->ev, P2);
+    u2 = upper_start(p->asker.ev, P2);
     end();
 }
 END_TEST

@@ -1,12 +1,15 @@
-/* One question to one of the parent's servers.
+/* One question to one server.
  *
  *   UDP try 1 ─1.5 s─▶ try 2 ─3 s─▶ try 3 ─6 s─▶ TCP ─▶ given up
  *      └─ TC, or ICMP says nobody is there ───────▶ TCP
  *
  * As the serial check of xfrin_soa.c, and for the same reasons: all tries share one connected socket (so a random port) and one random
  * ID; what does not carry our ID and question is dropped and counted while the wait goes on; an answer to a signed question that is
- * not proved is not believed, but sends us to TCP. No TCP connection is kept: the next question is an hour away. */
-#include "pipeline/net/parent_p.h"
+ * not proved is not believed, but sends us to TCP. No TCP connection is kept: most answers fit into a datagram, and the next round is
+ * minutes away.
+ *
+ * The answer is read by the owner (rounds_ops.take), in the call that it came in. */
+#include "pipeline/net/question.h"
 
 #include "pipeline/base/alloc.h"
 #include "pipeline/net/capture.h"
@@ -19,8 +22,8 @@
 
 enum { ANSWER_MAX = 4096, EDNS_SIZE = 1232, READS_MAX = 64 };
 
-struct parent_query {
-    struct parent_question *of;
+struct query {
+    struct asked *of;
     int fd; /* -1: over TCP now */
     ev_io readable;
     ev_timer timer;
@@ -30,28 +33,29 @@ struct parent_query {
     size_t len;
     struct tsig_chain *tsig; /* or NULL: the server has no key */
     struct xfrin_stream *stream;
-    struct parent_set set; /* over TCP, while the stream ends: what came … */
-    bool told, plain;      /* … or that the server knows no EDNS */
-    bool heard;            /* something came that was an answer */
+    bool told,
+        plain; /* over TCP, while the stream ends: the answer was taken; the server knows no EDNS */
+    bool heard; /* something came that was an answer */
 };
 
-static struct parent *parent_of(const struct parent_query *q)
+static struct asker *asker_of(const struct query *q)
 {
-    return q->of->pz->p;
+    return q->of->of->asker;
 }
 
-static const uint8_t *zone_name(const struct parent_query *q)
+static bool has_edns(const struct query *q)
 {
-    return q->of->pz->zone->name;
+    return q->of->question.dnssec || !q->of->peer->no_edns;
 }
 
-static void query_build(struct parent_query *q)
+static void query_build(struct query *q)
 {
-    struct msg_writer *w = &parent_of(q)->writer;
+    struct msg_writer *w = &asker_of(q)->writer;
     q->id = (uint16_t)arc4random();
     msg_begin(w, q->octets, sizeof q->octets, q->id, 0);
-    bool fits = msg_put_question(w, zone_name(q), RR_DS, CLASS_IN) &&
-                (q->of->peer->no_edns || msg_put_opt(w, EDNS_SIZE, 0, false, NULL, 0));
+    const struct question *asks = &q->of->question;
+    bool fits = msg_put_question(w, asks->name, asks->type, CLASS_IN) &&
+                (!has_edns(q) || msg_put_opt(w, EDNS_SIZE, 0, asks->dnssec, NULL, 0));
     ASSERT(fits);
     q->len = msg_end(w);
     tsig_chain_free(&q->tsig);
@@ -65,40 +69,37 @@ static void query_build(struct parent_query *q)
 
 /* ---- ends */
 
-void query_stop(struct parent_question *of)
+void query_stop(struct asked *of)
 {
-    struct parent_query *q = of->query;
+    struct query *q = of->query;
     if (!q)
         return;
     of->query = NULL;
-    ev_timer_stop(parent_of(q)->ev, &q->timer);
+    ev_timer_stop(asker_of(q)->ev, &q->timer);
     if (q->fd >= 0) {
-        ev_io_stop(parent_of(q)->ev, &q->readable);
+        ev_io_stop(asker_of(q)->ev, &q->readable);
         close(q->fd);
     }
     stream_close(&q->stream);
     tsig_chain_free(&q->tsig);
-    parent_set_clear(&q->set);
     mem_free(&q);
 }
 
-static void query_done(struct parent_query *q, struct parent_set *set)
+static void query_done(struct query *q)
 {
-    struct parent_question *of = q->of;
-    struct parent_set taken = *set;
-    *set = (struct parent_set){0};
+    struct asked *of = q->of;
     query_stop(of);
-    question_end(of, &taken, false, NULL);
+    asked_end(of, false, NULL);
 }
 
-static void query_failed(struct parent_query *q, struct why *why)
+static void query_failed(struct query *q, struct why *why)
 {
-    struct parent_question *of = q->of;
+    struct asked *of = q->of;
     bool silent = !q->heard;
     if (q->ignored)
         why_add(why, "; %u datagrams with another ID or question were ignored", q->ignored);
     query_stop(of);
-    question_end(of, NULL, silent, why);
+    asked_end(of, silent, why);
 }
 
 /* ---- answers */
@@ -106,39 +107,40 @@ static void query_failed(struct parent_query *q, struct why *why)
 /* What is to be done about a message. */
 enum step { STEP_DONE, STEP_FOREIGN, STEP_UNPROVED, STEP_CUT, STEP_PLAIN, STEP_BAD };
 
-static enum step message_take(struct parent_query *q, const uint8_t *msg, size_t len,
-                              struct why *why)
+static enum step message_take(struct query *q, const uint8_t *msg, size_t len, struct why *why)
 {
-    struct parent *p = parent_of(q);
-    if (!parent_answer_is_ours(&p->reader, msg, len, zone_name(q), q->id)) {
+    struct asker *a = asker_of(q);
+    if (!question_answered(&a->reader, msg, len, &q->of->question, q->id)) {
         (void)why_set(why, 0, "it answered with another ID or another question");
         return STEP_FOREIGN;
     }
     q->heard = true;
     if (q->tsig && tsig_chain_take(q->tsig, msg, len, (uint64_t)time(NULL), why)) {
-        atomic_fetch_add(&q->of->pz->zone->counters.tsig_failed, 1);
+        atomic_fetch_add(&q->of->of->zone->counters.tsig_failed, 1);
         return STEP_UNPROVED;
     }
-    switch (parent_answer_read(&p->reader, zone_name(q), !q->of->peer->no_edns, &q->set, why)) {
-    case PARENT_WORD_SET:
-        return STEP_DONE;
-    case PARENT_WORD_CUT:
+    switch (question_word(&a->reader, has_edns(q))) {
+    case QUESTION_CUT:
         return STEP_CUT;
-    case PARENT_WORD_PLAIN:
-        return STEP_PLAIN;
-    case PARENT_WORD_BAD:
+    case QUESTION_PLAIN:
+        if (!q->of->question.dnssec)
+            return STEP_PLAIN;
+        (void)why_set(why, 0, "it answered EDNS with RCODE %s: it has no signatures",
+                      rcode_text(msg_rcode(a->reader.flags)));
         return STEP_BAD;
+    case QUESTION_WORD:
+        return asked_take(q->of, &a->reader, why) ? STEP_BAD : STEP_DONE;
     }
     UNREACHABLE();
 }
 
 /* ---- TCP */
 
-static void tcp_start(struct parent_query *q);
+static void tcp_start(struct query *q);
 
 static int tcp_message(void *ctx, const uint8_t *msg, size_t len, struct why *why)
 {
-    struct parent_query *q = ctx;
+    struct query *q = ctx;
     switch (message_take(q, msg, len, why)) {
     case STEP_DONE:
         q->told = true;
@@ -159,12 +161,12 @@ static int tcp_message(void *ctx, const uint8_t *msg, size_t len, struct why *wh
 
 static void tcp_end(void *ctx, int err, const struct why *why)
 {
-    struct parent_query *q = ctx;
+    struct query *q = ctx;
     struct why said = *why;
     bool octets = stream_heard(q->stream);
     stream_close(&q->stream);
     if (q->told) {
-        query_done(q, &q->set);
+        query_done(q);
         return;
     }
     if (q->plain) {
@@ -179,23 +181,23 @@ static void tcp_end(void *ctx, int err, const struct why *why)
     query_failed(q, &said);
 }
 
-static void tcp_start(struct parent_query *q)
+static void tcp_start(struct query *q)
 {
-    struct parent *p = parent_of(q);
-    ev_timer_stop(p->ev, &q->timer);
+    struct asker *a = asker_of(q);
+    ev_timer_stop(a->ev, &q->timer);
     if (q->fd >= 0) {
-        ev_io_stop(p->ev, &q->readable);
+        ev_io_stop(a->ev, &q->readable);
         close(q->fd);
         q->fd = -1;
     }
     query_build(q); /* the answer that was cut may have used up what verifies the next one */
     q->stream = stream_open(&(struct xfrin_stream_config){
-        .x = p->server->xfrin,
+        .x = a->server->xfrin,
         .to = &q->of->peer->address,
         .source = &q->of->peer->source,
         .query = q->octets,
         .query_len = q->len,
-        .max_s = p->tuning.tcp_ms / 1e3,
+        .max_s = a->tuning.tcp_ms / 1e3,
         .max_name = "the time for a question over TCP",
         .ctx = q,
         .message = tcp_message,
@@ -205,9 +207,9 @@ static void tcp_start(struct parent_query *q)
 
 /* ---- UDP */
 
-static void capture(struct parent_query *q, bool from_peer, const uint8_t *data, size_t len)
+static void capture(struct query *q, bool from_peer, const uint8_t *data, size_t len)
 {
-    struct capture *cap = parent_of(q)->server->capture;
+    struct capture *cap = asker_of(q)->server->capture;
     struct address local = {.len = sizeof local.v6};
     if (!cap || getsockname(q->fd, &local.sa, &local.len))
         return;
@@ -218,14 +220,14 @@ static void capture(struct parent_query *q, bool from_peer, const uint8_t *data,
 }
 
 /* Sends the next try, or goes on to TCP. */
-static void udp_try(struct parent_query *q)
+static void udp_try(struct query *q)
 {
-    struct parent *p = parent_of(q);
-    if (q->tries == p->tuning.tries) {
+    struct asker *a = asker_of(q);
+    if (q->tries == a->tuning.tries) {
         tcp_start(q);
         return;
     }
-    double wait = p->tuning.timeout_ms / 1e3 * (double)(1u << q->tries);
+    double wait = a->tuning.timeout_ms / 1e3 * (double)(1u << q->tries);
     q->tries++;
     if (send(q->fd, q->octets, q->len, MSG_NOSIGNAL) < 0 && errno != EAGAIN && errno != ENOBUFS &&
         errno != EINTR) {
@@ -233,20 +235,20 @@ static void udp_try(struct parent_query *q)
         return;
     }
     capture(q, false, q->octets, q->len);
-    ev_timer_stop(p->ev, &q->timer);
-    ev_now_update(p->ev);
+    ev_timer_stop(a->ev, &q->timer);
+    ev_now_update(a->ev);
     ev_timer_set(&q->timer, wait, 0);
-    ev_timer_start(p->ev, &q->timer);
+    ev_timer_start(a->ev, &q->timer);
 }
 
 /* True: the question has ended, or goes on in another way. */
-static bool udp_take(struct parent_query *q, const uint8_t *msg, size_t len)
+static bool udp_take(struct query *q, const uint8_t *msg, size_t len)
 {
     struct why why = {""};
     capture(q, true, msg, len);
     switch (message_take(q, msg, len, &why)) {
     case STEP_DONE:
-        query_done(q, &q->set);
+        query_done(q);
         return true;
     case STEP_FOREIGN:
         q->ignored++;
@@ -272,7 +274,7 @@ static void on_readable(struct ev_loop *ev, ev_io *w, int events)
 {
     (void)ev;
     (void)events;
-    struct parent_query *q = w->data;
+    struct query *q = w->data;
     uint8_t msg[ANSWER_MAX];
     for (int i = 0; i < READS_MAX; i++) {
         ssize_t n = recv(q->fd, msg, sizeof msg, 0);
@@ -296,9 +298,9 @@ static void on_timer(struct ev_loop *ev, ev_timer *w, int events)
     udp_try(w->data);
 }
 
-void query_start(struct parent_question *of)
+void query_start(struct asked *of)
 {
-    struct parent_query *q = mem_zalloc(sizeof *q);
+    struct query *q = mem_zalloc(sizeof *q);
     struct why why = {""};
     ASSERT(!of->query);
     of->query = q;
@@ -312,6 +314,6 @@ void query_start(struct parent_question *of)
         return;
     }
     ev_io_init(&q->readable, on_readable, q->fd, EV_READ);
-    ev_io_start(parent_of(q)->ev, &q->readable);
+    ev_io_start(asker_of(q)->ev, &q->readable);
     udp_try(q);
 }
