@@ -52,14 +52,16 @@ static int place_check(struct keyring *ring, enum keyring_role role, struct why 
 
 static int do_generate(struct key_command *c, struct why *why)
 {
-    enum keyring_role role = c->turn.zone->keys.policy.csk ? KEYRING_CSK : KEYRING_KSK;
+    const struct keyring_policy *policy = &c->turn.zone->keys.policy;
+    enum keyring_role role = policy->offline_ksk ? KEYRING_ZSK
+                             : policy->csk       ? KEYRING_CSK
+                                                 : KEYRING_KSK;
     struct keyring_key *k;
     int err = c->argc ? role_parse(c->argv[0], &role, why) : 0;
     if (!err)
         err = place_check(c->turn.store.ring, role, why);
     if (!err)
-        err = keyring_store_generate(&c->turn.store, &c->turn.zone->keys.policy, role, time(NULL),
-                                     &k, why);
+        err = keyring_store_generate(&c->turn.store, policy, role, time(NULL), &k, why);
     if (!err)
         err = key_turn_save(&c->turn, why);
     if (!err)
@@ -245,7 +247,10 @@ static int do_ds(struct key_command *c, struct why *why)
 static int do_export(struct key_command *c, struct why *why)
 {
     const struct keyring *ring = c->turn.store.ring;
-    if (!ring || !keyring_ds_key(ring))
+    bool any = false;
+    for (unsigned i = 0; ring && i < ring->n; i++)
+        any |= ring->key[i].state != KEY_DEAD && ring->key[i].state != KEY_REMOVED;
+    if (!any)
         return why_set(why, -E_NOENT, "zone %s has no keys that another signer could be given",
                        c->turn.zone->text);
     keyring_export(ring, stdout);

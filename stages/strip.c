@@ -1,7 +1,8 @@
 /* strip: takes DNSSEC out of a zone, so that weir may sign it afresh.
  *
  * What goes (modes R2): signatures, denial records and their parameters, keys, and the records that
- * only make sense with the keys that go: CDS, CDNSKEY, CSYNC, ZONEMD. DS below the apex is the
+ * only make sense with the keys that go: CDS, CDNSKEY, CSYNC, ZONEMD. What is to be served as somebody
+ * else's KSK signed it may stay. DS below the apex is the
  * parent's statement about a child and stays; at the apex it has no meaning and goes. A name that
  * loses all its records vanishes (NSEC3 owners do).
  *
@@ -12,7 +13,7 @@
 #include "pipeline/stage.h"
 
 struct strip_conf {
-    bool keep_apex_dnskey;
+    bool keep_apex_dnskey, keep_key_sets;
 };
 
 static const struct option strip_options[] = {
@@ -22,17 +23,31 @@ static const struct option strip_options[] = {
      .fallback = "false",
      .help = "leave the DNSKEY set at the apex, so that a multi-signer stage can take the keys of "
              "others from it"},
+    {.name = "keep_key_sets",
+     .kind = OPTION_BOOL,
+     .offset = offsetof(struct strip_conf, keep_key_sets),
+     .fallback = "false",
+     .help = "leave the DNSKEY, CDS and CDNSKEY sets at the apex with their signatures, as the "
+             "holder of the zone's KSK made them (RFC 8901 model 1)"},
     {.name = NULL},
 };
 
 struct strip_rule {
-    bool at_apex, keep_dnskey;
+    bool at_apex, keep_dnskey, keep_key_sets;
 };
+
+static bool is_key_set(const struct rrset *set)
+{
+    uint16_t type = set->type == RR_RRSIG ? set->covered : set->type;
+    return type == RR_DNSKEY || type == RR_CDS || type == RR_CDNSKEY;
+}
 
 /* True: this rrset goes. */
 static bool strip_goes(void *ctx, const struct rrset *set)
 {
     const struct strip_rule *rule = ctx;
+    if (rule->at_apex && rule->keep_key_sets && is_key_set(set))
+        return false;
     switch (set->type) {
     case RR_RRSIG:
     case RR_NSEC:
@@ -81,7 +96,8 @@ static struct strip_rule strip_rule_of(const struct stage_run *run, const uint8_
 {
     const struct strip_conf *conf = run->conf;
     return (struct strip_rule){.at_apex = name_equal(owner, snapshot_apex_name(run->next)),
-                               .keep_dnskey = conf->keep_apex_dnskey};
+                               .keep_dnskey = conf->keep_apex_dnskey,
+                               .keep_key_sets = conf->keep_key_sets};
 }
 
 /* Most primaries of a zone that is signed here send no DNSSEC at all. */

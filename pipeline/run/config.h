@@ -54,13 +54,15 @@ struct remote_conf {
 };
 
 enum ksk_roll { KSK_DOUBLE_DS, KSK_DOUBLE_KSK };
+enum ksk_place { KSK_HERE, KSK_ELSEWHERE };
 struct keys_conf {                       /* of a zone whose chain signs */
     struct keyring_policy policy;
     char *algorithm;                     /* as written; policy has the number */
     int64_t bits;
     int ksk_roll;                        /* enum ksk_roll */
+    int ksk;                             /* enum ksk_place, as written; policy.offline_ksk is what counts */
     int64_t parent_check_s, signer_check_s; /* go into the zone's */
-    char *offline_ksk;                   /* file of sets made elsewhere; NULL: the KSK is here */
+    char *offline_ksk;                   /* file of sets made elsewhere; NULL: there is none */
 };
 
 struct trust_anchor;                     /* zone/trust.h */

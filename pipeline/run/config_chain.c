@@ -12,6 +12,7 @@ struct preset_stage {
     const char *stage;
     const char *switched_on;   /* an option that the mode turns on, or NULL */
     const char *option, *word; /* an option that has another default in this mode, or NULL */
+    const char *elsewhere;     /* one that it turns on when the KSK is elsewhere, or NULL */
 };
 enum { PRESET_MAX = 4 };
 struct preset {
@@ -29,7 +30,7 @@ static const struct preset presets[] = {
       {.stage = "validate", .option = "denial", .word = "any"}}},
     {"multi-signer",
      false,
-     {{.stage = "strip", .switched_on = "keep_apex_dnskey"},
+     {{.stage = "strip", .switched_on = "keep_apex_dnskey", .elsewhere = "keep_key_sets"},
       {.stage = "multisigner"},
       {.stage = "sign"},
       {.stage = "validate", .option = "denial", .word = "any"}}},
@@ -269,12 +270,18 @@ static int preset_stage_read(const struct source *src, const setting *mode,
         err = setting_is_group(src, group, why);
     if (row->switched_on)
         switch_on(stage, row->switched_on);
+    if (row->elsewhere && options.ksk_elsewhere)
+        switch_on(stage, row->elsewhere);
     if (row->option)
         set_default(stage, row->option, row->word);
     if (row->switched_on && group && !err)
         s = config_setting_get_member(group, row->switched_on);
     if (s)
         return setting_unexpected(src, s, why, "expected no such word; the mode sets it to true");
+    if (row->elsewhere && group && !err)
+        s = config_setting_get_member(group, row->elsewhere);
+    if (s)
+        return setting_unexpected(src, s, why, "expected no such word; keys.ksk says it");
     if (group && !err)
         err = stage_read(src, group, stage, false, why);
     return err ? err : stage_finish(src, group ? group : mode, apex, stage, why);

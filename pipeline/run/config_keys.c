@@ -6,6 +6,7 @@
 #include <strings.h>
 
 static const char *const roll_words[] = {"double-ds", "double-ksk", NULL};
+static const char *const place_words[] = {"here", "elsewhere", NULL};
 
 #define FIELD(field) offsetof(struct keys_conf, field)
 #define DAYS(n)      ((n)*INT64_C(86400))
@@ -17,6 +18,9 @@ static const struct option keys_options[] = {
      "One key (CSK) signs all; false: a KSK signs the keys, and ZSKs that change without the "
      "parent "
      "sign all else."},
+    {"ksk", OPTION_ENUM, FIELD(ksk), "here", 0, 0, place_words,
+     "elsewhere: its holder signs the DNSKEY set, which comes with the transfer (mode "
+     "\"multi-signer\", RFC 8901 model 1) or in the file of offline_ksk; weir has ZSKs only."},
     {"rsa_bits", OPTION_INT, FIELD(bits), "2048", 2048, 4096, NULL,
      "Size of RSA keys that are made."},
     {"zsk_lifetime", OPTION_SECONDS, FIELD(policy.zsk_lifetime_s), "90d", 0, DAYS(3650), NULL,
@@ -116,8 +120,8 @@ int zone_keys_read(const struct source *src, const setting *group, const struct 
     bool rsa = keys->policy.algorithm == ALG_RSASHA256 || keys->policy.algorithm == ALG_RSASHA512;
     keys->policy.bits = rsa ? (unsigned)keys->bits : 0;
     keys->policy.double_ds = keys->ksk_roll == KSK_DOUBLE_DS;
-    keys->policy.offline_ksk = keys->offline_ksk != NULL;
-    return 0;
+    keys->policy.offline_ksk = ksk_is_elsewhere(group);
+    return ksk_check(src, group, z, why);
 }
 
 void zone_keys_clear(struct keys_conf *keys)

@@ -38,6 +38,11 @@ int zone_keys_read(const struct source *src, const setting *group, const struct 
                    struct why *why) MUST_CHECK;
 void zone_keys_clear(struct keys_conf *keys);
 
+/* config_ksk.c. group: the zone's `keys`, or NULL. */
+bool ksk_is_elsewhere(const setting *group);
+/* What such a zone cannot have, or lacks. */
+int ksk_check(const struct source *src, const setting *group, const struct zone_conf *z, struct why *why) MUST_CHECK;
+
 /* config_zone.c. Either list may be NULL. Zones are kept in name order. */
 int zones_read(const struct source *src, const setting *zones, const setting *templates, struct config *config,
                struct why *why) MUST_CHECK;
@@ -52,6 +57,7 @@ struct preset;
 struct stage_options {
     const setting *(*find)(const void *ctx, const char *stage);
     const void *ctx;
+    bool ksk_elsewhere;                  /* the zone's KSK is: its holder's sets are kept as they come */
 };
 /* mode is the setting whose value is the word. */
 int preset_find(const struct source *src, const setting *mode, const struct preset **out, struct why *why) MUST_CHECK;

@@ -307,7 +307,8 @@ static int read_chain(const struct reader *r, const struct row *row, const uint8
     if (!preset)
         return chain_read(r->src, s, apex, keep, &z->chain, r->why);
     z->mode = mem_strdup(preset_name(preset));
-    struct stage_options options = {find_stage_options, row};
+    struct stage_options options = {find_stage_options, row,
+                                    ksk_is_elsewhere(row_get(row, "keys"))};
     return preset_read(r->src, s, preset, options, apex, keep, &z->chain, r->why);
 }
 

@@ -57,6 +57,7 @@ struct keyset_foreign {
 struct keyset {
     _Atomic uint32_t refs;
     bool unsigned_zone;                /* DNSSEC was deleted, or never begun: the zone goes out without (n is 0) */
+    bool ksk_elsewhere;                /* DNSKEY, CDS and CDNSKEY are served as they were made elsewhere: prepared, or with what comes in */
     bool cds_delete;                   /* CDS and CDNSKEY ask the parent to take the DS away (RFC 8078 4) */
     unsigned n, nprepared, nforeign;
     struct keyset_key *key;            /* ordered by algorithm, tag, rdata */

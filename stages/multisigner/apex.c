@@ -6,8 +6,9 @@
 
 static bool is_merged(void *ctx, const struct rrset *set)
 {
-    (void)ctx;
-    return set->type == RR_DNSKEY || set->type == RR_CDS || set->type == RR_CDNSKEY;
+    const struct merge *m = ctx;
+    uint16_t type = set->type == RR_RRSIG ? set->covered : set->type;
+    return !m->imported && (type == RR_DNSKEY || type == RR_CDS || type == RR_CDNSKEY);
 }
 
 static void add(struct node_builder *builder, uint16_t type, uint32_t ttl, const uint8_t *rdata,
@@ -22,7 +23,7 @@ struct node *merge_apex(const struct merge *m)
     enum { SHA256 = 2 };
     struct node_builder *builder = node_builder_new();
     node_builder_begin(builder, node_name(m->apex));
-    node_builder_add_node(builder, m->apex, is_merged, NULL);
+    node_builder_add_node(builder, m->apex, is_merged, (void *)(uintptr_t)m);
     for (unsigned i = 0; i < m->n; i++) {
         struct rdata key = m->foreign[i];
         if (foreign_joins(m, key))

@@ -43,5 +43,32 @@ const struct finding_type multisigner_findings[] = {
                    "the apex has {n0} records: no room for keys of others",
                    "65,535 records are the limit at a name. Nobody can use so many: the primary's "
                    "data is broken."},
+    [IMPORTED_NONE] =
+        {"imported-none", STAGE_RETRY,
+         "the zone's KSK is elsewhere, and no DNSKEY set with its signature came with the zone",
+         "The holder of the KSK has to give weir the DNSKEY set with its RRSIGs: in the zone that "
+         "is "
+         "transferred, or in the file that keys.offline_ksk names. In a chain of its own the stage "
+         "strip needs keep_key_sets = true."},
+    [IMPORTED_TOO_MANY] =
+        {"imported-too-many", STAGE_REJECT,
+         "{n0} {text} records or signatures over them, at most {n1} are taken",
+         "More keys than max_foreign_keys and ours, or more signatures over a set than there are "
+         "keys. "
+         "Every one is work for each resolver: have old ones removed by the holder of the KSK."},
+    [IMPORTED_BOGUS] = {"imported-bogus", STAGE_REJECT,
+                        "the signature over the {text} set that came with the zone, by key {n0} of "
+                        "algorithm {n1}, "
+                        "does not verify",
+                        "It is served as it came, so it must be right: made over just this set, by "
+                        "a key that is in "
+                        "the DNSKEY set. Somebody on the way changed the set, or took it from two "
+                        "places. Have the "
+                        "holder of the KSK sign it again."},
+    [IMPORTED_UNSIGNED] =
+        {"imported-unsigned", STAGE_REJECT,
+         "the {text} set that came with the zone has no signature by a KSK (flags 257)",
+         "No resolver can get from the DS to this set. Have the holder of the KSK sign it, or take "
+         "it out."},
     {NULL, STAGE_PASS, NULL, NULL},
 };

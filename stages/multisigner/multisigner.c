@@ -8,6 +8,8 @@
  * may be in the apex DNSKEY set is decided here; the set itself, with our own keys, and the
  * signatures are made by `sign`.
  *
+ * With a KSK that is elsewhere (model 1) its holder makes the set, and nothing is merged (imported.c).
+ *
  * A key that cannot be used as it should is a reason to refuse the whole version (judge.c).
  *
  * The output differs from the input at the apex alone. It depends on the apex and our own keys.
@@ -60,8 +62,14 @@ static void multisigner_run(struct stage_run *run)
     }
     ASSERT(m.apex); /* the chain saw its SOA */
     if (!run->keys->unsigned_zone) {
-        foreign_collect(&m);
-        if (!foreign_judge(&m))
+        bool good = true;
+        if (run->keys->ksk_elsewhere) {
+            good = imported_judge(&m);
+        } else {
+            foreign_collect(&m);
+            good = foreign_judge(&m);
+        }
+        if (!good)
             return;
     }
     mirror(run, m.apex_name);

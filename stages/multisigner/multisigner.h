@@ -5,6 +5,7 @@
  *        findings.c     the table of findings
  *        foreign.c      the keys of other signers: which there are, and what becomes of each
  *        judge.c        what a key must be to join ours
+ *        imported.c     the sets of a KSK that is elsewhere
  *        apex.c         the apex that goes out
  *
  * WHO    One run on one thread.
@@ -35,6 +36,10 @@ enum multisigner_code {
     FOREIGN_SAME_TAG,
     OWN_KEYS_MISSING,
     APEX_FULL,
+    IMPORTED_NONE,
+    IMPORTED_TOO_MANY,
+    IMPORTED_BOGUS,
+    IMPORTED_UNSIGNED,
 };
 extern const struct finding_type multisigner_findings[];
 
@@ -49,6 +54,7 @@ struct merge {
     unsigned n;
     uint32_t ttl; /* the largest that any of them had */
     bool zsk;     /* one of them is a ZSK */
+    bool imported; /* the key sets that came in, and their signatures, go out as they are */
     bool refused; /* a finding says why nothing of this version goes out */
 };
 
@@ -63,6 +69,11 @@ bool foreign_wants_ds(struct rdata key);
 /* False: the version is refused. */
 bool foreign_judge(struct merge *m);
 uint16_t key_flags(struct rdata key);
+
+/* --- a KSK that is elsewhere (imported.c) --- */
+
+/* Says whether its sets came with the zone. False: the version is refused. */
+bool imported_judge(struct merge *m);
 
 /* --- the apex (apex.c) --- */
 

@@ -15,9 +15,8 @@ enum { SOA_NUMBERS = 20, ZONEMD_HEAD = 6, ZONEMD_SIMPLE = 1, CDS_DELETE_ALGORITH
 
 static bool replaces(void *ctx, const struct rrset *set)
 {
-    (void)ctx;
     return set->type == RR_SOA || set->type == RR_DNSKEY || set->type == RR_CDS ||
-           set->type == RR_CDNSKEY;
+           set->type == RR_CDNSKEY || prepared_is_input(ctx, set);
 }
 
 static void add(struct node_builder *b, uint16_t type, uint32_t ttl, const uint8_t *rdata,
@@ -111,7 +110,7 @@ static struct node *apex_plain(struct signing *s, uint32_t serial, const uint8_t
 {
     struct node_builder *b = worker_first(s)->builder;
     node_builder_begin(b, node_name(s->apex));
-    node_builder_add_node(b, s->apex, replaces, NULL);
+    node_builder_add_node(b, s->apex, replaces, s);
     add_soa(s, b, serial);
     if (s->keys.prepared)
         node_builder_add_node(b, s->keys.prepared->node, NULL, NULL);

@@ -26,7 +26,8 @@ const struct finding_type sign_findings[] = {
     [SIGN_NO_KSK] =
         {"no-ksk", STAGE_RETRY, "no key signs the DNSKEY set, and there is no set made elsewhere",
          "The zone wants a KSK or CSK that is in use (`weir key list ZONE` shows the states), or "
-         "DNSKEY sets that an offline KSK signed."},
+         "DNSKEY sets that a KSK elsewhere signed: in the file that keys.offline_ksk names, or "
+         "with the transfer."},
     [SIGN_NO_ZSK] = {"no-zsk", STAGE_RETRY, "no key signs the zone's data",
                      "The zone wants a ZSK or CSK that is in use: `weir key list ZONE` shows the "
                      "states, `weir key generate ZONE` makes one."},
@@ -58,17 +59,30 @@ const struct finding_type sign_findings[] = {
     [SIGN_PREPARED_NONE] =
         {"prepared-none", STAGE_RETRY,
          "none of the {n0} DNSKEY sets that were made elsewhere is valid now",
-         "The KSK is offline. Have it sign a DNSKEY set for the time to come, and import that. "
-         "Nothing goes out with a DNSKEY set that has no valid signature."},
-    [SIGN_PREPARED_ENDS] =
-        {"prepared-ends", STAGE_PASS,
-         "the last of the DNSKEY sets that were made elsewhere ends in {n0} s",
-         "The KSK is offline. Have it sign a DNSKEY set for the time after, and import that."},
+         "The KSK is elsewhere. Have its holder sign a DNSKEY set for the time to come, and give "
+         "it "
+         "to weir, in the file that keys.offline_ksk names or with the transfer. Nothing goes out "
+         "with a DNSKEY set that has no valid signature."},
+    [SIGN_PREPARED_ENDS] = {"prepared-ends", STAGE_PASS,
+                            "the last of the DNSKEY sets that were made elsewhere ends in {n0} s",
+                            "The KSK is elsewhere. Have its holder sign a DNSKEY set for the time "
+                            "after, and give it to "
+                            "weir. When it has ended no new version goes out."},
     [SIGN_PREPARED_KEY] =
         {"prepared-key", STAGE_RETRY,
          "key {n0} of algorithm {n1} signs, and is not in the DNSKEY set that was made elsewhere",
-         "Signatures by it would not verify. Have the offline KSK sign a set that has this key, or "
-         "go back to the key before."},
+         "Signatures by it would not verify, so nothing new goes out. Give the key to the holder "
+         "of "
+         "the KSK (`weir key export ZONE` prints it), who signs a DNSKEY set that has it."},
+    [SIGN_PREPARED_ALGORITHM] =
+        {"prepared-algorithm", STAGE_RETRY,
+         "key {n0} of the DNSKEY set that was made elsewhere has algorithm {n1}, and no key of "
+         "ours "
+         "that signs has",
+         "Where the DNSKEY set has an algorithm, each set of the zone must be signed by it (RFC "
+         "4035 2.2), so all signers use the same ones (RFC 8901 4). Set keys.algorithm, or have "
+         "the "
+         "holder of the KSK go back to ours."},
     [SIGN_NSEC3_COLLISION] =
         {"nsec3-collision", STAGE_REJECT, "the NSEC3 hash of this name is that of {text}",
          "RFC 5155 7.1: one record cannot speak of two names. Nobody meets this by accident. Set "

@@ -59,70 +59,12 @@ static void key_judge(struct signing *s, const struct keyset *set, unsigned i)
         if (acts(&set->key[j]) && set->key[j].tag == key->tag &&
             set->key[j].algorithm == key->algorithm)
             keys_refuse(s, SIGN_KEY_SAME_TAG, key);
-    if (!key->signs_zone && (!key->signs_keys || set->nprepared > 0))
+    if (!key->signs_zone && (!key->signs_keys || set->nprepared > 0 || set->ksk_elsewhere))
         return;
     if (!key->private)
         keys_refuse(s, SIGN_KEY_ABSENT, key);
     else if (!dnssec_private_fits(key->private, key->rdata, key->len))
         keys_refuse(s, SIGN_KEY_UNFIT, key);
-}
-
-/* --- sets that were made elsewhere --- */
-
-static bool prepared_has(const struct keyset_prepared *prepared, const struct keyset_key *key)
-{
-    struct rrset set;
-    struct rdata rdata;
-    if (!node_rrset(prepared->node, RR_DNSKEY, 0, &set))
-        return false;
-    for (const uint8_t *p = set.rdata; rrset_next(&set, &p, &rdata);)
-        if (rdata.len == key->len && memcmp(rdata.data, key->rdata, key->len) == 0)
-            return true;
-    return false;
-}
-
-/* A key that signs no more and is not in the set that is valid now might as well be gone: its signatures do not verify. */
-static void keys_absent_leave(struct sign_keys *keys)
-{
-    unsigned kept = 0;
-    for (unsigned i = 0; i < keys->n; i++)
-        if (keys->key[i].key->signs_zone || prepared_has(keys->prepared, keys->key[i].key))
-            keys->key[kept++] = keys->key[i];
-    keys->n = kept;
-}
-
-/* The latest set that is valid now, and when that changes. */
-static void prepared_choose(struct signing *s, const struct keyset *set)
-{
-    struct sign_keys *keys = &s->keys;
-    int64_t last = 0;
-    for (unsigned i = 0; i < set->nprepared; i++) {
-        const struct keyset_prepared *p = &set->prepared[i];
-        if (p->from > s->run->now && p->from < keys->prepared_next)
-            keys->prepared_next = p->from;
-        if (p->from <= s->run->now && s->run->now <= p->until)
-            keys->prepared = p;
-        if (p->until > last)
-            last = p->until;
-    }
-    if (!keys->prepared) {
-        finding_add(s->run->findings, SIGN_PREPARED_NONE, s->apex_name, RR_DNSKEY, set->nprepared,
-                    0, NULL);
-        s->failed = true;
-        return;
-    }
-    for (unsigned i = 0; i < set->n; i++)
-        if (set->key[i].signs_zone && set->key[i].publish &&
-            !prepared_has(keys->prepared, &set->key[i]))
-            keys_refuse(s, SIGN_PREPARED_KEY, &set->key[i]);
-    keys_absent_leave(keys);
-    bool news = !s->run->prev || s->run->woken || s->run->delta->n > 0;
-    if (news && last - s->run->now < s->conf->prepared_warn)
-        finding_add(s->run->findings, SIGN_PREPARED_ENDS, s->apex_name, RR_DNSKEY,
-                    last - s->run->now, 0, NULL);
-    if (last - s->run->now >= s->conf->prepared_warn &&
-        last - s->conf->prepared_warn + 1 < keys->prepared_next)
-        keys->prepared_next = last - s->conf->prepared_warn + 1; /* to say so */
 }
 
 /* --- all of them --- */
@@ -158,8 +100,8 @@ bool sign_keys_open(struct signing *s)
     }
     if (zsks == 0)
         keys_refuse(s, SIGN_NO_ZSK, NULL);
-    if (set->nprepared > 0)
-        prepared_choose(s, set);
+    if (set->nprepared > 0 || set->ksk_elsewhere)
+        prepared_choose(s);
     else if (ksks == 0)
         keys_refuse(s, SIGN_NO_KSK, NULL);
     return !s->failed;

@@ -14,12 +14,25 @@
  */
 #include "stages/sign/sign.h"
 
+/* A signature that no KSK elsewhere made (prepared.c)? */
+static bool is_signed(const struct signing *s, const struct node *node)
+{
+    for (unsigned i = 0; i < node->nrrsets; i++) {
+        struct rrset set;
+        node_rrset_at(node, i, &set);
+        bool apex = set.type == RR_RRSIG && name_equal(node_name(node), s->apex_name);
+        if (set.type == RR_RRSIG && !(apex && prepared_is_input(s, &set)))
+            return true;
+    }
+    return false;
+}
+
 static void name_judge(struct signing *s, const struct node *node)
 {
     static const uint16_t types[] = {RR_RRSIG, RR_NSEC, RR_NSEC3, RR_NSEC3PARAM};
     char text[RRTYPE_TEXT_MAX];
     for (unsigned t = 0; t < sizeof(types) / sizeof(types[0]); t++) {
-        if (!node_has(node, types[t]))
+        if (types[t] == RR_RRSIG ? !is_signed(s, node) : !node_has(node, types[t]))
             continue;
         finding_add(s->run->findings, SIGN_INPUT_SIGNED, node_name(node), types[t], 0, 0,
                     rrtype_print(types[t], text));
@@ -178,6 +191,7 @@ static void sign_run(struct stage_run *run)
         }
     }
     workers_close(&s);
+    node_unref(s.keys.input.node);
     mem_free(&s.state);
 }
 

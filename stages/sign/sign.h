@@ -4,6 +4,7 @@
  *        options.c      what an operator may set
  *        findings.c     the table of findings
  *        keys.c         the zone's keys: may they sign, and whose signatures are kept
+ *        prepared.c     DNSKEY, CDS and CDNSKEY sets that were signed elsewhere
  *        walk.c         which names are made anew, in which order
  *        batch.c        work shared out over the pool; the one door to the output, where all is counted
  *        rrset.c        the signatures over one rrset: kept or made
@@ -65,6 +66,7 @@ enum sign_code {
     SIGN_PREPARED_NONE,
     SIGN_PREPARED_ENDS,
     SIGN_PREPARED_KEY,
+    SIGN_PREPARED_ALGORITHM,
     SIGN_NSEC3_COLLISION,
     SIGN_NSEC3_ITERATIONS,
     SIGN_NSEC3_SALT,
@@ -137,6 +139,7 @@ struct sign_keys {
     unsigned nalgorithms;          /* of the keys that sign the zone */
     uint8_t algorithm[KEYSET_KEYS_MAX];
     const struct keyset_prepared *prepared; /* the set that is valid now; NULL: we sign it ourselves */
+    struct keyset_prepared input;  /* that came in with the zone; node NULL: none did; held */
     int64_t prepared_next;         /* when another one takes its place; NEVER */
 };
 
@@ -226,6 +229,12 @@ const struct sign_key *sign_keys_find(const struct sign_keys *keys, uint8_t algo
 void sign_keys_trust(struct sign_keys *keys);
 /* Is there a signature of which nothing may stay, or does a published algorithm lack some? Then all names are looked at. */
 bool sign_keys_turned(const struct signing *s);
+
+/* --- sets that were made elsewhere (prepared.c) --- */
+/* The set that is served now. s->failed: a finding says why there is none. */
+void prepared_choose(struct signing *s);
+/* Is it a signature that may come in: over such a set? */
+bool prepared_is_input(const struct signing *s, const struct rrset *set);
 
 /* --- batch: the way to the output --- */
 /* Makes the i-th node, with a reference for the caller; NULL: leave as it is. Failure is told by worker_fail. */

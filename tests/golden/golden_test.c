@@ -4,7 +4,7 @@
  *   conf     "name = value" lines: the stage's options, and now = TIME, zone = APEX (default example.), later = TIME (of b.zone);
  *            keys = TAG:ROLES,… of tests/golden/keys (keyplay's roles, x: the private half is not there, w: it is another key's; or
  *            unsigned; - among them: CDS asks for removal), keys_later for b.zone; no keys at all if there is no such line;
- *            prepared = FROM-UNTIL of the DNSKEY set and signatures in prepared.zone
+ *            ksk = elsewhere: the keyset says so; prepared = FROM-UNTIL of the DNSKEY set and signatures in prepared.zone
  *   a.zone   the first version; b.zone, if it is there, the next one
  *   want     what comes out: for each version verdict and findings, and for a stage that changes records its output (the
  *            first time all of it, then what changed; signatures without their octets where no two runs make the same)
@@ -28,6 +28,7 @@ struct golden {
     time_t now, later;
     char keys[128], keys_later[128];
     time_t from, until; /* of what is prepared; 0: nothing is */
+    bool ksk_elsewhere;
     bool generate;
 };
 
@@ -62,6 +63,8 @@ static void golden_conf(struct golden *g)
             ck_assert_msg(text_time(value, &g->later) == 0, "%s: %s", g->folder, line);
         } else if (strcmp(name, "keys") == 0) {
             snprintf(g->keys, sizeof(g->keys), "%.127s", value);
+        } else if (strcmp(name, "ksk") == 0) {
+            g->ksk_elsewhere = strcmp(value, "elsewhere") == 0;
         } else if (strcmp(name, "prepared") == 0) {
             char *until = strchr(value, '-');
             ck_assert_ptr_nonnull(until);
@@ -171,6 +174,7 @@ static struct keyset *golden_keys(const struct golden *g, const char *words)
     if (g->from)
         golden_prepare(g, set);
     set->cds_delete = strchr(words, '-');
+    set->ksk_elsewhere = g->ksk_elsewhere;
     keyplay_close(&play);
     return set;
 }

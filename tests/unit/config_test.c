@@ -334,7 +334,7 @@ START_TEST(keys_are_read)
         "{ name = \"b.\"; template = \"t\"; mode = \"live\"; },"
         "{ name = \"c.\"; template = \"t\"; mode = \"live\"; keys = { algorithm = \"rsasha256\";"
         "  rsa_bits = 3072; ksk_roll = \"double-ksk\"; propagation_delay = 0; ds_ttl = 1;"
-        "  ksk_lifetime = 3; generate = false; offline_ksk = \"x\"; }; },"
+        "  ksk_lifetime = 3; generate = false; }; },"
         "{ name = \"d.\"; template = \"t\"; mode = \"pre-signed\"; },"
         "{ name = \"e.\"; primaries = (\"p\"); mode = \"multi-signer\"; keys = { csk = false; }; },"
         "{ name = \"f.\"; template = \"t\"; mode = \"multi-signer\"; } );");
@@ -352,13 +352,37 @@ START_TEST(keys_are_read)
     ck_assert_int_eq(c->zones[1].parent_check_s, 2);
     ck_assert_uint_eq(k->algorithm, 8);
     ck_assert_uint_eq(k->bits, 3072);
-    ck_assert(k->csk && !k->double_ds && !k->generate && k->offline_ksk);
+    ck_assert(k->csk && !k->double_ds && !k->generate && !k->offline_ksk);
     ck_assert_int_eq(k->ksk_lifetime_s, 3);
     ck_assert_int_eq(k->ds_ttl_s, 1);
     ck_assert_uint_eq(c->zones[2].nparent, 0);
     /* Other signers must take a ZSK before it signs: none comes by itself unless somebody says so. */
     ck_assert_int_eq(c->zones[4].keys.policy.zsk_lifetime_s, 0);
     ck_assert_int_eq(c->zones[5].keys.policy.zsk_lifetime_s, 7);
+    config_unref(c);
+}
+END_TEST
+
+/* Whose KSK is elsewhere has ZSKs only, and in mode multi-signer the sets that its holder signed are kept. */
+START_TEST(ksks_that_are_elsewhere)
+{
+    struct config *c = parse(
+        SERVER REMOTES
+        "templates = ( { name = \"t\"; primaries = (\"p\"); keys = { ksk = \"elsewhere\"; }; } );\n"
+        "zones = ( { name = \"a.\"; template = \"t\"; mode = \"multi-signer\"; },"
+        "{ name = \"b.\"; template = \"t\"; mode = \"multi-signer\"; keys = { ksk = \"here\"; }; },"
+        "{ name = \"c.\"; primaries = (\"p\"); mode = \"live\"; keys = { offline_ksk = \"x\"; }; },"
+        "{ name = \"d.\"; template = \"t\"; mode = \"pre-signed\"; } );");
+    static const bool offline[] = {true, false, true}, keeps[] = {true, false, false};
+    for (unsigned i = 0; i < 3; i++) {
+        const struct chain_stage *strip = &c->zones[i].chain->stage[0];
+        const struct option *o = option_find(strip->type->options, "keep_key_sets");
+        bool kept;
+        memcpy(&kept, (const char *)strip->conf + o->offset, sizeof kept);
+        ck_assert_int_eq(c->zones[i].keys.policy.offline_ksk, offline[i]);
+        ck_assert_int_eq(kept, keeps[i]);
+    }
+    ck_assert(!c->zones[0].keys.offline_ksk && c->zones[2].keys.offline_ksk);
     config_unref(c);
 }
 END_TEST
@@ -785,6 +809,7 @@ int main(void)
     tcase_add_loop_test(s.tcase, refuses_in_words, 0, sizeof bad / sizeof *bad);
     tcase_add_loop_test(s.tcase, modes_are_chains, 0, sizeof modes / sizeof *modes);
     suite_add(s, keys_are_read);
+    suite_add(s, ksks_that_are_elsewhere);
     suite_add(s, signers_are_read);
     suite_add(s, live_judges_what_it_signed);
     suite_add(s, modes_take_options_for_their_stages);
