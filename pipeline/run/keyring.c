@@ -15,6 +15,9 @@
  *
  * Before there is a DS, and after the last one is gone, nobody validates, and things go at once; but the first DS waits until what was
  * done meanwhile is in every cache.
+ *
+ * Where others sign the zone too (RFC 8901), our signatures meet their DNSKEY sets as well as ours. So for a key that signs the zone "its DNSKEY
+ * is in every cache" means: in ours and in theirs (others_see). A KSK signs our DNSKEY set and no other, and is none of their business.
  */
 #include "pipeline/run/keyring_p.h"
 
@@ -28,10 +31,16 @@ struct step {
     struct keyring_plan *plan;
 };
 
-/* An offline KSK's DS is somebody else's business: take it for there. */
+/* May a resolver have a DS of ours? An offline KSK's DS is somebody else's business: take it for there. */
 static bool secure(const struct step *s)
 {
     return s->policy->offline_ksk || keyring_is_secure(s->ring);
+}
+
+/* … or a DS of anybody's, and so look at our signatures? */
+static bool validated(const struct step *s)
+{
+    return s->ring->others || secure(s);
 }
 
 static void say(struct step *s, const struct keyring_key *k, enum keyring_event_kind kind)
@@ -45,28 +54,35 @@ static void say(struct step *s, const struct keyring_key *k, enum keyring_event_
 /* ---- time
  * ------------------------------------------------------------------------------------------------ */
 
-/* What was served before was so until now. */
-static void ttl_note(struct keyring_ttl *t, uint32_t ttl, int64_t clock, int64_t delay)
+/* What was served before was so until now. True: the largest is another one; it is to be saved, for one that rises and sinks again would
+ * else be forgotten with a crash. */
+static bool ttl_note(struct keyring_ttl *t, uint32_t ttl, int64_t clock, int64_t delay)
 {
+    uint32_t was = t->ttl;
     if (t->served >= t->ttl || clock >= t->until) {
         t->ttl = t->served;
         t->until = clock + t->served + delay;
+    } else if (ttl < t->served && t->until < clock + t->served + delay) {
+        t->until = clock + t->served + delay; /* it sinks anew before the largest has gone */
     }
     if (ttl >= t->ttl) {
         t->ttl = ttl;
         t->until = clock + ttl + delay;
     }
     t->served = ttl;
+    return t->ttl != was;
 }
 
-enum wait_of { WAIT_DNSKEY, WAIT_ZONE, WAIT_DS };
+enum wait_of { WAIT_DNSKEY, WAIT_DNSKEY_EVERYWHERE, WAIT_ZONE, WAIT_DS };
 
 static int64_t wait_s(const struct keyring *ring, const struct keyring_policy *policy,
                       enum wait_of what)
 {
-    int64_t ttl = what == WAIT_DNSKEY ? ring->dnskey_ttl.ttl
-                  : what == WAIT_ZONE ? ring->zone_ttl.ttl
-                                      : ring->ds_ttl.ttl;
+    int64_t ttl = what == WAIT_ZONE ? ring->zone_ttl.ttl
+                  : what == WAIT_DS ? ring->ds_ttl.ttl
+                                    : ring->dnskey_ttl.ttl;
+    if (what == WAIT_DNSKEY_EVERYWHERE && ttl < ring->others_ttl.ttl)
+        ttl = ring->others_ttl.ttl;
     if (what == WAIT_DS && ring->ds_checked == 0)
         ttl = policy->ds_ttl_s;
     return ttl + policy->propagation_delay_s +
@@ -79,7 +95,11 @@ int64_t keyring_due_in(const struct keyring *ring, const struct keyring_policy *
     bool moving = c->state == CELL_COMING || c->state == CELL_GOING;
     if (!moving || c->at < 0)
         return -1;
-    enum wait_of what = c == &k->dnskey ? WAIT_DNSKEY : c == &k->zone ? WAIT_ZONE : WAIT_DS;
+    bool everywhere = k->role & KEYRING_ZSK && c->state == CELL_COMING;
+    enum wait_of what = c == &k->zone ? WAIT_ZONE
+                        : c == &k->ds ? WAIT_DS
+                        : everywhere  ? WAIT_DNSKEY_EVERYWHERE
+                                      : WAIT_DNSKEY;
     int64_t left = c->at + wait_s(ring, policy, what) - ring->clock;
     return left > 0 ? left : 0;
 }
@@ -146,16 +166,64 @@ static uint64_t signatures_by(const struct key_uses *uses, const struct keyring_
     return 0;
 }
 
+static bool is_shown(const struct keyring_others *o, const struct keyring_key *k)
+{
+    for (unsigned i = 0; i < o->n; i++)
+        if (o->shown[i].len == k->len && memcmp(o->shown[i].rdata, k->rdata, k->len) == 0)
+            return true;
+    return false;
+}
+
+/* Do the others let its DNSKEY count as seen? When every one of them serves it; one that takes it out again makes it wait anew, as long as
+ * waiting helps: while it does not sign, or signs beside the key of another algorithm. Once all hangs on it, what they do changes nothing here:
+ * its signatures are in caches, no cell that is set back calls them in again, and the key before it, to which one would have to return, may
+ * be gone; but all that rests on the cell (a CSK's DS, the old key's way out) would stand still. That a signer has lost a key in use is for
+ * people to mend, there; run/signers.h raises the alarm. */
+static bool others_see(struct step *s, const struct keyring_key *k)
+{
+    if (!k->lacking)
+        return true;
+    if (!present(&k->dnskey))
+        return false;
+    EACH_KEY(s->ring, o)
+    if (o != k && is_in(&o->zone))
+        return false;
+    return true;
+}
+
+/* What every other signer serves of our keys: also when no version of ours is known, for that they lacked a key must not be missed. */
+static void others_look(struct step *s, const struct keyring_others *o)
+{
+    struct keyring *ring = s->ring;
+    s->plan->changed |= ring->others != (o != NULL);
+    ring->others = o != NULL;
+    s->plan->changed |= ttl_note(&ring->others_ttl, o ? o->dnskey_ttl : 0, ring->clock,
+                                 s->policy->propagation_delay_s);
+    EACH_KEY(ring, k)
+    {
+        bool lacking = o && k->role & KEYRING_ZSK && k->wanted && !is_shown(o, k);
+        s->plan->changed |= lacking != k->lacking;
+        k->lacking = lacking;
+    }
+    EACH_KEY(ring, k)
+    if (is_in(&k->dnskey) && !others_see(s, k))
+        note_seen(s, k, &k->dnskey, false, true);
+}
+
 static void observe(struct step *s, const struct keyring_facts *f)
 {
     struct keyring *ring = s->ring;
     int64_t delay = s->policy->propagation_delay_s;
     uint32_t ttl = f->dnskey && f->dnskey->ttl > f->negative_ttl ? f->dnskey->ttl : f->negative_ttl;
-    ttl_note(&ring->dnskey_ttl, ttl, ring->clock, delay);
-    EACH_KEY(ring, k) note_seen(s, k, &k->dnskey, set_has(f->dnskey, k->rdata, k->len), f->current);
+    s->plan->changed |= ttl_note(&ring->dnskey_ttl, ttl, ring->clock, delay);
+    EACH_KEY(ring, k)
+    {
+        bool seen = set_has(f->dnskey, k->rdata, k->len);
+        note_seen(s, k, &k->dnskey, seen && (!is_in(&k->dnskey) || others_see(s, k)), f->current);
+    }
     if (!f->uses)
         return;
-    ttl_note(&ring->zone_ttl, f->uses->ttl_max, ring->clock, delay);
+    s->plan->changed |= ttl_note(&ring->zone_ttl, f->uses->ttl_max, ring->clock, delay);
     EACH_KEY(ring, k)
     {
         uint64_t n = signatures_by(f->uses, k);
@@ -294,7 +362,7 @@ static bool may_publish(const struct step *s, const struct keyring_key *k)
 {
     if (!k->wanted || is_in(&k->dnskey))
         return false;
-    if (!secure(s))
+    if (!validated(s))
         return true;
     if (ds_goes_first(s, k) && !present(&k->ds))
         return false;
@@ -330,7 +398,7 @@ static bool sign(struct step *s, struct keyring_key *k)
         if (o != k && o->algorithm == k->algorithm && is_in(&o->zone))
             before = o;
     }
-    if (before && (before->wanted || (secure(s) && !present(&k->dnskey))))
+    if (before && (before->wanted || (validated(s) && !present(&k->dnskey))))
         return false;
     if (!before && any && !absent(&k->zone))
         return false; /* it was taken away not long ago */
@@ -359,9 +427,10 @@ static bool algorithm_may_go(const struct step *s, uint8_t algorithm)
     }
     if (!next)
         return false;
-    if (!secure(s))
+    if (!validated(s))
         return true;
-    return verifiable(ring, next) && (s->policy->offline_ksk || path_beside(ring, NULL, next));
+    return verifiable(ring, next) &&
+           (s->policy->offline_ksk || !secure(s) || path_beside(ring, NULL, next));
 }
 
 static bool stop(struct step *s, struct keyring_key *k)
@@ -369,7 +438,7 @@ static bool stop(struct step *s, struct keyring_key *k)
     if (k->wanted || !is_in(&k->zone) || wanted_signer(s->ring, k->algorithm) ||
         !algorithm_may_go(s, k->algorithm))
         return false;
-    if (secure(s))
+    if (validated(s))
         EACH_KEY(s->ring, o)
     if (o->algorithm == k->algorithm && !absent(&o->dnskey))
         return false;
@@ -626,6 +695,7 @@ void keyring_step(struct keyring *ring, const struct keyring_policy *policy,
     struct step s = {ring, policy, out};
     *out = (struct keyring_plan){0};
     keyring_advance(ring, &facts->time);
+    others_look(&s, facts->others);
     if (facts->served)
         observe(&s, facts);
     ripen(&s);

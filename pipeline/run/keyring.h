@@ -59,6 +59,7 @@ struct keyring_key {
     bool wanted;                         /* else it leaves as soon as it may */
     bool roll;                           /* the operator wants a successor */
     bool covers;                         /* zone COMING: where a signature by it is missing there is one by a key that is GOING */
+    bool lacking;                        /* it signs the zone, or is going to, and not every other signer serves its DNSKEY */
     bool published;                      /* it was, ever */
     struct keyring_cell dnskey, zone, ds;
     int64_t active_at;                   /* on the ring's clock: it signs the zone, or its DS is there, since then; < 0: not yet */
@@ -70,7 +71,7 @@ struct keyring_key {
 struct keyring_ttl {
     uint32_t served;                     /* now */
     uint32_t ttl;                        /* the largest that can be in a cache, … */
-    int64_t until;                       /* … of which until then, on the ring's clock, something can be in one */
+    int64_t until;                       /* … and until then, on the ring's clock, one that is larger than `served` can be in one */
 };
 struct keyring {
     uint8_t apex[NAME_MAX_OCTETS];
@@ -80,6 +81,8 @@ struct keyring {
     int64_t tick;                        /* the steady clock at the last step; < 0: not known */
     uint64_t boot;                       /* whose ticks those are */
     struct keyring_ttl dnskey_ttl, zone_ttl, ds_ttl;
+    bool others;                         /* at the last step other signers counted (struct keyring_others) … */
+    struct keyring_ttl others_ttl;       /* … and of their DNSKEY sets; those can be in caches when they count no longer */
     time_t ds_checked;                   /* the parent was last heard of at; 0: never */
     unsigned n;
     struct keyring_key key[KEYRING_KEYS_MAX];       /* oldest first */
@@ -98,7 +101,8 @@ struct keyring_time {
     int64_t tick;                        /* seconds of a steady clock that goes on while the process does not run, … */
     uint64_t boot;                       /* … and a number that is another one when it began anew */
 };
-/* What the zone's other signers serve (run/signers.h): resolvers mix their DNSKEY sets with our signatures (RFC 8901 6.2). */
+/* What the zone's other signers serve (run/signers.h): resolvers mix their DNSKEY sets with our signatures (RFC 8901 6.2). Where there are
+ * such resolvers, and others that sign the zone, there is a DS for somebody's KSK: it matters no longer whether there is one for ours. */
 struct keyring_others {
     uint32_t dnskey_ttl;                 /* the largest that any of their DNSKEY sets has, or had while it can be in a cache */
     unsigned n;
@@ -157,7 +161,8 @@ struct keyset *keyring_keyset(const struct keyring *ring, const struct keyring_p
 /* ---- the operator's word. Each -E_MISMATCH with a why when things are not so. */
 int keyring_enable(struct keyring *ring, time_t now, struct why *why) MUST_CHECK;
 int keyring_disable(struct keyring *ring, time_t now, struct why *why) MUST_CHECK;
-int keyring_delete(struct keyring *ring, time_t now, struct why *why) MUST_CHECK;      /* only when disabled and the DS is gone */
+/* Only when disabled, the DS gone, and no other signer counts: theirs would make of an unsigned zone a bogus one. */
+int keyring_delete(struct keyring *ring, time_t now, struct why *why) MUST_CHECK;
 /* All DS that should be there are, on all of the parent's servers; all that should go are gone. */
 int keyring_ds_seen(struct keyring *ring, const struct keyring_time *time, struct why *why) MUST_CHECK;
 int keyring_ds_gone(struct keyring *ring, const struct keyring_time *time, struct why *why) MUST_CHECK;

@@ -98,6 +98,20 @@ static const struct words going[] = {
      "it leaves"},
 };
 
+/* As coming[0], where others sign the zone. */
+static const struct words coming_everywhere = {
+    "its DNSKEY must be served by all other signers of the zone, too",
+    "its DNSKEY must reach every cache, from all signers of the zone", "it may be used"};
+
+static const struct words *words_of(const struct keyring *ring, const struct keyring_key *k,
+                                    int cell, bool comes)
+{
+    if (!comes)
+        return &going[cell];
+    bool everywhere = k->dnskey.at < 0 ? k->lacking : ring->others && k->role & KEYRING_ZSK;
+    return cell == 0 && everywhere ? &coming_everywhere : &coming[cell];
+}
+
 struct keyring_wait keyring_waits(const struct keyring *ring, const struct keyring_policy *policy,
                                   const struct keyring_key *key, time_t now)
 {
@@ -110,7 +124,7 @@ struct keyring_wait keyring_waits(const struct keyring *ring, const struct keyri
             continue;
         if (i == 1 && state == CELL_COMING && key->covers)
             continue; /* the last key's signatures do as well */
-        const struct words *w = state == CELL_COMING ? &coming[i] : &going[i];
+        const struct words *w = words_of(ring, key, i, state == CELL_COMING);
         int64_t due = keyring_due_in(ring, policy, key, cell[i]);
         return (struct keyring_wait){due < 0 ? w->before : w->after,
                                      due < 0 ? 0 : now + (time_t)due, w->next};

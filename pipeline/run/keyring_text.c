@@ -6,8 +6,10 @@
  *   clock 86400 tick 1234 boot 5678
  *   dnskey-ttl 3600 3600 90000             served now, largest in a cache, of which something is there until then (by `clock`)
  *   zone-ttl …, ds-ttl …
+ *   others counted 3600 3600 90000         or "others left"; the DNSKEY TTL of the other signers. No such line: nothing of any is in a cache
  *   ds-checked 1764009418
  *   key CSK wanted - - published active 7 dnskey present -1 zone present -1 ds coming 86400 state 2 times … rdata 0101…
+ *                                          before "active", where it is so: "lacking"
  *   end
  *
  * A text that is not exactly this is refused as a whole: with half of it, keys would do the wrong thing at the wrong time.
@@ -39,11 +41,16 @@ static void put_ttl(struct growbuf *out, const char *word, const struct keyring_
     put(out, "%s %u %u %" PRId64 "\n", word, t->served, t->ttl, t->until);
 }
 
+static bool others_matter(const struct keyring *ring)
+{
+    return ring->others || ring->others_ttl.ttl || ring->others_ttl.served;
+}
+
 static void put_key(struct growbuf *out, const struct keyring_key *k)
 {
-    put(out, "key %s %s %s %s %s active %" PRId64, keyring_role_text(k->role),
+    put(out, "key %s %s %s %s %s%s active %" PRId64, keyring_role_text(k->role),
         k->wanted ? "wanted" : "-", k->roll ? "roll" : "-", k->covers ? "covers" : "-",
-        k->published ? "published" : "-", k->active_at);
+        k->published ? "published" : "-", k->lacking ? " lacking" : "", k->active_at);
     put(out, " dnskey %s %" PRId64 " zone %s %" PRId64 " ds %s %" PRId64,
         cell_words[k->dnskey.state], k->dnskey.at, cell_words[k->zone.state], k->zone.at,
         cell_words[k->ds.state], k->ds.at);
@@ -69,6 +76,8 @@ char *keyring_print(const struct keyring *ring)
     put_ttl(&out, "dnskey-ttl", &ring->dnskey_ttl);
     put_ttl(&out, "zone-ttl", &ring->zone_ttl);
     put_ttl(&out, "ds-ttl", &ring->ds_ttl);
+    if (others_matter(ring))
+        put_ttl(&out, ring->others ? "others counted" : "others left", &ring->others_ttl);
     put(&out, "ds-checked %" PRId64 "\n", (int64_t)ring->ds_checked);
     for (unsigned i = 0; i < ring->n; i++)
         put_key(&out, &ring->key[i]);
@@ -173,13 +182,26 @@ static void line_end(struct scan *s)
     wrong(s, "the end of the line");
 }
 
-static void scan_ttl(struct scan *s, const char *name, struct keyring_ttl *t)
+static void scan_ttl_values(struct scan *s, struct keyring_ttl *t)
 {
-    literal(s, name);
     t->served = (uint32_t)number(s, 0, UINT32_MAX);
     t->ttl = (uint32_t)number(s, 0, UINT32_MAX);
     t->until = number(s, 0, INT64_MAX);
     line_end(s);
+}
+
+static void scan_ttl(struct scan *s, const char *name, struct keyring_ttl *t)
+{
+    literal(s, name);
+    scan_ttl_values(s, t);
+}
+
+static void scan_others(struct scan *s, struct keyring *ring)
+{
+    static const char *const words[] = {"left", "counted"};
+    literal(s, "others");
+    ring->others = one_of(s, words, 2) == 1;
+    scan_ttl_values(s, &ring->others_ttl);
 }
 
 static void scan_cell(struct scan *s, const char *name, struct keyring_cell *c)
@@ -224,6 +246,7 @@ static void scan_key(struct scan *s, struct keyring_key *k)
     k->roll = flag(s, "roll");
     k->covers = flag(s, "covers");
     k->published = flag(s, "published");
+    k->lacking = peek(s, "lacking") && flag(s, "lacking");
     literal(s, "active");
     k->active_at = number(s, -1, INT64_MAX);
     scan_cell(s, "dnskey", &k->dnskey);
@@ -263,6 +286,8 @@ static void scan_head(struct scan *s, struct keyring *ring, const char *apex)
     scan_ttl(s, "dnskey-ttl", &ring->dnskey_ttl);
     scan_ttl(s, "zone-ttl", &ring->zone_ttl);
     scan_ttl(s, "ds-ttl", &ring->ds_ttl);
+    if (peek(s, "others"))
+        scan_others(s, ring);
     literal(s, "ds-checked");
     ring->ds_checked = (time_t)number(s, 0, INT64_MAX);
     line_end(s);

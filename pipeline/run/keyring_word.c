@@ -156,6 +156,10 @@ int keyring_delete(struct keyring *ring, time_t now, struct why *why)
                        "DNSSEC is %s: first the DS must be gone from the parent and from the "
                        "caches of resolvers, or they would take the zone for bogus",
                        keyring_status(ring));
+    if (ring->others)
+        return why_set(why, -E_MISMATCH,
+                       "other signers of the zone serve it signed: first they must have left (see "
+                       "`weir multisigner`), or resolvers would take what is unsigned for bogus");
     ring->wish = KEYRING_DELETED;
     ring->wish_at = now;
     EACH_KEY(ring, k)
