@@ -102,6 +102,7 @@ enum {
     STAGE_INEXACT = 4,            /* equal input may give equivalent, not identical output */
     STAGE_TEST = 8,               /* only in test builds: not offered to operators */
     STAGE_DNSSEC_ONLY = 16,       /* changes DNSSEC's records and the serial only: the chain holds it to that (run/identity.h) */
+    STAGE_JOINS_NS = 32,          /* … and the names of servers in `keys` may join the NS set at the apex */
 };
 
 struct stage_type {

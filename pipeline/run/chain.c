@@ -287,8 +287,14 @@ static bool stage_kept_data(struct run *r, unsigned i, const struct snapshot *ma
 {
     const struct stage_type *type = r->chain->stage[i].type;
     struct identity_breach breach;
-    if (!(type->flags & STAGE_DNSSEC_ONLY) ||
-        identity_holds(r->next, r->delta, made, delta, &breach))
+    struct identity_versions versions = {
+        .in = r->next,
+        .out = made,
+        .in_changes = r->delta,
+        .out_changes = delta,
+        .joins = type->flags & STAGE_JOINS_NS ? r->made->keys : NULL,
+    };
+    if (!(type->flags & STAGE_DNSSEC_ONLY) || identity_holds(&versions, &breach))
         return true;
     char text[96];
     snprintf(text, sizeof text, "%s: this set %s", type->name, breach.what);

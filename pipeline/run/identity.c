@@ -50,9 +50,51 @@ static bool soa_equal(const struct rrset *a, const struct rrset *b)
            memcmp(x.data + serial + 4, y.data + serial + 4, SOA_AFTER_NAMES - 4) == 0;
 }
 
-static bool data_equal(const struct rrset *a, const struct rrset *b)
+static bool set_has(const struct rrset *set, struct rdata wanted)
 {
-    return a->type == RR_SOA ? soa_equal(a, b) : rrset_equal(a, b, true);
+    struct rdata r;
+    for (const uint8_t *p = set->rdata; rrset_next(set, &p, &r);)
+        if (r.len == wanted.len && memcmp(r.data, wanted.data, r.len) == 0)
+            return true;
+    return false;
+}
+
+static bool set_has_name(const struct rrset *set, const uint8_t *name)
+{
+    struct rdata r;
+    for (const uint8_t *p = set->rdata; rrset_next(set, &p, &r);)
+        if (name_equal(r.data, name))
+            return true;
+    return false;
+}
+
+/* Is b just a and those names of the keyset that a does not have? */
+static bool ns_joined(const struct rrset *a, const struct rrset *b, const struct keyset *joins)
+{
+    struct rdata ns;
+    unsigned more = 0;
+    if (a->ttl != b->ttl || b->count < a->count || b->count > a->count + joins->nns)
+        return false;
+    for (const uint8_t *p = a->rdata; rrset_next(a, &p, &ns);)
+        if (!set_has(b, ns))
+            return false;
+    for (unsigned i = 0; i < joins->nns; i++) {
+        const uint8_t *name = joins->ns[i];
+        if (set_has_name(a, name))
+            continue;
+        if (!set_has(b, (struct rdata){name, (uint16_t)name_len(name)}))
+            return false;
+        more++;
+    }
+    return b->count == a->count + more;
+}
+
+/* joins: of the apex only. */
+static bool data_equal(const struct rrset *a, const struct rrset *b, const struct keyset *joins)
+{
+    if (a->type == RR_SOA)
+        return soa_equal(a, b);
+    return rrset_equal(a, b, true) || (a->type == RR_NS && joins && ns_joined(a, b, joins));
 }
 
 static bool breach_set(struct identity_breach *breach, const struct node *node, uint16_t type,
@@ -63,7 +105,7 @@ static bool breach_set(struct identity_breach *breach, const struct node *node, 
 }
 
 static bool nodes_say_the_same(const struct node *in, const struct node *out, bool at_apex,
-                               struct identity_breach *breach)
+                               const struct keyset *joins, struct identity_breach *breach)
 {
     unsigned i = 0, j = 0;
     struct rrset a, b;
@@ -74,7 +116,7 @@ static bool nodes_say_the_same(const struct node *in, const struct node *out, bo
             return breach_set(breach, in, a.type, "is lacking");
         if (!has_a || b.type < a.type)
             return breach_set(breach, out, b.type, "was added");
-        if (!data_equal(&a, &b))
+        if (!data_equal(&a, &b, at_apex ? joins : NULL))
             return breach_set(breach, in, a.type, "was changed");
         has_a = data_next(in, &i, at_apex, &a);
         has_b = data_next(out, &j, at_apex, &b);
@@ -84,22 +126,24 @@ static bool nodes_say_the_same(const struct node *in, const struct node *out, bo
     return true;
 }
 
-bool identity_holds(const struct snapshot *in, const struct changeset *in_changes,
-                    const struct snapshot *out, const struct changeset *out_changes,
-                    struct identity_breach *breach)
+bool identity_holds(const struct identity_versions *v, struct identity_breach *breach)
 {
-    const uint8_t *apex = snapshot_apex_name(in);
+    const uint8_t *apex = snapshot_apex_name(v->in);
+    const struct changeset *ins = v->in_changes, *outs = v->out_changes;
     size_t i = 0, j = 0;
-    while (i < in_changes->n || j < out_changes->n) {
-        const struct change *a = i < in_changes->n ? &in_changes->change[i] : NULL;
-        const struct change *b = j < out_changes->n ? &out_changes->change[j] : NULL;
+    if (v->joins &&
+        !nodes_say_the_same(snapshot_apex(v->in), snapshot_apex(v->out), true, v->joins, breach))
+        return false;
+    while (i < ins->n || j < outs->n) {
+        const struct change *a = i < ins->n ? &ins->change[i] : NULL;
+        const struct change *b = j < outs->n ? &outs->change[j] : NULL;
         int order = !a ? 1 : !b ? -1 : name_cmp(change_name(a), change_name(b));
         const uint8_t *name = change_name(order <= 0 ? a : b);
         i += order <= 0;
         j += order >= 0;
-        const struct node *was_in = order <= 0 ? a->now : snapshot_get(in, name);
-        const struct node *is_out = order >= 0 ? b->now : snapshot_get(out, name);
-        if (!nodes_say_the_same(was_in, is_out, name_equal(name, apex), breach))
+        const struct node *was_in = order <= 0 ? a->now : snapshot_get(v->in, name);
+        const struct node *is_out = order >= 0 ? b->now : snapshot_get(v->out, name);
+        if (!nodes_say_the_same(was_in, is_out, name_equal(name, apex), v->joins, breach))
             return false;
     }
     return true;

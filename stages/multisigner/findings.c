@@ -5,11 +5,11 @@
 #include "stages/multisigner/multisigner.h"
 
 const struct finding_type multisigner_findings[] = {
-    [FOREIGN_NONE] =
-        {"foreign-none", STAGE_PASS, "no key of another signer came with the zone",
-         "The apex has no DNSKEY of another signer, so answers signed by others do not "
-         "validate with our "
-         "DNSKEY set. That is right only as long as there is no other signer."},
+    [FOREIGN_NONE] = {"foreign-none", STAGE_PASS, "no key of another signer is known",
+                      "None came with the zone, and none is known from elsewhere, so answers "
+                      "signed by others do "
+                      "not validate with our DNSKEY set. That is right only as long as there is no "
+                      "other signer."},
     [FOREIGN_TOO_MANY] =
         {"foreign-too-many", STAGE_REJECT,
          "{n0} keys of other signers or more, at most {n1} are taken",
@@ -40,7 +40,7 @@ const struct finding_type multisigner_findings[] = {
                           "Keys of others can be judged only beside ours. `weir key list ZONE` "
                           "shows what there is."},
     [APEX_FULL] = {"apex-full", STAGE_REJECT,
-                   "the apex has {n0} records: no room for keys of others",
+                   "the apex has {n0} records: no room for what is of other signers",
                    "65,535 records are the limit at a name. Nobody can use so many: the primary's "
                    "data is broken."},
     [IMPORTED_NONE] =
@@ -70,5 +70,24 @@ const struct finding_type multisigner_findings[] = {
          "the {text} set that came with the zone has no signature by a KSK (flags 257)",
          "No resolver can get from the DS to this set. Have the holder of the KSK sign it, or take "
          "it out."},
+    [NS_TOO_MANY] =
+        {"ns-too-many", STAGE_REJECT,
+         "{n0} names in the NS set, those of other signers' servers counted, at most {n1} are "
+         "taken",
+         "No resolver asks so many, and the parent takes none over. Either the primary's data is "
+         "broken, or a signer's: `weir multisigner ZONE status` shows whose names join."},
+    [NS_NO_ADDRESS] =
+        {"ns-no-address", STAGE_PASS, "a server of the zone, and no address of it is in the zone",
+         "The name is in the zone, so nobody else has its address: resolvers do not reach this "
+         "server, and the parent has no glue for it. Have A or AAAA put in at the primary."},
+    [CSYNC_WITHHELD] =
+        {"csync-withheld", STAGE_PASS, "no CSYNC: {n0} servers in the zone have no address there",
+         "It would ask the parent to delegate to servers whose addresses are not in the zone (RFC "
+         "7477 3.2.2). See ns-no-address for which they are; the CSYNC comes when they are "
+         "mended."},
+    [CSYNC_CAME] =
+        {"csync-came", STAGE_PASS, "the CSYNC that came in was left out",
+         "It speaks of a serial of its primary, not of the one served here (RFC 7477 2.1.1.1). The "
+         "option csync says whether ours is published."},
     {NULL, STAGE_PASS, NULL, NULL},
 };

@@ -16,19 +16,38 @@ static bool key_equal(struct rdata key, const uint8_t *rdata, size_t len)
     return key.len == len && memcmp(key.data, rdata, len) == 0;
 }
 
-/* A foreign key, unless it is one of ours, which the other signers publish, or known already. */
-static void key_take(struct merge *m, struct rdata key, uint32_t ttl)
+static bool is_ours(const struct merge *m, struct rdata key)
 {
     const struct keyset *keys = m->run->keys;
     for (unsigned i = 0; i < keys->n; i++)
         if (key_equal(key, keys->key[i].rdata, keys->key[i].len))
-            return;
+            return true;
+    return false;
+}
+
+/* Joins what is known of it already. False: there is no room for one more. */
+static bool foreign_take(struct merge *m, unsigned room, const struct foreign *f, uint32_t ttl)
+{
+    unsigned i = 0;
+    if (is_ours(m, f->key))
+        return true;
+    while (i < m->n && !key_equal(f->key, m->foreign[i].key.data, m->foreign[i].key.len))
+        i++;
+    if (i == room)
+        return false;
+    if (i == m->n)
+        m->foreign[m->n++].key = f->key;
+    struct foreign *known = &m->foreign[i];
+    known->publish |= f->publish;
+    known->ds |= f->ds;
+    known->csk |= f->csk;
+    known->came |= f->came;
+    known->told |= f->told;
     m->ttl = ttl > m->ttl ? ttl : m->ttl;
-    for (unsigned i = 0; i < m->n; i++)
-        if (key_equal(key, m->foreign[i].data, m->foreign[i].len))
-            return;
-    m->zsk |= !(key_flags(key) & DNSKEY_SEP);
-    m->foreign[m->n++] = key;
+    bool zsk = f->publish && !(key_flags(f->key) & DNSKEY_SEP);
+    m->zsk_came |= zsk && f->came;
+    m->zsk_told |= zsk && f->told;
+    return true;
 }
 
 /* One more than allowed is enough to know. */
@@ -36,25 +55,37 @@ void foreign_collect(struct merge *m)
 {
     const struct keyset *keys = m->run->keys;
     unsigned room = (unsigned)m->conf->max_keys + 1;
+    bool fits = true;
     struct rrset set;
     struct rdata key;
-    m->foreign = arena_alloc(m->run->scratch, room * sizeof(m->foreign[0]));
-    for (unsigned i = 0; i < keys->nforeign && m->n < room; i++)
-        key_take(m, (struct rdata){keys->foreign[i].rdata, keys->foreign[i].len},
-                 keys->foreign[i].ttl);
+    m->foreign = arena_zalloc(m->run->scratch, room * sizeof(m->foreign[0]));
+    for (unsigned i = 0; i < keys->nforeign && fits; i++) {
+        const struct keyset_foreign *k = &keys->foreign[i];
+        struct foreign f = {.key = {k->rdata, k->len},
+                            .publish = k->publish,
+                            .ds = k->ds,
+                            .csk = k->csk,
+                            .told = true};
+        if (k->publish || k->ds)
+            fits = foreign_take(m, room, &f, k->ttl);
+    }
     if (!node_rrset(m->apex, RR_DNSKEY, 0, &set))
         return;
-    for (const uint8_t *p = set.rdata; m->n < room && rrset_next(&set, &p, &key);)
-        key_take(m, key, set.ttl);
+    for (const uint8_t *p = set.rdata; fits && rrset_next(&set, &p, &key);) {
+        struct foreign f = {
+            .key = key, .publish = true, .ds = key_flags(key) & DNSKEY_SEP, .came = true};
+        fits = foreign_take(m, room, &f, set.ttl);
+    }
 }
 
-/* Is it one that signs the zone, or one of a policy that takes all? A KSK beside no ZSK at all signs everything. */
-bool foreign_joins(const struct merge *m, struct rdata key)
+/* Does it sign its zone's data? Who has no other key to do it with does it with a KSK. */
+static bool signs_data(const struct merge *m, const struct foreign *f)
 {
-    return m->conf->include == INCLUDE_ALL || !(key_flags(key) & DNSKEY_SEP) || !m->zsk;
+    return !(key_flags(f->key) & DNSKEY_SEP) || f->csk || (f->came && !m->zsk_came) ||
+           (f->told && !m->zsk_told);
 }
 
-bool foreign_wants_ds(struct rdata key)
+bool foreign_joins(const struct merge *m, const struct foreign *f)
 {
-    return key_flags(key) & DNSKEY_SEP;
+    return f->publish && (m->conf->include == INCLUDE_ALL || signs_data(m, f));
 }

@@ -47,17 +47,13 @@ static void key_judge(struct merge *m, struct rdata key)
     dnssec_key_close(&opened);
 }
 
-bool foreign_judge(struct merge *m)
+void foreign_judge(struct merge *m)
 {
-    enum { EACH = 3 }; /* DNSKEY, CDS, CDNSKEY */
     if (m->n > (uint64_t)m->conf->max_keys)
         refuse(m, FOREIGN_TOO_MANY, m->n, m->conf->max_keys, NULL);
     else
         for (unsigned i = 0; i < m->n; i++)
-            key_judge(m, m->foreign[i]);
+            key_judge(m, m->foreign[i].key);
     if (m->n == 0)
         finding_add(m->run->findings, FOREIGN_NONE, m->apex_name, RR_DNSKEY, 0, 0, NULL);
-    if (m->apex->records + EACH * m->n > NODE_RECORDS_MAX || m->apex->bytes > NODE_BYTES_MAX / 2)
-        refuse(m, APEX_FULL, m->apex->records, 0, NULL);
-    return !m->refused;
 }

@@ -1,7 +1,8 @@
 /* multisigner: takes the keys of a zone's other signers into it (RFC 8901).
  *
  *      DNSKEY at the apex of what comes in  ─┐            ┌─▶ DNSKEY of others that we publish ─┐
- *      keys from a file or from their signer ┴─▶ [policy] ┴─▶ CDS, CDNSKEY of their KSKs       ─┴▶ sign: joins them with ours
+ *      keys from a file or from their signer ┼─▶ [policy] ┼─▶ CDS, CDNSKEY of their KSKs       ─┼▶ sign: joins them with ours
+ *      names of their servers               ─┘            └─▶ NS, CSYNC                        ─┘
  *
  * A resolver may take the DNSKEY set from one provider and a signature from another, so every
  * provider publishes the others' keys that sign the zone (RFC 8901 3), and all ask the parent for the same DS set (8). What
@@ -12,7 +13,8 @@
  *
  * A key that cannot be used as it should is a reason to refuse the whole version (judge.c).
  *
- * The output differs from the input at the apex alone. It depends on the apex and our own keys.
+ * The output differs from the input at the apex alone. It depends on the apex, on the keyset, and, for CSYNC, on whether the servers
+ * that are in the zone have addresses there.
  */
 #include "stages/multisigner/multisigner.h"
 
@@ -38,7 +40,7 @@ static void mirror(struct stage_run *run, const uint8_t *apex)
         else
             edit_remove(run->out, owner);
     }
-    run->visited = run->delta->n + 1;
+    run->visited += run->delta->n;
 }
 
 /* The keys that come from elsewhere are judged beside those of ours that are in use. */
@@ -61,17 +63,19 @@ static void multisigner_run(struct stage_run *run)
         return;
     }
     ASSERT(m.apex); /* the chain saw its SOA */
+    run->visited = 1;
     if (!run->keys->unsigned_zone) {
-        bool good = true;
         if (run->keys->ksk_elsewhere) {
-            good = imported_judge(&m);
+            imported_judge(&m);
         } else {
             foreign_collect(&m);
-            good = foreign_judge(&m);
+            foreign_judge(&m);
         }
-        if (!good)
-            return;
     }
+    servers_judge(&m);
+    merge_measure(&m);
+    if (m.refused)
+        return;
     mirror(run, m.apex_name);
     put(run->out, merge_apex(&m));
 }
@@ -79,7 +83,7 @@ static void multisigner_run(struct stage_run *run)
 const struct stage_type stage_multisigner = {
     .name = "multisigner",
     .summary = "takes the keys of a zone's other signers into its DNSKEY set (RFC 8901)",
-    .flags = STAGE_DNSSEC_ONLY,
+    .flags = STAGE_DNSSEC_ONLY | STAGE_JOINS_NS,
     .conf_size = sizeof(struct multisigner_conf),
     .options = multisigner_options,
     .findings = multisigner_findings,

@@ -4,7 +4,10 @@
  *   conf     "name = value" lines: the stage's options, and now = TIME, zone = APEX (default example.), later = TIME (of b.zone);
  *            keys = TAG:ROLES,… of tests/golden/keys (keyplay's roles, x: the private half is not there, w: it is another key's; or
  *            unsigned; - among them: CDS asks for removal), keys_later for b.zone; no keys at all if there is no such line;
- *            ksk = elsewhere: the keyset says so; prepared = FROM-UNTIL of the DNSKEY set and signatures in prepared.zone
+ *            ksk = elsewhere: the keyset says so; prepared = FROM-UNTIL of the DNSKEY set and signatures in prepared.zone;
+ *            foreign = TAG:ROLES,… of the DNSKEY in foreign.zone that are known without the transfer (p: published, d: DS, c: a CSK),
+ *            servers = NAME,… of other signers, asks = csync: the parent is to take the NS set over; each with _later for b.zone;
+ *            then = STAGE that has the output, too, with the same keys, for what the two make of it
  *   a.zone   the first version; b.zone, if it is there, the next one
  *   want     what comes out: for each version verdict and findings, and for a stage that changes records its output (the
  *            first time all of it, then what changed; signatures without their octets where no two runs make the same)
@@ -27,6 +30,9 @@ struct golden {
     uint8_t apex[NAME_MAX_OCTETS];
     time_t now, later;
     char keys[128], keys_later[128];
+    char foreign[128], foreign_later[128], servers[128], servers_later[128], asks[16],
+        asks_later[16];
+    const struct stage_type *then;
     time_t from, until; /* of what is prepared; 0: nothing is */
     bool ksk_elsewhere;
     bool generate;
@@ -49,6 +55,33 @@ static char *file_read(const char *folder, const char *name)
     return text;
 }
 
+/* A line that says what the keyset is made of. False: it is another one. */
+static bool golden_word(struct golden *g, const char *name, const char *value)
+{
+    const struct {
+        const char *name;
+        char *to;
+        size_t size;
+    } words[] = {
+        {"keys", g->keys, sizeof(g->keys)},
+        {"keys_later", g->keys_later, sizeof(g->keys_later)},
+        {"foreign", g->foreign, sizeof(g->foreign)},
+        {"foreign_later", g->foreign_later, sizeof(g->foreign_later)},
+        {"servers", g->servers, sizeof(g->servers)},
+        {"servers_later", g->servers_later, sizeof(g->servers_later)},
+        {"asks", g->asks, sizeof(g->asks)},
+        {"asks_later", g->asks_later, sizeof(g->asks_later)},
+    };
+    for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (strcmp(name, words[i].name) != 0)
+            continue;
+        ck_assert_uint_lt(strlen(value), words[i].size);
+        memcpy(words[i].to, value, strlen(value) + 1);
+        return true;
+    }
+    return false;
+}
+
 static void golden_conf(struct golden *g)
 {
     char *conf = file_read(g->folder, "conf"), *rest = NULL;
@@ -61,8 +94,6 @@ static void golden_conf(struct golden *g)
             ck_assert_msg(text_time(value, &g->now) == 0, "%s: %s", g->folder, line);
         } else if (strcmp(name, "later") == 0) {
             ck_assert_msg(text_time(value, &g->later) == 0, "%s: %s", g->folder, line);
-        } else if (strcmp(name, "keys") == 0) {
-            snprintf(g->keys, sizeof(g->keys), "%.127s", value);
         } else if (strcmp(name, "ksk") == 0) {
             g->ksk_elsewhere = strcmp(value, "elsewhere") == 0;
         } else if (strcmp(name, "prepared") == 0) {
@@ -70,8 +101,11 @@ static void golden_conf(struct golden *g)
             ck_assert_ptr_nonnull(until);
             *until++ = '\0';
             ck_assert(text_time(value, &g->from) == 0 && text_time(until, &g->until) == 0);
-        } else if (strcmp(name, "keys_later") == 0) {
-            snprintf(g->keys_later, sizeof(g->keys_later), "%.127s", value);
+        } else if (golden_word(g, name, value)) {
+            continue;
+        } else if (strcmp(name, "then") == 0) {
+            g->then = registry_find(value);
+            ck_assert_ptr_nonnull(g->then);
         } else if (strcmp(name, "zone") == 0) {
             ck_assert_int_gt(name_parse(value, g->apex, NULL), 0);
         } else {
@@ -150,6 +184,60 @@ static void golden_prepare(const struct golden *g, struct keyset *set)
     family_unref(family);
 }
 
+/* Those of foreign.zone that the words name. */
+static void golden_foreign(const struct golden *g, struct keyset *set, const char *words)
+{
+    char text[128], *rest = NULL;
+    struct family *family = family_new(g->apex);
+    struct snapshot *s = golden_version(g, family, "foreign.zone");
+    struct rrset keys;
+    struct rdata rdata;
+    ck_assert_msg(s && node_rrset(snapshot_apex(s), RR_DNSKEY, 0, &keys), "%s: foreign.zone",
+                  g->folder);
+    snprintf(text, sizeof(text), "%s", words);
+    for (char *word = strtok_r(text, ",", &rest); word; word = strtok_r(NULL, ",", &rest)) {
+        unsigned tag, n = set->nforeign;
+        char roles[16];
+        ck_assert_msg(sscanf(word, "%u:%15s", &tag, roles) == 2, "%s", words);
+        for (const uint8_t *p = keys.rdata; rrset_next(&keys, &p, &rdata);) {
+            if (dnssec_key_tag(rdata.data, rdata.len) != tag)
+                continue;
+            struct keyset_foreign *key = keyset_add_foreign(set, rdata.data, rdata.len, keys.ttl);
+            key->publish = strchr(roles, 'p');
+            key->ds = strchr(roles, 'd');
+            key->csk = strchr(roles, 'c');
+        }
+        ck_assert_msg(set->nforeign == n + 1, "%s: foreign.zone has no key %u", g->folder, tag);
+    }
+    snapshot_unref(s);
+    family_unref(family);
+}
+
+static void golden_servers(struct keyset *set, const char *words)
+{
+    char text[128], *rest = NULL;
+    snprintf(text, sizeof(text), "%s", words);
+    for (char *word = strtok_r(text, ",", &rest); word; word = strtok_r(NULL, ",", &rest)) {
+        uint8_t name[NAME_MAX_OCTETS];
+        ck_assert_int_gt(name_parse(word, name, NULL), 0);
+        keyset_add_ns(set, name);
+    }
+}
+
+/* What is known of other signers. A word "-" later: nothing any more. */
+static void golden_signers(const struct golden *g, struct keyset *set, bool later)
+{
+    const char *foreign = later && g->foreign_later[0] ? g->foreign_later : g->foreign;
+    const char *servers = later && g->servers_later[0] ? g->servers_later : g->servers;
+    const char *asks = later && g->asks_later[0] ? g->asks_later : g->asks;
+    if (foreign[0] && strcmp(foreign, "-") != 0)
+        golden_foreign(g, set, foreign);
+    if (strcmp(servers, "-") != 0)
+        golden_servers(set, servers);
+    set->csync = strcmp(asks, "csync") == 0;
+    keyset_seal(set);
+}
+
 static struct keyset *golden_keys(const struct golden *g, const char *words)
 {
     char text[128], *rest = NULL;
@@ -179,26 +267,41 @@ static struct keyset *golden_keys(const struct golden *g, const char *words)
     return set;
 }
 
-static void golden_play(const struct golden *g, struct stageplay *play, const char *name,
-                        const struct snapshot *version, FILE *out)
+/* One stage's run on a version: verdict, findings and changes go to `out`. False: it is refused, and nothing of it stays. */
+static bool golden_stage(struct stageplay *play, const struct snapshot *version, time_t now,
+                         const char *title, FILE *out)
 {
-    bool later = play->prev;
-    const char *words = later && g->keys_later[0] ? g->keys_later : g->keys;
-    struct keyset *keys = words[0] ? golden_keys(g, words) : NULL;
-    play->keys = keys;
-    struct stageresult result =
-        stageplay_run(play, version, later && g->later ? g->later : g->now, false, NULL);
-    keyset_unref(keys);
+    struct stageresult result = stageplay_run(play, version, now, false, NULL);
+    bool passed = result.verdict == STAGE_PASS;
     char *findings = stageresult_print(&result);
-    fprintf(out, "%s: %s\n%s", name, verdict_text(result.verdict), findings);
+    fprintf(out, "%s: %s\n%s", title, verdict_text(result.verdict), findings);
     for (size_t i = 0; result.changes && i < result.changes->n; i++)
         change_rrsets(&result.changes->change[i], print_change,
-                      &(struct printer){out, g->type->flags & STAGE_INEXACT});
+                      &(struct printer){out, play->type->flags & STAGE_INEXACT});
     free(findings);
-    if (result.verdict == STAGE_PASS)
+    if (passed)
         stageplay_accept(play, &result);
     else
         stageplay_drop(play, &result);
+    return passed;
+}
+
+static void golden_play(const struct golden *g, struct stageplay *play, struct stageplay *then,
+                        const char *name, const struct snapshot *version, FILE *out)
+{
+    bool later = strcmp(name, "a") != 0;
+    const char *words = later && play->prev && g->keys_later[0] ? g->keys_later : g->keys;
+    struct keyset *keys = words[0] ? golden_keys(g, words) : NULL;
+    time_t now = later && play->prev && g->later ? g->later : g->now;
+    if (keys)
+        golden_signers(g, keys, later);
+    play->keys = then->keys = keys;
+    if (golden_stage(play, version, now, name, out) && g->then) {
+        char title[80];
+        snprintf(title, sizeof(title), "%s, %s", name, g->then->name);
+        golden_stage(then, play->out, now, title, out);
+    }
+    keyset_unref(keys);
 }
 
 static void golden_compare(const struct golden *g, const char *got)
@@ -220,10 +323,12 @@ static void golden_compare(const struct golden *g, const char *got)
 
 static void golden_run(struct golden *g)
 {
-    struct stageplay play;
+    struct stageplay play, then = {0};
     struct why why;
     golden_conf(g);
     int rc = stageplay_open(&play, g->type, g->apex, g->options, &why);
+    if (rc == 0 && g->then)
+        rc = stageplay_open(&then, g->then, g->apex, NULL, &why);
     ck_assert_msg(rc == 0, "%s: %s", g->folder, why.text);
     struct family *family = family_new(g->apex);
     char *got = NULL;
@@ -236,13 +341,15 @@ static void golden_run(struct golden *g)
         struct snapshot *version = golden_version(g, family, file);
         ck_assert_msg(version || i > 0, "%s: no a.zone", g->folder);
         if (version)
-            golden_play(g, &play, names[i], version, out);
+            golden_play(g, &play, &then, names[i], version, out);
         snapshot_unref(version);
     }
     fclose(out);
     golden_compare(g, got);
     free(got);
     stageplay_close(&play);
+    if (g->then)
+        stageplay_close(&then);
     family_unref(family);
 }
 
@@ -275,9 +382,12 @@ END_TEST
 /* What no file brings about: a key that breaks, a name of 65,536 records, two names of one hash. */
 static bool golden_cannot(const char *stage, const char *code)
 {
-    static const char *const codes[] = {"failed", "too-many-records", "nsec3-collision"};
+    static const char *const codes[][2] = {{"sign", "failed"},
+                                           {"sign", "too-many-records"},
+                                           {"sign", "nsec3-collision"},
+                                           {"multisigner", "apex-full"}};
     for (unsigned i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
-        if (strcmp(stage, "sign") == 0 && strcmp(code, codes[i]) == 0)
+        if (strcmp(stage, codes[i][0]) == 0 && strcmp(code, codes[i][1]) == 0)
             return true;
     return false;
 }
@@ -285,7 +395,7 @@ static bool golden_cannot(const char *stage, const char *code)
 /* Every finding that a stage with golden cases lists comes out in one of them, but for those that no file brings about. */
 START_TEST(test_every_code_has_a_case)
 {
-    static const char *const stages[] = {"validate", "strip", "sign"};
+    static const char *const stages[] = {"validate", "strip", "sign", "multisigner"};
     for (unsigned s = 0; s < sizeof(stages) / sizeof(stages[0]); s++) {
         const struct stage_type *type = registry_find(stages[s]);
         for (const struct finding_type *f = type->findings; f && f->code; f++) {

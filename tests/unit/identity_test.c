@@ -121,6 +121,15 @@ static void expect(const struct row *row, bool holds, const struct identity_brea
     ck_assert_uint_eq(breach->type, row->type);
 }
 
+static bool holds(const struct snapshot *in, const struct changeset *in_changes,
+                  const struct snapshot *out, const struct changeset *out_changes,
+                  const struct keyset *joins, struct identity_breach *breach)
+{
+    struct identity_versions versions = {
+        .in = in, .out = out, .in_changes = in_changes, .out_changes = out_changes, .joins = joins};
+    return identity_holds(&versions, breach);
+}
+
 /* From nothing, and as a change on the output's side, or on the input's, alone. */
 START_TEST(every_row)
 {
@@ -129,16 +138,16 @@ START_TEST(every_row)
     struct identity_breach breach;
     struct changeset *in_all, *out_all, *out_changes, *in_changes;
     struct snapshot *in = make(fi, NULL, zone, &in_all), *out = make(fo, NULL, row->out, &out_all);
-    expect(row, identity_holds(in, in_all, out, out_all, &breach), &breach);
+    expect(row, holds(in, in_all, out, out_all, NULL, &breach), &breach);
 
     struct snapshot *same = make(fo, NULL, zone, NULL);
     struct snapshot *out2 = make(fo, same, row->out, &out_changes);
     struct changeset *none = changeset_new(0);
-    expect(row, identity_holds(in, none, out2, out_changes, &breach), &breach);
+    expect(row, holds(in, none, out2, out_changes, NULL, &breach), &breach);
 
     struct snapshot *other = make(fi, NULL, row->out, NULL);
     struct snapshot *in2 = make(fi, other, zone, &in_changes);
-    expect(row, identity_holds(in2, in_changes, out, none, &breach), &breach);
+    expect(row, holds(in2, in_changes, out, none, NULL, &breach), &breach);
 
     struct snapshot *all[] = {in, out, same, out2, other, in2};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
@@ -153,9 +162,91 @@ START_TEST(every_row)
 }
 END_TEST
 
+/* --- names of servers that may join the NS set at the apex --- */
+
+static const uint8_t ns_a[] = "\1a\1m", ns_a_upper[] = "\1A\1m", ns_b[] = "\1b\1m",
+                     ns_c[] = "\1c\1m", ns_d[] = "\1d\1m";
+
+static const struct joining {
+    const char *what; /* NULL: it holds */
+    bool as_it_came;  /* so it does where none may join */
+    const uint8_t *owner;
+    uint32_t ttl; /* of what comes out */
+    const uint8_t *in[4], *joins[4], *out[5];
+} joinings[] = {
+    {NULL, false, apex, 300, {ns_a}, {ns_b, ns_c}, {ns_a, ns_b, ns_c}},
+    {NULL, false, apex, 300, {ns_a, ns_b}, {ns_b, ns_c}, {ns_a, ns_b, ns_c}},
+    /* in the letters that came in */
+    {NULL, false, apex, 300, {ns_a}, {ns_a_upper, ns_b}, {ns_a, ns_b}},
+    /* by the stage's options none joins */
+    {NULL, true, apex, 300, {ns_a}, {ns_b}, {ns_a}},
+    {NULL, true, apex, 300, {ns_a}, {NULL}, {ns_a}},
+    {NULL, true, apex, 300, {NULL}, {ns_b}, {NULL}},
+    /* not all of them; one more; another one; none was to join */
+    {"was changed", false, apex, 300, {ns_a}, {ns_b, ns_c}, {ns_a, ns_b}},
+    {"was changed", false, apex, 300, {ns_a}, {ns_b}, {ns_a, ns_b, ns_d}},
+    {"was changed", false, apex, 300, {ns_a}, {ns_b}, {ns_a, ns_d}},
+    {"was changed", false, apex, 300, {ns_a}, {NULL}, {ns_a, ns_b}},
+    /* one that came in is gone */
+    {"was changed", false, apex, 300, {ns_a, ns_d}, {ns_b}, {ns_a, ns_b}},
+    {"was changed", false, apex, 300, {ns_a, ns_d}, {ns_b}, {ns_a}},
+    /* letters; TTL; to nothing; a delegation's */
+    {"was changed", false, apex, 300, {ns_a}, {ns_a_upper}, {ns_a_upper}},
+    {"was changed", false, apex, 301, {ns_a}, {ns_b}, {ns_a, ns_b}},
+    {"was added", false, apex, 300, {NULL}, {ns_b}, {ns_b}},
+    {"is lacking", false, apex, 300, {ns_a}, {ns_b}, {NULL}},
+    {"was changed", false, sub, 300, {ns_a}, {ns_b}, {ns_a, ns_b}},
+};
+
+static struct snapshot *joining_make(struct family *family, const struct joining *j, uint32_t ttl,
+                                     const uint8_t *const *names, struct changeset **changes)
+{
+    struct edit *e = edit_open(family, NULL, NULL);
+    struct why why;
+    struct snapshot *s;
+    int err = edit_add(e, apex, RR_SOA, 300, soa, sizeof soa, &why);
+    for (; !err && *names; names++)
+        err = edit_add(e, j->owner, RR_NS, ttl, *names, (uint16_t)name_len(*names), &why);
+    ck_assert(err == 0 && edit_seal(&e, &s, changes, &why) == 0);
+    return s;
+}
+
+/* From nothing; and though nothing changed, for the names may have. A stage that may let none join may not. */
+START_TEST(names_of_servers_join)
+{
+    const struct joining *j = &joinings[_i];
+    struct family *fi = family_new(apex), *fo = family_beside(fi);
+    struct keyset *joins = keyset_new(0, 0, 0);
+    struct changeset *in_all, *out_all, *none = changeset_new(0);
+    for (unsigned i = 0; j->joins[i]; i++)
+        keyset_add_ns(joins, j->joins[i]);
+    keyset_seal(joins);
+    struct snapshot *in = joining_make(fi, j, 300, j->in, &in_all);
+    struct snapshot *out = joining_make(fo, j, j->ttl, j->out, &out_all);
+    struct row row = {.what = j->what, .owner = j->owner, .type = RR_NS};
+    struct identity_breach breach;
+    expect(&row, holds(in, in_all, out, out_all, joins, &breach), &breach);
+    bool looked_at = j->owner == apex;
+    if (!looked_at)
+        row.what = NULL;
+    expect(&row, holds(in, none, out, none, joins, &breach), &breach);
+    row.what = j->what || j->as_it_came ? j->what : "was changed";
+    expect(&row, holds(in, in_all, out, out_all, NULL, &breach), &breach);
+    snapshot_unref(in);
+    snapshot_unref(out);
+    changeset_unref(in_all);
+    changeset_unref(out_all);
+    changeset_unref(none);
+    keyset_unref(joins);
+    family_unref(fi);
+    family_unref(fo);
+}
+END_TEST
+
 int main(void)
 {
     struct suite s = suite_open("identity");
     tcase_add_loop_test(s.tcase, every_row, 0, sizeof rows / sizeof rows[0]);
+    tcase_add_loop_test(s.tcase, names_of_servers_join, 0, sizeof joinings / sizeof joinings[0]);
     return suite_run(s);
 }

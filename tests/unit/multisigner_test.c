@@ -102,16 +102,21 @@ static void world_close(struct world *w)
     family_unref(w->family);
 }
 
-/* Through both stages, from nothing. */
-static void play(struct world *w, enum way way, uint32_t ttl)
+/* Through both stages, from nothing, with w->keys. */
+static void play_with(struct world *w, uint32_t ttl, bool by_transfer)
 {
-    w->keys = keys_of(w, ttl, way != BY_TRANSFER);
     w->merge.keys = w->sign.keys = w->keys;
-    struct snapshot *in = input(w, ttl, way != ELSEWHERE);
+    struct snapshot *in = input(w, ttl, by_transfer);
     w->merged = stageplay_run(&w->merge, in, NOW, false, NULL);
     if (w->merged.verdict == STAGE_PASS)
         w->made = stageplay_run(&w->sign, w->merged.out, NOW, false, NULL);
     snapshot_unref(in);
+}
+
+static void play(struct world *w, enum way way, uint32_t ttl)
+{
+    w->keys = keys_of(w, ttl, way != BY_TRANSFER);
+    play_with(w, ttl, way != ELSEWHERE);
 }
 
 static bool set_has(const struct rrset *set, const uint8_t *rdata, size_t len)
@@ -211,6 +216,154 @@ START_TEST(keys_that_sign_the_zone_join)
     expect_set(&w, RR_CDNSKEY, TTL_OWN, 2, ksks);
     world_drop(&w);
     world_close(&w);
+}
+END_TEST
+
+/* What is wanted of a key from elsewhere, and what one that comes with the transfer gets by default: it gets both. DNSKEY, and CDS with
+ * CDNSKEY, each without the other; a KSK is in the DNSKEY set by a policy that takes all, or if it signs the zone, too. */
+START_TEST(each_key_has_what_is_wanted_of_it)
+{
+    enum { PUBLISH = 1, DS = 2, CSK = 4, TOLD_WAYS = 8 };
+    for (unsigned all = 0; all < 2; all++)
+        for (unsigned told = 0; told < TOLD_WAYS; told++)
+            for (unsigned came = 0; came < 2; came++) {
+                struct world w;
+                world_open(&w, all ? "include=all" : "include=zsk");
+                unsigned zsk = keyplay_make(&w.foreign, DNSKEY_ZONE, ALG_ECDSAP256, "p");
+                unsigned ksk =
+                    keyplay_make(&w.foreign, DNSKEY_ZONE | DNSKEY_SEP, ALG_ECDSAP256, "p");
+                const struct keyset_key *key = &w.foreign.key[ksk];
+                w.keys = keys_of(&w, TTL_OWN, false);
+                keyset_add_foreign(w.keys, w.foreign.key[zsk].rdata, w.foreign.key[zsk].len,
+                                   TTL_OWN)
+                    ->publish = true;
+                struct keyset_foreign *f =
+                    keyset_add_foreign(w.keys, key->rdata, key->len, TTL_OWN);
+                f->publish = told & PUBLISH;
+                f->ds = told & DS;
+                f->csk = told & CSK;
+                keyset_seal(w.keys);
+                play_with(&w, TTL_OWN, came);
+                bool wanted = told & PUBLISH || came;
+                bool csk = told & CSK && told & (PUBLISH | DS); /* what does nothing is not known */
+                bool in = wanted && (all || csk);
+                const struct keyset_key *keys[] = {&w.own.key[0], &w.own.key[1],
+                                                   &w.foreign.key[zsk], key};
+                const struct keyset_key *ksks[] = {&w.own.key[0], key};
+                expect_set(&w, RR_DNSKEY, TTL_OWN, 3 + in, keys);
+                expect_set(&w, RR_CDS, TTL_OWN, 1 + (told & DS || came), ksks);
+                expect_set(&w, RR_CDNSKEY, TTL_OWN, 1 + (told & DS || came), ksks);
+                world_drop(&w);
+                world_close(&w);
+            }
+}
+END_TEST
+
+/* A provider that publishes the others' ZSKs and leaves out their KSKs (dnsviz/dnsviz#103): its zone has our ZSK and not our KSK. Nothing
+ * is missing, for each signs its DNSKEY set with a KSK of its own. */
+START_TEST(a_provider_that_leaves_out_our_ksk)
+{
+    struct world w;
+    world_open(&w, "include=zsk");
+    unsigned zsk = keyplay_make(&w.foreign, DNSKEY_ZONE, ALG_ECDSAP256, "p");
+    unsigned ksk = keyplay_make(&w.foreign, DNSKEY_ZONE | DNSKEY_SEP, ALG_ECDSAP256, "p");
+    const struct keyset_key *keys[] = {&w.own.key[0], &w.own.key[1], &w.foreign.key[zsk]};
+    const struct keyset_key *ksks[] = {&w.own.key[0], &w.foreign.key[ksk]};
+    struct keyset_key shown[] = {w.foreign.key[zsk], w.foreign.key[ksk], w.own.key[1]};
+    struct keyplay provider = w.foreign;
+    memcpy(w.foreign.key, shown, sizeof shown);
+    w.foreign.n = 3;
+    play(&w, BY_TRANSFER, TTL_OWN);
+    expect_findings(&w.merged, "");
+    expect_findings(&w.made, "");
+    w.foreign = provider;
+    expect_set(&w, RR_DNSKEY, TTL_OWN, 3, keys);
+    expect_set(&w, RR_CDS, TTL_OWN, 2, ksks);
+    world_drop(&w);
+    world_close(&w);
+}
+END_TEST
+
+/* --- NS and CSYNC --- */
+
+static const uint8_t ns_came[] = "\2ns\1m", ns_joins[] = "\2NS\3www\1z", ns_other[] = "\1o\1m";
+
+static bool apex_has_ns(const struct snapshot *s, const uint8_t *name)
+{
+    struct rrset set;
+    return node_rrset(snapshot_apex(s), RR_NS, 0, &set) && set_has(&set, name, name_len(name));
+}
+
+/* The names join, CSYNC asks for them (RFC 7477), and sign and validate take both for the zone's data: signed by our ZSK, in the
+ * bitmap. A server in the zone without address holds CSYNC back, until it has one. */
+START_TEST(servers_join_and_the_parent_is_asked)
+{
+    struct world w;
+    struct why why;
+    struct stageplay judge;
+    world_open(&w, "ns=union csync=waiting");
+    ck_assert_int_eq(stageplay_open(&judge, registry_find("validate"), apex, NULL, &why), 0);
+    keyplay_make(&w.foreign, DNSKEY_ZONE, ALG_ECDSAP256, "p");
+    for (unsigned addressed = 0; addressed < 2; addressed++)
+        for (unsigned asked = 0; asked < 2; asked++) {
+            const uint8_t *joins = addressed ? www : ns_joins;
+            w.keys = keys_of(&w, TTL_OWN, true);
+            keyset_add_ns(w.keys, ns_other);
+            keyset_add_ns(w.keys, joins);
+            w.keys->csync = asked;
+            keyset_seal(w.keys);
+            play_with(&w, TTL_OWN, false);
+            ck_assert_uint_eq(served(&w, RR_NS, 0).count, 3);
+            ck_assert(apex_has_ns(w.made.out, ns_came) && apex_has_ns(w.made.out, joins) &&
+                      apex_has_ns(w.made.out, ns_other));
+            expect_findings(&w.merged, addressed ? "" : "ns-no-address");
+            if (asked && !addressed)
+                expect_findings(&w.merged, "csync-withheld");
+            struct rrset csync = served(&w, RR_CSYNC, 0), sigs = served(&w, RR_RRSIG, RR_CSYNC);
+            static const uint8_t want[] = {0, 0, 0, 0, 0, 1, 0, 4, 0x60, 0, 0, 8};
+            ck_assert_uint_eq(csync.count, asked && addressed);
+            ck_assert_uint_eq(sigs.count, asked && addressed);
+            ck_assert(!csync.count || set_has(&csync, want, sizeof want));
+            struct stageresult judged = stageplay_run(&judge, w.made.out, NOW, false, NULL);
+            ck_assert_int_eq(judged.verdict, STAGE_PASS);
+            stageplay_drop(&judge, &judged);
+            world_drop(&w);
+        }
+    stageplay_close(&judge);
+    world_close(&w);
+}
+END_TEST
+
+/* Forty keys of another signer are more than anybody has: by the transfer, or from elsewhere. */
+START_TEST(forty_keys)
+{
+    enum { MANY = 40 };
+    static uint8_t keys[MANY][4 + 32];
+    for (unsigned where = 0; where < 2; where++) {
+        struct world w;
+        struct why why;
+        world_open(&w, NULL);
+        w.keys = keys_of(&w, TTL_OWN, false);
+        struct snapshot *in = input(&w, TTL_OWN, false), *more;
+        struct edit *e = edit_open(w.family, in, in);
+        for (unsigned i = 0; i < MANY; i++) {
+            memcpy(keys[i], (uint8_t[]){1, 0, 3, ALG_ED25519, (uint8_t)i}, 5);
+            if (where)
+                keyset_add_foreign(w.keys, keys[i], sizeof keys[i], TTL_OWN)->publish = true;
+            else
+                put(e, apex, RR_DNSKEY, TTL_OWN, keys[i], sizeof keys[i]);
+        }
+        keyset_seal(w.keys);
+        ck_assert_int_eq(edit_seal(&e, &more, NULL, &why), 0);
+        w.merge.keys = w.keys;
+        w.merged = stageplay_run(&w.merge, more, NOW, false, NULL);
+        ck_assert_int_eq(w.merged.verdict, STAGE_REJECT);
+        expect_findings(&w.merged, "17 keys of other signers or more, at most 16 are taken");
+        world_drop(&w);
+        snapshot_unref(in);
+        snapshot_unref(more);
+        world_close(&w);
+    }
 }
 END_TEST
 
@@ -320,30 +473,38 @@ END_TEST
 /* A primary may send as many records at the apex as a name can hold. */
 START_TEST(full_apex)
 {
-    struct world w;
-    struct why why;
-    world_open(&w, NULL);
-    keyplay_make(&w.foreign, DNSKEY_ZONE | DNSKEY_SEP, ALG_ECDSAP256, "p");
-    w.merge.keys = w.keys = keys_of(&w, TTL_OWN, true);
-    for (unsigned spare = 0; spare < 4; spare++) {
-        struct snapshot *in = input(&w, TTL_OWN, false), *full;
-        struct edit *e = edit_open(w.family, in, in);
-        for (unsigned i = 2 + spare; i < NODE_RECORDS_MAX; i++) { /* SOA and NS are there */
-            uint8_t text[5] = {4};
-            put_u32(text + 1, i);
-            put(e, apex, 16, 300, text, sizeof text);
+    static const struct {
+        const char *options;
+        unsigned needed; /* DNSKEY, CDS, CDNSKEY; a name; CSYNC */
+    } rows[] = {{NULL, 3}, {"ns=union", 4}, {"ns=union csync=always", 5}, {"csync=always", 4}};
+    for (unsigned row = 0; row < sizeof rows / sizeof rows[0]; row++) {
+        struct world w;
+        struct why why;
+        world_open(&w, rows[row].options);
+        keyplay_make(&w.foreign, DNSKEY_ZONE | DNSKEY_SEP, ALG_ECDSAP256, "p");
+        w.merge.keys = w.keys = keys_of(&w, TTL_OWN, true);
+        keyset_add_ns(w.keys, ns_other);
+        for (unsigned spare = rows[row].needed - 1; spare <= rows[row].needed; spare++) {
+            struct snapshot *in = input(&w, TTL_OWN, false), *full;
+            struct edit *e = edit_open(w.family, in, in);
+            for (unsigned i = 2 + spare; i < NODE_RECORDS_MAX; i++) { /* SOA and NS are there */
+                uint8_t text[5] = {4};
+                put_u32(text + 1, i);
+                put(e, apex, RR_TXT, 300, text, sizeof text);
+            }
+            ck_assert_int_eq(edit_seal(&e, &full, NULL, &why), 0);
+            struct stageresult result = stageplay_run(&w.merge, full, NOW, false, NULL);
+            bool fits = spare >= rows[row].needed;
+            ck_assert_int_eq(result.verdict, fits ? STAGE_PASS : STAGE_REJECT);
+            if (!fits)
+                expect_findings(&result, "apex-full");
+            stageplay_drop(&w.merge, &result);
+            snapshot_unref(full);
+            snapshot_unref(in);
         }
-        ck_assert_int_eq(edit_seal(&e, &full, NULL, &why), 0);
-        struct stageresult result = stageplay_run(&w.merge, full, NOW, false, NULL);
-        ck_assert_int_eq(result.verdict, spare < 3 ? STAGE_REJECT : STAGE_PASS);
-        if (spare < 3)
-            expect_findings(&result, "apex-full");
-        stageplay_drop(&w.merge, &result);
-        snapshot_unref(full);
-        snapshot_unref(in);
+        keyset_unref(w.keys);
+        world_close(&w);
     }
-    keyset_unref(w.keys);
-    world_close(&w);
 }
 END_TEST
 
@@ -374,6 +535,10 @@ int main(void)
     struct suite s = suite_open("multisigner");
     suite_add(s, all_keys_join);
     suite_add(s, keys_that_sign_the_zone_join);
+    suite_add(s, each_key_has_what_is_wanted_of_it);
+    suite_add(s, a_provider_that_leaves_out_our_ksk);
+    suite_add(s, servers_join_and_the_parent_is_asked);
+    suite_add(s, forty_keys);
     suite_add(s, our_keys_are_not_foreign);
     tcase_add_loop_test(s.tcase, what_cannot_join_refuses_the_version, 0,
                         sizeof refusals / sizeof refusals[0]);
