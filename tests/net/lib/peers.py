@@ -305,7 +305,7 @@ class Net:
             if value:
                 return value
             for p in self.processes:
-                if not p.ended and p.child.poll() is not None:
+                if p.child.poll() is not None and not p.ended:  # in this order: another thread may be killing it
                     raise Failed(f"{p.what} ended by itself with exit code {p.child.returncode}, while waiting: {what}")
             if time.monotonic() > until:
                 raise Failed(f"did not happen within {within} s: {what}")
