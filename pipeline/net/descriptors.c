@@ -10,6 +10,7 @@
 #include "pipeline/base/log.h"
 #include "pipeline/net/control.h"
 #include "pipeline/net/parent.h"
+#include "pipeline/net/signer.h"
 #include "pipeline/net/xfrin.h"
 
 #include <errno.h>
@@ -32,7 +33,7 @@ struct descriptors descriptors_plan(const struct server_conf *conf, int64_t work
         .base = OF_THE_PROCESS + OF_A_LOOP +
                 conf->threads * (OF_A_LOOP + OF_AN_ADDRESS * (int64_t)conf->nlisten),
         .work = CONTROL_CLIENTS + XFRIN_CHECKS + XFRIN_KEPT + conf->transfers_in + OF_NOTIFY +
-                PARENT_QUESTIONS + workers + OF_OTHERS,
+                PARENT_QUESTIONS + SIGNER_QUESTIONS + workers + OF_OTHERS,
         .clients = conf->tcp_clients + conf->threads,
     };
     int64_t left = limit - d.base, half = left / 2;

@@ -68,6 +68,8 @@ void signer_view_json(const struct signer_view *v, struct json *json)
         json_int(json, "at", s->at);
         if (s->apex)
             keys_json(s->apex, json);
+        if (s->moved)
+            json_bool(json, "moved", true);
         if (s->error)
             json_string(json, "error", s->error);
         json_end(json);

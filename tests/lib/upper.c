@@ -34,6 +34,8 @@ struct upper_private {
     struct msg_writer writer;
     struct tsig_request tsig;
     bool is_signed;
+    uint16_t type;      /* that is asked for */
+    enum upper_way way; /* that it goes for that */
 };
 
 static const uint8_t elsewhere[] = "\3far\4away";
@@ -74,12 +76,51 @@ static void set_put(struct upper *u, const uint8_t *owner)
         ds_put(u, owner, &(struct upper_ds){.tag = i, .algorithm = 13, .digest_type = 2}, len, 300);
 }
 
+static void ns_put(struct upper *u, unsigned section, const uint8_t *owner)
+{
+    uint8_t name[] = "\3n00\4AWAY";
+    for (unsigned i = u->play.nns; i-- > 0;) {
+        name[2] = (uint8_t)('0' + i / 10);
+        name[3] = (uint8_t)('0' + i % 10);
+        ASSERT(msg_put_rr(&u->private->writer, section, owner, RR_NS, CLASS_IN,
+                          i ? u->play.ns_ttl : u->play.ns_ttl + 1, name, sizeof name));
+    }
+}
+
+static void ns_answer(struct upper *u, const uint8_t *zone)
+{
+    switch (u->play.ns_way) {
+    case UPPER_NS_REFERS:
+    case UPPER_NS_WITH_AA:
+    case UPPER_NS_NXDOMAIN:
+        ns_put(u, SECTION_AUTHORITY, zone);
+        break;
+    case UPPER_NS_MIXED:
+        ns_put(u, SECTION_AUTHORITY, zone);
+        ns_put(u, SECTION_AUTHORITY, elsewhere);
+        break;
+    case UPPER_NS_HAS_CHILD:
+    case UPPER_NS_OF_CACHE:
+        ns_put(u, SECTION_ANSWER, zone);
+        break;
+    case UPPER_NS_NONE:
+        soa_put(u, name_parent(zone));
+        break;
+    case UPPER_NS_ELSEWHERE:
+        ns_put(u, SECTION_AUTHORITY, name_parent(zone));
+        break;
+    case UPPER_NS_REFUSED:
+    case UPPER_NS_SILENT:
+        break;
+    }
+}
+
 static void records_put(struct upper *u, const uint8_t *zone)
 {
     struct msg_writer *w = &u->private->writer;
     const uint8_t *parent = name_parent(zone);
     static const uint8_t ns[] = "\2ns\4away";
-    switch (u->play.way) {
+    switch (u->private->way) {
     case UPPER_REFERRAL:
         ASSERT(msg_put_rr(w, SECTION_AUTHORITY, parent, RR_NS, CLASS_IN, 300, ns, sizeof ns));
         return;
@@ -97,32 +138,92 @@ static void records_put(struct upper *u, const uint8_t *zone)
     case UPPER_SERVFAIL:
     case UPPER_REFUSED:
     case UPPER_BADVERS:
+    case UPPER_NOTAUTH:
+    case UPPER_FORMERR:
+        return;
+    case UPPER_NXDOMAIN:
+        soa_put(u, parent);
         return;
     default:
+        if (u->play.records) {
+            u->play.records(u, w, zone, u->private->type);
+            return;
+        }
+        if (u->private->type == RR_NS) {
+            ns_answer(u, zone);
+            return;
+        }
         set_put(u, u->play.way == UPPER_OF_ANOTHER ? elsewhere : zone);
         if (!u->play.nds || u->play.way == UPPER_OF_ANOTHER)
             soa_put(u, parent);
     }
 }
 
-static uint16_t flags_of(const struct upper *u, bool tcp, bool edns)
+static enum upper_way way_for(const struct upper *u, uint16_t type)
+{
+    return !u->play.type || u->play.type == type ? u->play.way : UPPER_TELLS;
+}
+
+static unsigned rcode_of(const struct upper *u, bool edns)
 {
     const struct upper_play *play = &u->play;
-    uint16_t flags = play->way == UPPER_NO_QR ? 0 : MSG_QR;
-    if (play->way != UPPER_NO_AA && play->way != UPPER_REFERRAL)
+    bool ns = u->private->type == RR_NS && !play->records;
+    switch (u->private->way) {
+    case UPPER_NXDOMAIN_WITH_DS:
+    case UPPER_NXDOMAIN:
+        return RCODE_NXDOMAIN;
+    case UPPER_SERVFAIL:
+        return RCODE_SERVFAIL;
+    case UPPER_REFUSED:
+        return RCODE_REFUSED;
+    case UPPER_NOTAUTH:
+        return RCODE_NOTAUTH;
+    case UPPER_FORMERR:
+        return RCODE_FORMERR;
+    case UPPER_KNOWS_NO_EDNS:
+        return edns ? RCODE_FORMERR : RCODE_NOERROR;
+    default:
+        if (ns && play->ns_way == UPPER_NS_REFUSED)
+            return RCODE_REFUSED;
+        return play->nxdomain || (ns && play->ns_way == UPPER_NS_NXDOMAIN) ? RCODE_NXDOMAIN
+                                                                           : RCODE_NOERROR;
+    }
+}
+
+static uint16_t flags_of(const struct upper *u, bool tcp, bool edns)
+{
+    enum upper_way way = u->private->way;
+    enum upper_ns_way ns_way = u->play.ns_way;
+    bool ns = u->private->type == RR_NS && !u->play.records;
+    uint16_t flags = way == UPPER_NO_QR ? 0 : MSG_QR;
+    if (way != UPPER_NO_AA && way != UPPER_REFERRAL &&
+        (!ns || ns_way == UPPER_NS_HAS_CHILD || ns_way == UPPER_NS_NONE ||
+         ns_way == UPPER_NS_WITH_AA))
         flags |= MSG_AA;
-    if (play->way == UPPER_TRUNCATES_ALWAYS ||
-        (!tcp && (play->way == UPPER_TRUNCATES || play->way == UPPER_CLOSES)))
+    if (way == UPPER_TRUNCATES_ALWAYS ||
+        (!tcp && (way == UPPER_TRUNCATES || way == UPPER_CLOSES || way == UPPER_STALLS)))
         flags |= MSG_TC;
-    if (play->nxdomain || play->way == UPPER_NXDOMAIN_WITH_DS)
-        flags |= RCODE_NXDOMAIN;
-    if (play->way == UPPER_SERVFAIL)
-        flags |= RCODE_SERVFAIL;
-    if (play->way == UPPER_REFUSED)
-        flags |= RCODE_REFUSED;
-    if (play->way == UPPER_KNOWS_NO_EDNS && edns)
-        flags |= RCODE_FORMERR;
-    return flags;
+    return flags | (uint16_t)rcode_of(u, edns);
+}
+
+/* What is asked, and how it will go about it. */
+static bool question_read(struct upper *u, const struct asked *a, uint8_t zone[NAME_MAX_OCTETS])
+{
+    struct msg_reader *r = &u->private->reader;
+    uint16_t class;
+    struct rr rr;
+    struct why why;
+    struct edns edns = {0};
+    ASSERT(!msg_open(r, a->msg, a->len, &why));
+    ASSERT(msg_question(r, zone, &u->private->type, &class, &why) > 0 && class == CLASS_IN);
+    ASSERT(!(r->flags & MSG_RD));
+    while (msg_next(r, &rr, &why) > 0)
+        if (rr.type == RR_OPT)
+            msg_edns(&edns, &rr);
+    u->private->way = way_for(u, u->private->type);
+    u->edns += edns.present;
+    u->dnssec += edns.dnssec_ok;
+    return edns.present;
 }
 
 static size_t answer_make(struct upper *u, const struct asked *a, uint8_t *out)
@@ -131,31 +232,21 @@ static size_t answer_make(struct upper *u, const struct asked *a, uint8_t *out)
     struct msg_reader *r = &x->reader;
     struct msg_writer *w = &x->writer;
     uint8_t zone[NAME_MAX_OCTETS];
-    uint16_t type, class;
-    struct rr rr;
-    struct why why;
-    bool edns = false;
-    ASSERT(!msg_open(r, a->msg, a->len, &why));
-    ASSERT(msg_question(r, zone, &type, &class, &why) > 0 && type == RR_DS && class == CLASS_IN);
-    ASSERT(!(r->flags & MSG_RD));
-    while (msg_next(r, &rr, &why) > 0)
-        edns |= rr.type == RR_OPT;
-    u->edns += edns;
-    const struct upper_play *play = &u->play;
+    bool edns = question_read(u, a, zone);
+    enum upper_way way = x->way;
     uint16_t flags = flags_of(u, a->client, edns);
-    msg_begin(w, out, MSG_MAX, play->way == UPPER_ALWAYS_WRONG_ID ? r->id + 1 : r->id, flags);
-    bool fits = msg_put_question(w, play->way == UPPER_WRONG_NAME ? elsewhere : zone,
-                                 play->way == UPPER_WRONG_TYPE ? RR_CDS : RR_DS, CLASS_IN);
+    msg_begin(w, out, MSG_MAX, way == UPPER_ALWAYS_WRONG_ID ? r->id + 1 : r->id, flags);
+    bool fits = msg_put_question(w, way == UPPER_WRONG_NAME ? elsewhere : zone,
+                                 way == UPPER_WRONG_TYPE ? RR_A : x->type, CLASS_IN);
     ASSERT(fits);
-    if (!(flags & MSG_TC) && !(play->way == UPPER_KNOWS_NO_EDNS && edns))
+    if (!(flags & MSG_TC) && !(way == UPPER_KNOWS_NO_EDNS && edns))
         records_put(u, zone);
-    if (edns && play->way != UPPER_KNOWS_NO_EDNS)
-        ASSERT(
-            msg_put_opt(w, 1232, play->way == UPPER_BADVERS ? RCODE_BADVERS : 0, false, NULL, 0));
+    if (edns && way != UPPER_KNOWS_NO_EDNS)
+        ASSERT(msg_put_opt(w, 1232, way == UPPER_BADVERS ? RCODE_BADVERS : 0, false, NULL, 0));
     size_t len = msg_end(w);
-    if (play->way == UPPER_CUT_RECORD)
+    if (way == UPPER_CUT_RECORD)
         len -= 3;
-    if (play->way == UPPER_HALF_A_HEADER)
+    if (way == UPPER_HALF_A_HEADER)
         len = 11;
     return len;
 }
@@ -208,7 +299,7 @@ static void tell(struct upper *u, const struct asked *a)
     }
     len = tsig_put(u, out + 2, len);
     if (!a->client) {
-        if (u->play.way == UPPER_WRONG_ID) {
+        if (u->private->way == UPPER_WRONG_ID) {
             put_u16(out + 2, get_u16(out + 2) + 1);
             (void)!sendto(u->private->udp.fd, out + 2, len, 0, &a->from.sa, a->from.len);
             put_u16(out + 2, get_u16(out + 2) - 1);
@@ -220,13 +311,17 @@ static void tell(struct upper *u, const struct asked *a)
         return;
     }
     put_u16(out, (uint16_t)len);
+    if (u->private->way == UPPER_STALLS)
+        len /= 2;
     ASSERT(send(a->client->io.fd, out, 2 + len, MSG_NOSIGNAL) == (ssize_t)(2 + len));
 }
 
 static void take(struct upper *u, const struct asked *a)
 {
-    enum upper_way way = u->play.way;
-    if (way == UPPER_SILENT || (way == UPPER_SILENT_UDP && !a->client))
+    uint16_t type = get_u16(a->msg + MSG_HEADER + name_len(a->msg + MSG_HEADER));
+    enum upper_way way = way_for(u, type);
+    if (way == UPPER_SILENT || (way == UPPER_SILENT_UDP && !a->client) ||
+        (type == RR_NS && !u->play.records && u->play.ns_way == UPPER_NS_SILENT))
         return;
     if (!u->play.held) {
         tell(u, a);

@@ -1,7 +1,7 @@
-/* upper: a server of the parent zone that does as it is told.
+/* upper: a server of the parent zone, or of the zone itself, that does as it is told.
  *
- * WHAT   Answers questions for the DS of any zone, over UDP and TCP, well or badly, as its play says. It counts what it was asked,
- *        and can hold questions back to see how many come at one time.
+ * WHAT   Answers questions for the DS and the NS of any zone, or what else a test has for it, over UDP and TCP, well or badly, as its
+ *        play says. It counts what it was asked, and can hold questions back to see how many come at one time.
  * WHO    The test's thread: its watchers are on the loop that the test turns (daemon.h).
  */
 #ifndef WEIR_TESTS_UPPER_H
@@ -40,8 +40,26 @@ enum upper_way {
     UPPER_CUT_RECORD,         /* the message ends within the last record */
     UPPER_HALF_A_HEADER,
     UPPER_CLOSES,             /* UDP says TC, TCP closes */
+    UPPER_STALLS,             /* UDP says TC, TCP stops in the middle of the answer */
+    UPPER_NOTAUTH,
+    UPPER_FORMERR,            /* whatever is asked */
+    UPPER_NXDOMAIN,           /* with the SOA of the parent */
 };
-enum { UPPER_DS_MAX = 8 };
+enum { UPPER_DS_MAX = 8, UPPER_NS_MAX = 70 };
+/* How it answers for NS. */
+enum upper_ns_way {
+    UPPER_NS_REFERS,
+    UPPER_NS_HAS_CHILD,       /* AA, in the answer */
+    UPPER_NS_NONE,            /* AA, the SOA of the parent */
+    UPPER_NS_WITH_AA,         /* a referral that claims to be an authority's */
+    UPPER_NS_OF_CACHE,        /* no AA, in the answer */
+    UPPER_NS_ELSEWHERE,       /* a referral to the parent itself */
+    UPPER_NS_MIXED,           /* a referral to the zone, and one to elsewhere */
+    UPPER_NS_NXDOMAIN,        /* a referral, and NXDOMAIN */
+    UPPER_NS_REFUSED,
+    UPPER_NS_SILENT,
+};
+struct upper;
 struct upper_play {
     enum upper_way way;
     unsigned nds;
@@ -50,6 +68,12 @@ struct upper_play {
         uint8_t algorithm, digest_type, fill; /* 32 octets of fill */
     } ds[UPPER_DS_MAX];
     uint32_t ttl, soa_ttl, soa_minimum;
+    enum upper_ns_way ns_way;
+    unsigned nns;             /* n1.away … */
+    uint32_t ns_ttl;
+    /* Not a parent: puts what it has itself, where its way does not say otherwise. */
+    void (*records)(struct upper *u, struct msg_writer *w, const uint8_t *zone, uint16_t type);
+    uint16_t type;            /* it goes its way for this type only, and does well else; 0: for all */
     bool nxdomain;            /* instead of NODATA */
     bool held;                /* questions wait for a play without it */
 };
@@ -57,7 +81,7 @@ struct upper_play {
 struct upper {
     struct upper_play play;
     const struct tsig_keys *keys; /* NULL: TSIG is not looked at */
-    unsigned udp, tcp, edns, waiting, waiting_most;
+    unsigned udp, tcp, edns, dnssec, waiting, waiting_most; /* of udp and tcp: with EDNS, with DO */
     struct upper_private *private;
 };
 struct upper *upper_start(struct ev_loop *ev, const char *address);  /* "HOST1@15410" (home.h) */

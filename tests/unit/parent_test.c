@@ -20,6 +20,7 @@ static struct daemon d;
 static struct parent *p;
 static struct upper *u1, *u2, *u3;
 static char dir[64], path[128];
+static bool ns_wanted;
 
 /* What was told last, and how often. */
 static struct {
@@ -79,6 +80,7 @@ static void open_zones(unsigned nzones)
     daemon_open(&d, 1, text, NULL);
     free(text);
     memset(&told, 0, sizeof told);
+    ns_wanted = false;
     p = parent_new(&d.server, on_told, &told);
     p->asker.tuning.timeout_ms = 40;
     p->asker.tuning.tcp_ms = 400;
@@ -102,7 +104,7 @@ static const struct parent_conf *asks(const char *remotes, int64_t check_s)
 {
     static const struct remote_conf *server[3];
     static struct parent_conf conf;
-    conf = (struct parent_conf){strlen(remotes), server, check_s, false};
+    conf = (struct parent_conf){strlen(remotes), server, check_s, ns_wanted};
     for (size_t i = 0; i < conf.n; i++)
         server[i] = &atomic_load(&d.server.config)->remotes[remotes[i] - 'a'];
     return &conf;
@@ -347,6 +349,212 @@ START_TEST(signed_questions)
     UNTIL(&d, told.n == 3);
     ck_assert_msg(strstr(row(0)->error, "BADKEY"), "%s", row(0)->error);
     ck_assert_uint_ge(told.zone->counters.tsig_failed, 4);
+    end();
+}
+END_TEST
+
+/* ---- the delegation's NS */
+
+static void once_ns(const struct upper_play *play)
+{
+    open_zones(1);
+    upper_play(u1, play);
+    ns_wanted = true;
+    watch("a", 3600);
+    UNTIL(&d, told.n == 1);
+}
+
+static struct upper_play ns_way(enum upper_ns_way how, unsigned nns)
+{
+    struct upper_play play = good;
+    play.ns_way = how;
+    play.nns = nns;
+    play.ns_ttl = 7200;
+    return play;
+}
+
+START_TEST(ns_of_a_referral)
+{
+    struct upper_play play = ns_way(UPPER_NS_REFERS, 2);
+    once_ns(&play);
+    const struct parent_view *v = told.view;
+    ck_assert(v->agreed && v->ns_asked && v->ns_complete && v->ns_agreed);
+    ck_assert_int_eq(row(0)->ns_said, PARENT_NS);
+    ck_assert_uint_eq(v->ns_all.n, 2);
+    ck_assert_uint_eq(v->ns_all.ttl, 7201);
+    ck_assert(parent_set_has(&v->ns_all, (const uint8_t *)"\3n00\4away", 10)); /* lower case */
+    ck_assert_uint_eq(parent_set_ns(&v->ns_all).type, RR_NS);
+    ck_assert_str_eq(text_of(v), "a: DS 1000 13 2 + 2000 8 2 (TTL 3601), "
+                                 "NS n00.away. + n01.away. (TTL 7201)");
+    ck_assert_uint_eq(u1->udp, 2);
+    ns_wanted = false; /* no longer: the next view has none */
+    watch("a", 3600);
+    parent_ask(p, told.zone);
+    UNTIL(&d, told.n == 2);
+    ck_assert(!told.view->ns_asked && row(0)->ns_said == PARENT_NS_UNASKED);
+    ck_assert_uint_eq(u1->udp, 3);
+    ns_wanted = true; /* wanted now: at once */
+    watch("a", 3600);
+    UNTIL(&d, told.n == 3);
+    ck_assert(told.view->ns_agreed);
+    end();
+}
+END_TEST
+
+START_TEST(ns_of_no_delegation)
+{
+    struct upper_play play = ns_way(UPPER_NS_NONE, 0);
+    once_ns(&play);
+    ck_assert(told.view->ns_complete && told.view->ns_agreed && !told.view->ns_any.n);
+    ck_assert_int_eq(row(0)->ns_said, PARENT_NO_NS);
+    ck_assert_str_eq(text_of(told.view), "a: DS 1000 13 2 + 2000 8 2 (TTL 3601), no NS (TTL 600)");
+    end();
+}
+END_TEST
+
+START_TEST(ns_that_are_no_word)
+{
+    static const struct {
+        enum upper_ns_way way;
+        unsigned nns;
+        const char *error;
+    } lie[] = {
+        {UPPER_NS_WITH_AA, 2,
+         "it answered with neither an NS nor an SOA, so that it may be none of the parent's "
+         "servers"},
+        {UPPER_NS_OF_CACHE, 2,
+         "its answer is not authoritative (no AA): is it a resolver, or a secondary that expired?"},
+        {UPPER_NS_ELSEWHERE, 2,
+         "it answered with a referral to example.: it does not serve the parent"},
+        {UPPER_NS_MIXED, 2,
+         "it answered with a referral to far.away.: it does not serve the parent"},
+        {UPPER_NS_NXDOMAIN, 2, "it answered with a referral to a.example."},
+        {UPPER_NS_REFUSED, 0, "it answered with RCODE REFUSED"},
+        {UPPER_NS_REFERS, 0,
+         "its answer is not authoritative (no AA): is it a resolver, or a secondary that expired?"},
+        {UPPER_NS_REFERS, 65, "more than 64 records of one set"},
+        {UPPER_NS_SILENT, 0, "not complete after 0 s (the time for a question over TCP)"},
+    };
+    struct upper_play play = ns_way(lie[_i].way, lie[_i].nns);
+    once_ns(&play);
+    ck_assert(told.view->complete && told.view->agreed); /* the DS is known all the same */
+    ck_assert(told.view->ns_asked && !told.view->ns_complete && !told.view->ns_agreed);
+    ck_assert_uint_eq(told.view->ns_all.n + told.view->ns_any.n + row(0)->ns.n, 0);
+    ck_assert_int_eq(row(0)->said, PARENT_DS);
+    ck_assert_int_eq(row(0)->ns_said, PARENT_NS_NO_ANSWER);
+    ck_assert_msg(strstr(row(0)->ns_error, lie[_i].error), "%s", row(0)->ns_error);
+    ck_assert_msg(strstr(text_of(told.view), "(TTL 3601), no answer to NS ("), "%s",
+                  text_of(told.view));
+    ck_assert_msg(daemon_said(&d, "warn parent server did not tell the zone's NS "
+                                  "zone=a.example. server=a address=" P1 " why=") == 1,
+                  "%s", daemon_log(&d));
+    end();
+}
+END_TEST
+enum { NS_LIES = 9 };
+
+/* What real servers answered: those of the parent alone, and those that have the zone, too. */
+START_TEST(real_ns)
+{
+    static const char *const server[] = {"knot", "nsd", "bind"};
+    static struct msg_reader r;
+    const uint8_t zone[] = "\1a\7example";
+    for (unsigned both = 0; both < 2; both++) {
+        struct question q = {zone, RR_NS, false};
+        struct parent_set set = {0};
+        struct why why = {""};
+        char name[128];
+        uint8_t msg[4096];
+        bool child;
+        snprintf(name, sizeof name, "tests/fuzz/parent_fuzz.in/%s-ns%s", server[_i],
+                 both ? "-both" : "");
+        FILE *f = fopen(name, "r");
+        ck_assert_msg(f, "%s", name);
+        size_t n = fread(msg, 1, sizeof msg, f);
+        fclose(f);
+        ck_assert(question_answered(&r, msg, n, &q, get_u16(msg)));
+        ck_assert_msg(!parent_ns_read(&r, zone, &set, &child, &why), "%s: %s", name, why.text);
+        ck_assert(child == both);
+        ck_assert_uint_eq(set.n, both ? 1 : 2);
+        ck_assert_uint_eq(set.ttl, 300);
+        ck_assert(parent_set_has(&set, (const uint8_t *)"\2ns\1a\7example", 14));
+        parent_set_clear(&set);
+    }
+}
+END_TEST
+
+/* Who did not tell the DS is not asked for the NS. */
+START_TEST(no_ns_without_ds)
+{
+    struct upper_play play = ns_way(UPPER_NS_REFERS, 2);
+    play.way = UPPER_NO_AA;
+    once_ns(&play);
+    ck_assert(!told.view->ns_complete);
+    ck_assert_int_eq(row(0)->ns_said, PARENT_NS_UNASKED);
+    ck_assert_uint_eq(u1->udp, 1);
+    end();
+}
+END_TEST
+
+/* Who has the zone itself has no voice, but somebody must. */
+START_TEST(ns_and_the_child)
+{
+    struct upper_play parents = ns_way(UPPER_NS_REFERS, 2), both = ns_way(UPPER_NS_HAS_CHILD, 3);
+    both.ns_ttl = 90000;
+    open_zones(1);
+    upper_play(u1, &parents);
+    upper_play(u2, &both);
+    ns_wanted = true;
+    watch("ab", 3600);
+    UNTIL(&d, told.n == 1);
+    ck_assert(told.view->ns_complete && told.view->ns_agreed);
+    ck_assert_uint_eq(told.view->ns_all.n, 2);
+    ck_assert_uint_eq(told.view->ns_all.ttl, 90001); /* caches may have that, too */
+    ck_assert_int_eq(row(1)->ns_said, PARENT_NS_OF_CHILD);
+    ck_assert_uint_eq(row(1)->ns.n, 3);
+    ck_assert_msg(strstr(text_of(told.view), "; b: DS 1000 13 2 + 2000 8 2 (TTL 3601), has the "
+                                             "zone itself: NS n00.away. + n01.away. + n02.away."),
+                  "%s", text_of(told.view));
+    upper_play(u1, &both);
+    parent_ask(p, told.zone);
+    UNTIL(&d, told.n == 2);
+    ck_assert(told.view->agreed && !told.view->ns_complete && !told.view->ns_agreed);
+    ck_assert_uint_eq(told.view->ns_any.n, 0);
+    end();
+}
+END_TEST
+
+START_TEST(ns_that_differ)
+{
+    struct upper_play two = ns_way(UPPER_NS_REFERS, 2), three = ns_way(UPPER_NS_REFERS, 3),
+                      gone = ns_way(UPPER_NS_NONE, 0);
+    open_zones(1);
+    upper_play(u1, &two);
+    upper_play(u2, &three);
+    ns_wanted = true;
+    watch("ab", 3600);
+    UNTIL(&d, told.n == 1);
+    ck_assert(told.view->agreed && told.view->ns_complete && !told.view->ns_agreed);
+    ck_assert_uint_eq(told.view->ns_all.n, 2);
+    ck_assert_uint_eq(told.view->ns_any.n, 3);
+    ck_assert_uint_eq(daemon_said(&d, "parent's servers agree on the zone's DS, but not on its NS"),
+                      1);
+    upper_play(u1, &gone);
+    parent_ask(p, told.zone);
+    UNTIL(&d, told.n == 2);
+    ck_assert(told.view->ns_complete && !told.view->ns_agreed && !told.view->ns_all.n);
+    ck_assert_uint_eq(told.view->ns_any.n, 3);
+    struct json *j = json_new();
+    json_object(j, NULL);
+    parent_view_json(told.view, j);
+    json_end(j);
+    const char *text = json_text(j, NULL);
+    ck_assert_msg(strstr(text, "\"ns_agreed\":false"), "%s", text);
+    ck_assert_msg(strstr(text, "\"ns_said\":\"no-ns\",\"ns\":[],\"ns_ttl\":600"), "%s", text);
+    ck_assert_msg(strstr(text, "\"ns_said\":\"ns\",\"ns\":[\"n00.away.\",\"n01.away.\","
+                               "\"n02.away.\"],\"ns_ttl\":7201"),
+                  "%s", text);
+    json_free(&j);
     end();
 }
 END_TEST
@@ -610,6 +818,10 @@ START_TEST(keys_want_it)
     parent_view_unref(v);
     zone_parent_want(z, false);
     ck_assert(wants == 1 && stops == 1);
+    ck_assert(!zone_parent_ns_wanted(z));
+    zone_parent_want_ns(z, true);
+    zone_parent_want_ns(z, true);
+    ck_assert(zone_parent_ns_wanted(z) && wants == 1 && stops == 2);
     end();
 }
 END_TEST
@@ -685,6 +897,13 @@ int main(void)
     suite_add(s, ds_of_another_name_is_none_of_ours);
     suite_add(s, nobody_listens);
     suite_add(s, signed_questions);
+    suite_add(s, ns_of_a_referral);
+    suite_add(s, ns_of_no_delegation);
+    tcase_add_loop_test(s.tcase, ns_that_are_no_word, 0, NS_LIES);
+    tcase_add_loop_test(s.tcase, real_ns, 0, 3);
+    suite_add(s, no_ns_without_ds);
+    suite_add(s, ns_and_the_child);
+    suite_add(s, ns_that_differ);
     suite_add(s, agreement);
     suite_add(s, one_is_silent);
     suite_add(s, back_off);
