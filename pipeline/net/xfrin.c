@@ -450,6 +450,8 @@ static void chain_refused(struct xfrin_zone *xz)
 
 static void chain_could_not_judge(struct xfrin_zone *xz)
 {
+    if (xz->has_hint && !serial_newer(xz->hint, xz->submitted))
+        xz->has_hint = false; /* what was promised came: the back-off says when to ask again */
     xz->failures++;
     timers_retry(xz);
     round_over(xz);

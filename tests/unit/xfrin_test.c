@@ -657,6 +657,22 @@ START_TEST(content_that_cannot_be_judged_is_fetched_again)
 }
 END_TEST
 
+/* A NOTIFY that names the version which cannot be judged is no reason to fetch it again and again. */
+START_TEST(content_that_cannot_be_judged_waits_though_it_was_announced)
+{
+    p1 = primary_start(P1);
+    uint32_t serial = 17;
+    play(p1, good(17));
+    daemon_open(&d, 1, ONE, no_gap);
+    UNTIL(&d, d.events[ZONE_RETRY] == 1 && daemon_idle(&d, Z));
+    double before = xfrin_now();
+    daemon_notify(&d, Z, P1, &serial);
+    UNTIL(&d, d.events[ZONE_RETRY] >= 4);
+    ck_assert_double_ge(xfrin_now() - before, 1.0);
+    end();
+}
+END_TEST
+
 START_TEST(stages_are_woken)
 {
     p1 = primary_start(P1);
@@ -793,6 +809,7 @@ int main(void)
     suite_add(s, refused_content_is_fetched_on_order_and_on_reload);
     suite_add(s, held_content_waits_for_the_operator);
     suite_add(s, content_that_cannot_be_judged_is_fetched_again);
+    suite_add(s, content_that_cannot_be_judged_waits_though_it_was_announced);
     suite_add(s, stages_are_woken);
     suite_add(s, nothing_puts_a_wake_up_off);
     tcase_add_loop_test(s.tcase, zone_is_dropped_in_the_middle, 0, 2);
