@@ -89,6 +89,9 @@ char *keyring_print(const struct keyring *ring)
 /* ---- back
  * ------------------------------------------------------------------------------------------------- */
 
+/* Of the ring's clock: what is added to it and taken from it then stays within its type. */
+#define CLOCK_MAX (INT64_MAX / 4)
+
 struct scan {
     const char *p, *end;
     unsigned line;
@@ -165,7 +168,7 @@ static int64_t number(struct scan *s, int64_t min, int64_t max)
     memcpy(text, p, n);
     text[n] = 0;
     long long v = strtoll(text, &end, 10);
-    if (*end || v < min || v > max) {
+    if (end != text + n || v < min || v > max) {
         wrong(s, "a number in its range");
         return min;
     }
@@ -186,7 +189,7 @@ static void scan_ttl_values(struct scan *s, struct keyring_ttl *t)
 {
     t->served = (uint32_t)number(s, 0, UINT32_MAX);
     t->ttl = (uint32_t)number(s, 0, UINT32_MAX);
-    t->until = number(s, 0, INT64_MAX);
+    t->until = number(s, 0, CLOCK_MAX);
     line_end(s);
 }
 
@@ -208,7 +211,7 @@ static void scan_cell(struct scan *s, const char *name, struct keyring_cell *c)
 {
     literal(s, name);
     c->state = (enum keyring_cell_state)one_of(s, cell_words, 4);
-    c->at = number(s, -1, INT64_MAX);
+    c->at = number(s, -1, CLOCK_MAX);
 }
 
 static int digit(char c)
@@ -248,7 +251,7 @@ static void scan_key(struct scan *s, struct keyring_key *k)
     k->published = flag(s, "published");
     k->lacking = peek(s, "lacking") && flag(s, "lacking");
     literal(s, "active");
-    k->active_at = number(s, -1, INT64_MAX);
+    k->active_at = number(s, -1, CLOCK_MAX);
     scan_cell(s, "dnskey", &k->dnskey);
     scan_cell(s, "zone", &k->zone);
     scan_cell(s, "ds", &k->ds);
@@ -277,9 +280,9 @@ static void scan_head(struct scan *s, struct keyring *ring, const char *apex)
     ring->wish_at = (time_t)number(s, 0, INT64_MAX);
     line_end(s);
     literal(s, "clock");
-    ring->clock = number(s, 0, INT64_MAX / 2);
+    ring->clock = number(s, 0, CLOCK_MAX);
     literal(s, "tick");
-    ring->tick = number(s, -1, INT64_MAX / 2);
+    ring->tick = number(s, -1, CLOCK_MAX);
     literal(s, "boot");
     ring->boot = (uint64_t)number(s, 0, INT64_MAX);
     line_end(s);
