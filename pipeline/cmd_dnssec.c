@@ -25,9 +25,11 @@ static int word_apply(struct key_turn *t, const char *word, struct why *why)
         return keyring_ds_seen(ring, &time, why);
     if (!strcmp(word, "ds-gone"))
         return keyring_ds_gone(ring, &time, why);
+    if (!strcmp(word, "resign"))
+        return keyring_resign(ring, time.now, why);
     return why_set(why, -E_CONF,
-                   "unknown word \"%s\": expected enable, disable, delete, ds-seen, ds-gone or "
-                   "ask-parent",
+                   "unknown word \"%s\": expected enable, disable, delete, ds-seen, ds-gone, "
+                   "resign or ask-parent",
                    word);
 }
 
@@ -93,7 +95,7 @@ static int dnssec(int argc, char **argv)
 
 const struct command_type command_dnssec = {
     "dnssec",
-    "[-c FILE] ZONE [enable | disable | delete | ds-seen | ds-gone | ask-parent] [--json]",
+    "[-c FILE] ZONE [enable | disable | delete | ds-seen | ds-gone | resign | ask-parent] [--json]",
     "the state of a zone's DNSSEC, and the DS for its registrar; enable, disable, delete; say that "
-    "the parent has the DS, or has it no longer; ask its servers now",
+    "the parent has the DS, or has it no longer; make all signatures anew; ask its servers now",
     dnssec};

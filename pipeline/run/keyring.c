@@ -728,6 +728,7 @@ struct keyset *keyring_keyset(const struct keyring *ring, const struct keyring_p
     bool unsigned_zone = ring->wish == KEYRING_DELETED;
     struct keyset *set = keyset_new(unsigned_zone ? 0 : ring->n, 0, 0);
     set->unsigned_zone = unsigned_zone;
+    set->resigns = ring->resigns;
     set->ksk_elsewhere = policy->offline_ksk && !unsigned_zone;
     set->cds_delete = ring->wish == KEYRING_DISABLED && !policy->offline_ksk;
     for (unsigned i = 0; i < set->n; i++)

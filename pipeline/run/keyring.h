@@ -84,6 +84,8 @@ struct keyring {
     bool others;                         /* at the last step other signers counted (struct keyring_others) … */
     struct keyring_ttl others_ttl;       /* … and of their DNSKEY sets; those can be in caches when they count no longer */
     time_t ds_checked;                   /* the parent was last heard of at; 0: never */
+    uint32_t resigns;                    /* so often an operator had all signatures made anew (keyset.resigns), … */
+    time_t resigned_at;                  /* … the last time at */
     unsigned n;
     struct keyring_key key[KEYRING_KEYS_MAX];       /* oldest first */
 };
@@ -166,6 +168,8 @@ int keyring_delete(struct keyring *ring, time_t now, struct why *why) MUST_CHECK
 /* All DS that should be there are, on all of the parent's servers; all that should go are gone. */
 int keyring_ds_seen(struct keyring *ring, const struct keyring_time *time, struct why *why) MUST_CHECK;
 int keyring_ds_gone(struct keyring *ring, const struct keyring_time *time, struct why *why) MUST_CHECK;
+/* All signatures anew, at once. */
+int keyring_resign(struct keyring *ring, time_t now, struct why *why) MUST_CHECK;
 int keyring_roll(struct keyring *ring, enum keyring_role role, struct why *why) MUST_CHECK;
 /* This key goes, once there is one that takes its place. */
 int keyring_retire(struct keyring *ring, struct keyring_key *key, struct why *why) MUST_CHECK;

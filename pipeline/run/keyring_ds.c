@@ -240,6 +240,7 @@ void keyring_ds_json(const struct keyring *ring, const struct zone_conf *zone, t
     else
         ds_null(json);
     json_time(json, "modified_on", ring ? modified(ring) : 0);
+    json_time(json, "resigned_on", ring ? ring->resigned_at : 0);
     json_bool(json, "ds_may_be_added", k && k->ds.state != CELL_ABSENT);
     json_array(json, "keys");
     for (unsigned i = 0; ring && i < ring->n; i++) {

@@ -8,6 +8,7 @@
  *   zone-ttl …, ds-ttl …
  *   others counted 3600 3600 90000         or "others left"; the DNSKEY TTL of the other signers. No such line: nothing of any is in a cache
  *   ds-checked 1764009418
+ *   resigned 2 1764009418                  so often, and last at; no such line: never
  *   key CSK wanted - - published active 7 dnskey present -1 zone present -1 ds coming 86400 state 2 times … rdata 0101…
  *                                          before "active", where it is so: "lacking"
  *   end
@@ -79,6 +80,8 @@ char *keyring_print(const struct keyring *ring)
     if (others_matter(ring))
         put_ttl(&out, ring->others ? "others counted" : "others left", &ring->others_ttl);
     put(&out, "ds-checked %" PRId64 "\n", (int64_t)ring->ds_checked);
+    if (ring->resigns)
+        put(&out, "resigned %u %" PRId64 "\n", ring->resigns, (int64_t)ring->resigned_at);
     for (unsigned i = 0; i < ring->n; i++)
         put_key(&out, &ring->key[i]);
     put(&out, "end\n");
@@ -293,6 +296,12 @@ static void scan_head(struct scan *s, struct keyring *ring, const char *apex)
         scan_others(s, ring);
     literal(s, "ds-checked");
     ring->ds_checked = (time_t)number(s, 0, INT64_MAX);
+    line_end(s);
+    if (!peek(s, "resigned"))
+        return;
+    literal(s, "resigned");
+    ring->resigns = (uint32_t)number(s, 0, UINT32_MAX);
+    ring->resigned_at = (time_t)number(s, 0, INT64_MAX);
     line_end(s);
 }
 

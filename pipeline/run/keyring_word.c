@@ -173,6 +173,15 @@ int keyring_delete(struct keyring *ring, time_t now, struct why *why)
     return 0;
 }
 
+int keyring_resign(struct keyring *ring, time_t now, struct why *why)
+{
+    if (ring->wish == KEYRING_DELETED)
+        return why_set(why, -E_MISMATCH, "the zone is not signed: `weir dnssec ZONE enable` is");
+    ring->resigns++;
+    ring->resigned_at = now;
+    return 0;
+}
+
 /* Of all cells of DS that wait to be seen in that state. */
 static bool said(struct keyring *ring, enum keyring_cell_state state)
 {

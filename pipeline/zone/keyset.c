@@ -176,8 +176,9 @@ bool keyset_same(const struct keyset *a, const struct keyset *b)
     if (!a || !b)
         return a == b;
     bool same = a->unsigned_zone == b->unsigned_zone && a->ksk_elsewhere == b->ksk_elsewhere &&
-                a->cds_delete == b->cds_delete && a->n == b->n && a->nprepared == b->nprepared &&
-                a->nforeign == b->nforeign && a->nns == b->nns && a->csync == b->csync;
+                a->cds_delete == b->cds_delete && a->resigns == b->resigns && a->n == b->n &&
+                a->nprepared == b->nprepared && a->nforeign == b->nforeign && a->nns == b->nns &&
+                a->csync == b->csync;
     for (unsigned i = 0; same && i < a->n; i++)
         same = key_same(&a->key[i], &b->key[i]);
     for (unsigned i = 0; same && i < a->nforeign; i++)

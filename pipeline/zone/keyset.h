@@ -59,6 +59,7 @@ struct keyset {
     bool unsigned_zone;                /* DNSSEC was deleted, or never begun: the zone goes out without (n is 0) */
     bool ksk_elsewhere;                /* DNSKEY, CDS and CDNSKEY are served as they were made elsewhere: prepared, or with what comes in */
     bool cds_delete;                   /* CDS and CDNSKEY ask the parent to take the DS away (RFC 8078 4) */
+    uint32_t resigns;                  /* so often an operator has said: all signatures anew. No signature outlives a change of it */
     unsigned n, nprepared, nforeign;
     struct keyset_key *key;            /* ordered by algorithm, tag, rdata */
     struct keyset_prepared *prepared;  /* ordered by `from` */

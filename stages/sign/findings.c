@@ -53,9 +53,8 @@ const struct finding_type sign_findings[] = {
                     "Seconds since 1970. Signatures that begin in the future are good for nobody: "
                     "set the clock "
                     "(NTP) right. Before 2020 it is believed in no case. If it is right now and "
-                    "was ahead before, what is served was signed in that future: change an option "
-                    "of sign (jitter, say, by a second), and all is signed anew by the clock as it "
-                    "is."},
+                    "was ahead before, what is served was signed in that future: `weir dnssec ZONE "
+                    "resign` signs all of it anew by the clock as it is."},
     [SIGN_PREPARED_NONE] =
         {"prepared-none", STAGE_RETRY,
          "none of the {n0} DNSKEY sets that were made elsewhere is valid now",

@@ -80,7 +80,9 @@ static bool signing_open(struct signing *s)
         return false;
     }
     s->nsec_ttl = s->soa.minimum < s->soa.ttl ? s->soa.minimum : s->soa.ttl;
-    if (run->prev && last && last->expiries.width == expiries_width(s->conf))
+    /* The operator has said that nothing of it is to stay: clocks were wrong, and so are its times. */
+    bool anew = last && run->keys && last->resigns != run->keys->resigns;
+    if (run->prev && last && last->expiries.width == expiries_width(s->conf) && !anew)
         s->last = last;
     if (!sign_keys_open(s))
         return false;
@@ -90,6 +92,7 @@ static bool signing_open(struct signing *s)
     if (s->last)
         memcpy(s->state, s->last, sizeof(*s->state));
     s->state->seen = run->now;
+    s->state->resigns = run->keys->resigns;
     if (!s->last)
         output_clear(s);
     return true;

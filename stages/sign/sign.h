@@ -105,6 +105,7 @@ struct algorithm_tally {
 struct sign_state {
     bool is_signed;                /* else the zone went out without */
     int64_t seen;                  /* when the run was that left it */
+    uint32_t resigns;              /* of the keyset that it was made with */
     int64_t keys_end;              /* of the first signature over DNSKEY, CDS and CDNSKEY; NEVER */
     uint32_t nsec_ttl;
     uint32_t ttl_max;

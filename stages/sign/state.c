@@ -5,9 +5,9 @@
  */
 #include "stages/sign/sign.h"
 
-enum { STATE_FORMAT = 1, STATE_SIGNED = 1, STATE_SWEEPING = 2 };
+enum { STATE_FORMAT = 2, STATE_FORMAT_1 = 1, STATE_SIGNED = 1, STATE_SWEEPING = 2 };
 enum {
-    STATE_HEAD = 1 + 1 + 8 + 8 + 4 + 4 + 8 + 8 + 8 + 1 + 1 + 4 + 8 * EXPIRY_SLOTS + 1 + 1,
+    STATE_HEAD = 1 + 1 + 4 + 8 + 8 + 4 + 4 + 8 + 8 + 8 + 1 + 1 + 4 + 8 * EXPIRY_SLOTS + 1 + 1,
     STATE_ALGORITHM = 1 + 8,
     STATE_KEY = 2 + 1 + 8 + 8 + 8
 };
@@ -38,6 +38,7 @@ uint8_t *sign_state_save(const void *state, size_t *len)
     wbuf_u8(&out, STATE_FORMAT);
     wbuf_u8(&out,
             (uint8_t)((s->is_signed ? STATE_SIGNED : 0) | (s->sweeping ? STATE_SWEEPING : 0)));
+    wbuf_u32(&out, s->resigns);
     wbuf_u64(&out, (uint64_t)s->seen);
     wbuf_u64(&out, (uint64_t)s->keys_end);
     wbuf_u32(&out, s->nsec_ttl);
@@ -124,6 +125,7 @@ void *sign_state_load(const uint8_t *octets, size_t len)
     unsigned format = rbuf_u8(&in), flags = rbuf_u8(&in);
     s->is_signed = flags & STATE_SIGNED;
     s->sweeping = flags & STATE_SWEEPING;
+    s->resigns = format == STATE_FORMAT_1 ? 0 : rbuf_u32(&in); /* one that nobody knew of */
     s->seen = (int64_t)rbuf_u64(&in);
     s->keys_end = (int64_t)rbuf_u64(&in);
     s->nsec_ttl = rbuf_u32(&in);
@@ -131,7 +133,8 @@ void *sign_state_load(const uint8_t *octets, size_t len)
     s->rrsets = rbuf_u64(&in);
     s->cursor.began = (int64_t)rbuf_u64(&in);
     s->cursor.behind = rbuf_u64(&in);
-    bool good = format == STATE_FORMAT && take_name(&in, s->cursor.at, &s->cursor.at_len) &&
+    bool good = (format == STATE_FORMAT || format == STATE_FORMAT_1) &&
+                take_name(&in, s->cursor.at, &s->cursor.at_len) &&
                 take_name(&in, s->sweep, &s->sweep_len);
     s->expiries.width = rbuf_u32(&in);
     for (unsigned i = 0; i < EXPIRY_SLOTS; i++)

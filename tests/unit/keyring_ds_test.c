@@ -190,6 +190,35 @@ START_TEST(test_export_goes_with_the_states)
 }
 END_TEST
 
+/* The word is kept over a restart, goes into the keyset, and is none for a zone that is not signed. */
+START_TEST(test_resign_is_a_word_of_its_own)
+{
+    struct why why;
+    struct walk w = {.ring = ring_of("example.com."),
+                     .policy = {.algorithm = 13, .csk = true},
+                     .time = {.now = 1000, .tick = 5, .boot = 1}};
+    pass(&w, 0);
+    struct keyset *before = keyring_keyset(w.ring, &w.policy);
+    ck_assert_int_eq(keyring_resign(w.ring, 1764009418, &why), 0);
+    char *text = keyring_print(w.ring);
+    struct keyring *again;
+    ck_assert_int_eq(keyring_parse(text, strlen(text), w.ring->apex, &again, &why), 0);
+    ck_assert(again->resigns == 1 && again->resigned_at == 1764009418);
+    struct keyset *after = keyring_keyset(again, &w.policy);
+    ck_assert(!keyset_same(before, after) && before->resigns == 0 && after->resigns == 1);
+    char *json = json_of(again);
+    ck_assert_msg(strstr(json, "\"resigned_on\":\"2025-11-24T18:36:58Z\"") != NULL, "%s", json);
+    again->wish = KEYRING_DELETED;
+    ck_assert_int_eq(keyring_resign(again, 1764009418, &why), -E_MISMATCH);
+    keyset_unref(before);
+    keyset_unref(after);
+    mem_free(&json);
+    mem_free(&text);
+    keyring_free(&again);
+    keyring_free(&w.ring);
+}
+END_TEST
+
 #define STATUS(w, text) ck_assert_str_eq(keyring_status((w).ring), text)
 
 START_TEST(test_dnssec_goes_through_its_states_and_skips_none)
@@ -268,5 +297,6 @@ int main(void)
     suite_add(s, test_dnssec_goes_through_its_states_and_skips_none);
     suite_add(s, test_export_goes_with_the_states);
     suite_add(s, test_no_clock_shortens_a_wait);
+    suite_add(s, test_resign_is_a_word_of_its_own);
     return suite_run(s);
 }

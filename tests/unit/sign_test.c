@@ -479,6 +479,91 @@ START_TEST(test_clock)
 }
 END_TEST
 
+static void resign(struct world *w)
+{
+    uint32_t resigns = w->set->resigns;
+    keys_set(w);
+    w->set->resigns = resigns + 1;
+}
+
+/* Not one signature that begins or ends as one made at another time than now would, whatever is left of it. */
+static unsigned signatures_of_now(const struct world *w)
+{
+    struct snapshot_iter it;
+    unsigned n = 0;
+    for (const struct node *node = snapshot_first(&it, w->sign.out); node;
+         node = snapshot_next(&it))
+        for (unsigned i = 0; i < node->nrrsets; i++) {
+            struct rrset set;
+            struct rdata rdata;
+            struct rrsig sig;
+            node_rrset_at(node, i, &set);
+            if (set.type != RR_RRSIG)
+                continue;
+            for (const uint8_t *p = set.rdata; rrset_next(&set, &p, &rdata); n++) {
+                ck_assert(rrsig_parse(rdata.data, rdata.len, &sig));
+                ck_assert_int_eq(sig.inception, w->now - 3600);
+                ck_assert_int_gt(sig.expiration, w->now + 13 * DAY);
+                ck_assert_int_le(sig.expiration, w->now + 14 * DAY);
+            }
+        }
+    return n;
+}
+
+/* The clock was three years ahead and is right again. The operator's word gets out of it, once, and outlives a restart. */
+START_TEST(test_resign)
+{
+    struct world w;
+    struct soa before, after;
+    size_t len;
+    world_open(&w, _i ? "denial=nsec3" : "");
+    w.now = NOW + 3 * 365 * DAY;
+    step(&w, false);
+    unsigned all = signatures_of_now(&w);
+    snapshot_soa(w.sign.out, &before);
+    w.now = NOW;
+    refused(&w, STAGE_RETRY, "clock", "the clock says");
+    resign(&w);
+    ck_assert_uint_eq(step(&w, true), w.sign.out->names);
+    ck_assert_uint_eq(signatures_of_now(&w), all);
+    snapshot_soa(w.sign.out, &after);
+    ck_assert(serial_newer(after.serial, before.serial));
+    uint8_t *octets = w.sign.type->state_save(w.sign.state, &len);
+    w.sign.type->state_free(w.sign.state);
+    w.sign.state = w.sign.type->state_load(octets, len);
+    mem_free(&octets);
+    ck_assert_uint_eq(step(&w, true), 0);
+    w.now += DAY;
+    resign(&w);
+    ck_assert_uint_eq(step(&w, false), w.sign.out->names);
+    ck_assert_uint_eq(signatures_of_now(&w), all);
+    world_close(&w);
+}
+END_TEST
+
+/* What a weir kept that knew of no such word: it is good, until there is one. */
+START_TEST(test_state_of_an_older_weir)
+{
+    enum { FORMAT = 0, RESIGNS = 2, OCTETS = 4 };
+    struct world w;
+    size_t len;
+    world_open(&w, "");
+    step(&w, false);
+    uint8_t *octets = w.sign.type->state_save(w.sign.state, &len);
+    octets[FORMAT] = 1;
+    memmove(octets + RESIGNS, octets + RESIGNS + OCTETS, len - RESIGNS - OCTETS);
+    w.sign.type->state_free(w.sign.state);
+    w.sign.state = w.sign.type->state_load(octets, len - OCTETS);
+    mem_free(&octets);
+    ck_assert_ptr_nonnull(w.sign.state);
+    w.now += DAY / 24;
+    ck_assert_uint_eq(step(&w, false), 0);
+    resign(&w);
+    ck_assert_uint_eq(step(&w, false), w.sign.out->names);
+    world_close(&w);
+}
+END_TEST
+
 /* 2038, where signed 32 bits end, and 2106, where an RRSIG's times begin anew: a month of renewals over each. */
 START_TEST(test_years_that_wrap)
 {
@@ -591,6 +676,8 @@ int main(void)
     suite_add(s, test_prepared);
     suite_add(s, test_state_lost);
     suite_add(s, test_clock);
+    tcase_add_loop_test(s.tcase, test_resign, 0, 2);
+    suite_add(s, test_state_of_an_older_weir);
     suite_add(s, test_unsigned);
     tcase_add_loop_test(s.tcase, test_years_that_wrap, 0, 2);
     suite_add(s, test_ksk_namesakes);
