@@ -56,7 +56,7 @@ static void say(struct step *s, const struct keyring_key *k, enum keyring_event_
 
 /* What was served before was so until now. True: the largest is another one; it is to be saved, for one that rises and sinks again would
  * else be forgotten with a crash. */
-static bool ttl_note(struct keyring_ttl *t, uint32_t ttl, int64_t clock, int64_t delay)
+bool keyring_ttl_note(struct keyring_ttl *t, uint32_t ttl, int64_t clock, int64_t delay)
 {
     uint32_t was = t->ttl;
     if (t->served >= t->ttl || clock >= t->until) {
@@ -197,8 +197,8 @@ static void others_look(struct step *s, const struct keyring_others *o)
     struct keyring *ring = s->ring;
     s->plan->changed |= ring->others != (o != NULL);
     ring->others = o != NULL;
-    s->plan->changed |= ttl_note(&ring->others_ttl, o ? o->dnskey_ttl : 0, ring->clock,
-                                 s->policy->propagation_delay_s);
+    s->plan->changed |= keyring_ttl_note(&ring->others_ttl, o ? o->dnskey_ttl : 0, ring->clock,
+                                         s->policy->propagation_delay_s);
     EACH_KEY(ring, k)
     {
         bool lacking = o && k->role & KEYRING_ZSK && k->wanted && !is_shown(o, k);
@@ -215,7 +215,7 @@ static void observe(struct step *s, const struct keyring_facts *f)
     struct keyring *ring = s->ring;
     int64_t delay = s->policy->propagation_delay_s;
     uint32_t ttl = f->dnskey && f->dnskey->ttl > f->negative_ttl ? f->dnskey->ttl : f->negative_ttl;
-    s->plan->changed |= ttl_note(&ring->dnskey_ttl, ttl, ring->clock, delay);
+    s->plan->changed |= keyring_ttl_note(&ring->dnskey_ttl, ttl, ring->clock, delay);
     EACH_KEY(ring, k)
     {
         bool seen = set_has(f->dnskey, k->rdata, k->len);
@@ -223,7 +223,7 @@ static void observe(struct step *s, const struct keyring_facts *f)
     }
     if (!f->uses)
         return;
-    s->plan->changed |= ttl_note(&ring->zone_ttl, f->uses->ttl_max, ring->clock, delay);
+    s->plan->changed |= keyring_ttl_note(&ring->zone_ttl, f->uses->ttl_max, ring->clock, delay);
     EACH_KEY(ring, k)
     {
         uint64_t n = signatures_by(f->uses, k);
@@ -247,7 +247,7 @@ bool keyring_fact_parent(struct keyring *ring, const struct keyring_parent *pare
 {
     keyring_advance(ring, &parent->time);
     if (parent->any) {
-        ttl_note(&ring->ds_ttl, parent->ttl, ring->clock, 0);
+        keyring_ttl_note(&ring->ds_ttl, parent->ttl, ring->clock, 0);
         ring->ds_checked = parent->time.now;
     }
     bool lost = false;

@@ -103,6 +103,10 @@ struct keyring_time {
     int64_t tick;                        /* seconds of a steady clock that goes on while the process does not run, … */
     uint64_t boot;                       /* … and a number that is another one when it began anew */
 };
+/* Seconds that have surely passed since *tick of *boot, which become t's: none when the machine began anew in between. */
+int64_t keyring_passed(int64_t *tick, uint64_t *boot, const struct keyring_time *t);
+/* From now on `served` is served; what was before was so until now. True: the largest is another one, and is to be saved. */
+bool keyring_ttl_note(struct keyring_ttl *t, uint32_t served, int64_t clock, int64_t delay);
 /* What the zone's other signers serve (run/signers.h): resolvers mix their DNSKEY sets with our signatures (RFC 8901 6.2). Where there are
  * such resolvers, and others that sign the zone, there is a DS for somebody's KSK: it matters no longer whether there is one for ours. */
 struct keyring_others {

@@ -15,32 +15,12 @@
  *
  * A text that is not exactly this is refused as a whole: with half of it, keys would do the wrong thing at the wrong time.
  */
-#include "pipeline/run/keyring.h"
+#include "pipeline/run/kept_text.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 static const char *const wish_words[] = {"enabled", "disabled", "deleted"};
 static const char *const cell_words[] = {"absent", "coming", "present", "going"};
-
-static void put(struct growbuf *out, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void put(struct growbuf *out, const char *fmt, ...)
-{
-    char text[512];
-    va_list ap;
-    va_start(ap, fmt);
-    int n = vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    ASSERT(n >= 0 && (size_t)n < sizeof text);
-    growbuf_put(out, text, (size_t)n);
-}
-
-static void put_ttl(struct growbuf *out, const char *word, const struct keyring_ttl *t)
-{
-    put(out, "%s %u %u %" PRId64 "\n", word, t->served, t->ttl, t->until);
-}
 
 static bool others_matter(const struct keyring *ring)
 {
@@ -49,19 +29,18 @@ static bool others_matter(const struct keyring *ring)
 
 static void put_key(struct growbuf *out, const struct keyring_key *k)
 {
-    put(out, "key %s %s %s %s %s%s active %" PRId64, keyring_role_text(k->role),
-        k->wanted ? "wanted" : "-", k->roll ? "roll" : "-", k->covers ? "covers" : "-",
-        k->published ? "published" : "-", k->lacking ? " lacking" : "", k->active_at);
-    put(out, " dnskey %s %" PRId64 " zone %s %" PRId64 " ds %s %" PRId64,
-        cell_words[k->dnskey.state], k->dnskey.at, cell_words[k->zone.state], k->zone.at,
-        cell_words[k->ds.state], k->ds.at);
-    put(out, " state %d times %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64, k->state,
-        (int64_t)k->created, (int64_t)k->publish, (int64_t)k->ready, (int64_t)k->active,
-        (int64_t)k->retire);
-    put(out, " %" PRId64 " %" PRId64 " rdata ", (int64_t)k->dead, (int64_t)k->remove);
-    for (unsigned i = 0; i < k->len; i++)
-        put(out, "%02x", k->rdata[i]);
-    put(out, "\n");
+    kept_put(out, "key %s %s %s %s %s%s active %" PRId64, keyring_role_text(k->role),
+             k->wanted ? "wanted" : "-", k->roll ? "roll" : "-", k->covers ? "covers" : "-",
+             k->published ? "published" : "-", k->lacking ? " lacking" : "", k->active_at);
+    kept_put(out, " dnskey %s %" PRId64 " zone %s %" PRId64 " ds %s %" PRId64,
+             cell_words[k->dnskey.state], k->dnskey.at, cell_words[k->zone.state], k->zone.at,
+             cell_words[k->ds.state], k->ds.at);
+    kept_put(out, " state %d times %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64,
+             k->state, (int64_t)k->created, (int64_t)k->publish, (int64_t)k->ready,
+             (int64_t)k->active, (int64_t)k->retire);
+    kept_put(out, " %" PRId64 " %" PRId64 " rdata ", (int64_t)k->dead, (int64_t)k->remove);
+    kept_put_hex(out, k->rdata, k->len);
+    kept_put(out, "\n");
 }
 
 char *keyring_print(const struct keyring *ring)
@@ -69,22 +48,22 @@ char *keyring_print(const struct keyring *ring)
     struct growbuf out = {0};
     char apex[NAME_TEXT_MAX];
     name_print(ring->apex, apex);
-    put(&out, "weir keys 1\nzone ");
+    kept_put(&out, "weir keys 1\nzone ");
     growbuf_put(&out, apex, strlen(apex));
-    put(&out, "\nwish %s %" PRId64 "\n", wish_words[ring->wish], (int64_t)ring->wish_at);
-    put(&out, "clock %" PRId64 " tick %" PRId64 " boot %" PRIu64 "\n", ring->clock, ring->tick,
-        ring->boot);
-    put_ttl(&out, "dnskey-ttl", &ring->dnskey_ttl);
-    put_ttl(&out, "zone-ttl", &ring->zone_ttl);
-    put_ttl(&out, "ds-ttl", &ring->ds_ttl);
+    kept_put(&out, "\nwish %s %" PRId64 "\n", wish_words[ring->wish], (int64_t)ring->wish_at);
+    kept_put(&out, "clock %" PRId64 " tick %" PRId64 " boot %" PRIu64 "\n", ring->clock, ring->tick,
+             ring->boot);
+    kept_put_ttl(&out, "dnskey-ttl", &ring->dnskey_ttl);
+    kept_put_ttl(&out, "zone-ttl", &ring->zone_ttl);
+    kept_put_ttl(&out, "ds-ttl", &ring->ds_ttl);
     if (others_matter(ring))
-        put_ttl(&out, ring->others ? "others counted" : "others left", &ring->others_ttl);
-    put(&out, "ds-checked %" PRId64 "\n", (int64_t)ring->ds_checked);
+        kept_put_ttl(&out, ring->others ? "others counted" : "others left", &ring->others_ttl);
+    kept_put(&out, "ds-checked %" PRId64 "\n", (int64_t)ring->ds_checked);
     if (ring->resigns)
-        put(&out, "resigned %u %" PRId64 "\n", ring->resigns, (int64_t)ring->resigned_at);
+        kept_put(&out, "resigned %u %" PRId64 "\n", ring->resigns, (int64_t)ring->resigned_at);
     for (unsigned i = 0; i < ring->n; i++)
         put_key(&out, &ring->key[i]);
-    put(&out, "end\n");
+    kept_put(&out, "end\n");
     growbuf_u8(&out, 0);
     return (char *)out.p;
 }
@@ -92,242 +71,124 @@ char *keyring_print(const struct keyring *ring)
 /* ---- back
  * ------------------------------------------------------------------------------------------------- */
 
-/* Of the ring's clock: what is added to it and taken from it then stays within its type. */
-#define CLOCK_MAX (INT64_MAX / 4)
-
-struct scan {
-    const char *p, *end;
-    unsigned line;
-    const char *expected; /* of the first thing that was wrong; NULL: all is well */
-};
-
-static void wrong(struct scan *s, const char *expected)
+static void scan_ttl(struct kept_scan *s, const char *name, struct keyring_ttl *t)
 {
-    if (!s->expected)
-        s->expected = expected;
+    kept_literal(s, name);
+    kept_ttl(s, t);
+    kept_line_end(s);
 }
 
-/* The next word of the line. Words are parted by one blank, lines end with \n. */
-static size_t word(struct scan *s, const char **out)
-{
-    *out = s->p;
-    while (s->p < s->end && *s->p != ' ' && *s->p != '\n')
-        s->p++;
-    size_t n = (size_t)(s->p - *out);
-    if (s->p < s->end && *s->p == ' ')
-        s->p++;
-    return n;
-}
-
-static bool is_word(const char *p, size_t n, const char *text)
-{
-    return strlen(text) == n && memcmp(p, text, n) == 0;
-}
-
-static bool peek(const struct scan *s, const char *text)
-{
-    size_t n = strlen(text);
-    return (size_t)(s->end - s->p) > n && memcmp(s->p, text, n) == 0 &&
-           (s->p[n] == ' ' || s->p[n] == '\n');
-}
-
-static void literal(struct scan *s, const char *text)
-{
-    const char *p;
-    size_t n = word(s, &p);
-    if (!is_word(p, n, text))
-        wrong(s, text);
-}
-
-static bool flag(struct scan *s, const char *text)
-{
-    const char *p;
-    size_t n = word(s, &p);
-    if (!is_word(p, n, text) && !is_word(p, n, "-"))
-        wrong(s, text);
-    return is_word(p, n, text);
-}
-
-static int one_of(struct scan *s, const char *const *words, int n)
-{
-    const char *p;
-    size_t len = word(s, &p);
-    for (int i = 0; i < n; i++)
-        if (is_word(p, len, words[i]))
-            return i;
-    wrong(s, words[0]);
-    return 0;
-}
-
-static int64_t number(struct scan *s, int64_t min, int64_t max)
-{
-    const char *p;
-    char text[32], *end;
-    size_t n = word(s, &p);
-    if (n == 0 || n >= sizeof text) {
-        wrong(s, "a number");
-        return min;
-    }
-    memcpy(text, p, n);
-    text[n] = 0;
-    long long v = strtoll(text, &end, 10);
-    if (end != text + n || v < min || v > max) {
-        wrong(s, "a number in its range");
-        return min;
-    }
-    return v;
-}
-
-static void line_end(struct scan *s)
-{
-    if (s->p < s->end && *s->p == '\n' && !s->expected) {
-        s->p++;
-        s->line++;
-        return;
-    }
-    wrong(s, "the end of the line");
-}
-
-static void scan_ttl_values(struct scan *s, struct keyring_ttl *t)
-{
-    t->served = (uint32_t)number(s, 0, UINT32_MAX);
-    t->ttl = (uint32_t)number(s, 0, UINT32_MAX);
-    t->until = number(s, 0, CLOCK_MAX);
-    line_end(s);
-}
-
-static void scan_ttl(struct scan *s, const char *name, struct keyring_ttl *t)
-{
-    literal(s, name);
-    scan_ttl_values(s, t);
-}
-
-static void scan_others(struct scan *s, struct keyring *ring)
+static void scan_others(struct kept_scan *s, struct keyring *ring)
 {
     static const char *const words[] = {"left", "counted"};
-    literal(s, "others");
-    ring->others = one_of(s, words, 2) == 1;
-    scan_ttl_values(s, &ring->others_ttl);
+    kept_literal(s, "others");
+    ring->others = kept_one_of(s, words, 2) == 1;
+    kept_ttl(s, &ring->others_ttl);
+    kept_line_end(s);
 }
 
-static void scan_cell(struct scan *s, const char *name, struct keyring_cell *c)
+static void scan_cell(struct kept_scan *s, const char *name, struct keyring_cell *c)
 {
-    literal(s, name);
-    c->state = (enum keyring_cell_state)one_of(s, cell_words, 4);
-    c->at = number(s, -1, CLOCK_MAX);
+    kept_literal(s, name);
+    c->state = (enum keyring_cell_state)kept_one_of(s, cell_words, 4);
+    c->at = kept_number(s, -1, KEPT_CLOCK_MAX);
 }
 
-static int digit(char c)
+static void scan_rdata(struct kept_scan *s, struct keyring_key *k)
 {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-static void scan_rdata(struct scan *s, struct keyring_key *k)
-{
-    const char *p;
-    literal(s, "rdata");
-    size_t n = word(s, &p);
-    if (n % 2 || n < 10 || n > 2 * (DNSSEC_PUBLIC_MAX + 4)) {
-        wrong(s, "a key's rdata");
+    size_t len = 0;
+    kept_literal(s, "rdata");
+    k->rdata = kept_hex(s, 5, DNSSEC_PUBLIC_MAX + 4, &len, "a key's rdata");
+    if (!k->rdata)
         return;
-    }
-    k->len = (uint16_t)(n / 2);
-    k->rdata = mem_alloc(k->len);
-    for (unsigned i = 0; i < k->len; i++) {
-        int high = digit(p[2 * i]), low = digit(p[2 * i + 1]);
-        if (high < 0 || low < 0)
-            wrong(s, "a key's rdata");
-        k->rdata[i] = (uint8_t)((unsigned)high << 4 | (unsigned)low);
-    }
+    k->len = (uint16_t)len;
     k->algorithm = k->rdata[3];
     k->tag = dnssec_key_tag(k->rdata, k->len);
 }
 
-static void scan_key(struct scan *s, struct keyring_key *k)
+static void scan_key(struct kept_scan *s, struct keyring_key *k)
 {
     static const char *const role[] = {"KSK", "ZSK", "CSK"};
-    literal(s, "key");
-    k->role = (enum keyring_role)(one_of(s, role, 3) + KEYRING_KSK);
-    k->wanted = flag(s, "wanted");
-    k->roll = flag(s, "roll");
-    k->covers = flag(s, "covers");
-    k->published = flag(s, "published");
-    k->lacking = peek(s, "lacking") && flag(s, "lacking");
-    literal(s, "active");
-    k->active_at = number(s, -1, CLOCK_MAX);
+    kept_literal(s, "key");
+    k->role = (enum keyring_role)(kept_one_of(s, role, 3) + KEYRING_KSK);
+    k->wanted = kept_flag(s, "wanted");
+    k->roll = kept_flag(s, "roll");
+    k->covers = kept_flag(s, "covers");
+    k->published = kept_flag(s, "published");
+    k->lacking = kept_peek(s, "lacking") && kept_flag(s, "lacking");
+    kept_literal(s, "active");
+    k->active_at = kept_number(s, -1, KEPT_CLOCK_MAX);
     scan_cell(s, "dnskey", &k->dnskey);
     scan_cell(s, "zone", &k->zone);
     scan_cell(s, "ds", &k->ds);
-    literal(s, "state");
-    k->state = (enum keyring_state)number(s, 0, KEY_STATES - 1);
-    literal(s, "times");
+    kept_literal(s, "state");
+    k->state = (enum keyring_state)kept_number(s, 0, KEY_STATES - 1);
+    kept_literal(s, "times");
     time_t *time[] = {&k->created, &k->publish, &k->ready, &k->active,
                       &k->retire,  &k->dead,    &k->remove};
     for (int i = 0; i < 7; i++)
-        *time[i] = (time_t)number(s, 0, INT64_MAX);
+        *time[i] = (time_t)kept_number(s, 0, INT64_MAX);
     scan_rdata(s, k);
-    line_end(s);
+    kept_line_end(s);
 }
 
-static void scan_head(struct scan *s, struct keyring *ring, const char *apex)
+static void scan_head(struct kept_scan *s, struct keyring *ring, const char *apex)
 {
-    literal(s, "weir");
-    literal(s, "keys");
-    literal(s, "1");
-    line_end(s);
-    literal(s, "zone");
-    literal(s, apex);
-    line_end(s);
-    literal(s, "wish");
-    ring->wish = (enum keyring_wish)one_of(s, wish_words, 3);
-    ring->wish_at = (time_t)number(s, 0, INT64_MAX);
-    line_end(s);
-    literal(s, "clock");
-    ring->clock = number(s, 0, CLOCK_MAX);
-    literal(s, "tick");
-    ring->tick = number(s, -1, CLOCK_MAX);
-    literal(s, "boot");
-    ring->boot = (uint64_t)number(s, 0, INT64_MAX);
-    line_end(s);
+    kept_literal(s, "weir");
+    kept_literal(s, "keys");
+    kept_literal(s, "1");
+    kept_line_end(s);
+    kept_literal(s, "zone");
+    kept_literal(s, apex);
+    kept_line_end(s);
+    kept_literal(s, "wish");
+    ring->wish = (enum keyring_wish)kept_one_of(s, wish_words, 3);
+    ring->wish_at = (time_t)kept_number(s, 0, INT64_MAX);
+    kept_line_end(s);
+    kept_literal(s, "clock");
+    ring->clock = kept_number(s, 0, KEPT_CLOCK_MAX);
+    kept_literal(s, "tick");
+    ring->tick = kept_number(s, -1, KEPT_CLOCK_MAX);
+    kept_literal(s, "boot");
+    ring->boot = (uint64_t)kept_number(s, 0, INT64_MAX);
+    kept_line_end(s);
     scan_ttl(s, "dnskey-ttl", &ring->dnskey_ttl);
     scan_ttl(s, "zone-ttl", &ring->zone_ttl);
     scan_ttl(s, "ds-ttl", &ring->ds_ttl);
-    if (peek(s, "others"))
+    if (kept_peek(s, "others"))
         scan_others(s, ring);
-    literal(s, "ds-checked");
-    ring->ds_checked = (time_t)number(s, 0, INT64_MAX);
-    line_end(s);
-    if (!peek(s, "resigned"))
+    kept_literal(s, "ds-checked");
+    ring->ds_checked = (time_t)kept_number(s, 0, INT64_MAX);
+    kept_line_end(s);
+    if (!kept_peek(s, "resigned"))
         return;
-    literal(s, "resigned");
-    ring->resigns = (uint32_t)number(s, 0, UINT32_MAX);
-    ring->resigned_at = (time_t)number(s, 0, INT64_MAX);
-    line_end(s);
+    kept_literal(s, "resigned");
+    ring->resigns = (uint32_t)kept_number(s, 0, UINT32_MAX);
+    ring->resigned_at = (time_t)kept_number(s, 0, INT64_MAX);
+    kept_line_end(s);
 }
 
 int keyring_parse(const char *text, size_t len, const uint8_t *apex, struct keyring **out,
                   struct why *why)
 {
     char name[NAME_TEXT_MAX];
-    struct scan s = {text, text + len, 1, NULL};
+    struct kept_scan s = kept_open(text, len);
     struct keyring *ring = keyring_new(apex);
     name_print(apex, name);
     scan_head(&s, ring, name);
-    while (!s.expected && peek(&s, "key")) {
+    while (!s.expected && kept_peek(&s, "key")) {
         if (ring->n == KEYRING_KEYS_MAX) {
-            wrong(&s, "no more keys");
+            kept_wrong(&s, "no more keys");
             break;
         }
         scan_key(&s, &ring->key[ring->n++]);
     }
-    literal(&s, "end");
-    line_end(&s);
-    if (s.p != s.end)
-        wrong(&s, "nothing more");
-    if (s.expected) {
+    kept_literal(&s, "end");
+    kept_line_end(&s);
+    int err = kept_close(&s, why);
+    if (err)
         keyring_free(&ring);
-        return why_set(why, -E_FORMAT, "line %u: expected %s", s.line, s.expected);
-    }
-    *out = ring;
-    return 0;
+    else
+        *out = ring;
+    return err;
 }

@@ -5,12 +5,18 @@
 
 #include <string.h>
 
+int64_t keyring_passed(int64_t *tick, uint64_t *boot, const struct keyring_time *t)
+{
+    bool known = *tick >= 0 && *boot == t->boot && t->tick > *tick;
+    int64_t passed = known ? t->tick - *tick : 0;
+    *tick = t->tick;
+    *boot = t->boot;
+    return passed;
+}
+
 void keyring_advance(struct keyring *ring, const struct keyring_time *t)
 {
-    if (ring->tick >= 0 && ring->boot == t->boot && t->tick > ring->tick)
-        ring->clock += t->tick - ring->tick;
-    ring->tick = t->tick;
-    ring->boot = t->boot;
+    ring->clock += keyring_passed(&ring->tick, &ring->boot, t);
 }
 
 bool keyring_busy(const struct keyring *ring, enum keyring_role role)

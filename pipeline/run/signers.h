@@ -69,7 +69,8 @@ enum { SIGNERS_EVENTS_MAX = 64 };
 struct signers_plan {
     bool changed;                        /* something is other than before, but for the clock: to be saved */
     int64_t wake_in;                     /* seconds until the next step can be due; 0: time alone brings nothing */
-    bool ask_parent;                     /* a step waits for a word of the parent's servers */
+    bool ask_parent;                     /* a step waits for a word of the parent's servers, … */
+    bool ask_parent_ns;                  /* … also on the NS of the delegation */
     bool ask_signers;                    /* … of the signers: ask often */
     unsigned nevents;
     struct signers_event event[SIGNERS_EVENTS_MAX];
@@ -95,6 +96,9 @@ int signers_force(struct signers *book, const struct signers_policy *policy, con
 /* ---- for people (signers_report.c) */
 char *signers_text(const struct signers *book, const struct signers_policy *policy, time_t now);  /* lines: signer, step, waits for what, until, next; its keys. Caller frees */
 void signers_json(const struct signers *book, const struct signers_policy *policy, time_t now, struct json *json);  /* fields into the open object */
+/* DNSKEY, CDS and CDNSKEY with their RRSIGs as they were at the signer's servers when it was last seen whole and proved, borrowed until the
+ * next step; at: when. NULL: it never was. Where our KSK is held there, this is what we serve (RFC 8901 2.1.1). */
+const struct node *signers_proved(const struct signers *book, const char *signer, time_t *at);
 /* Whose is this DNSKEY? NULL: ours, or nobody's that is known. */
 const char *signers_owner(const struct signers *book, const uint8_t *rdata, uint16_t len, time_t *since);
 
