@@ -30,16 +30,16 @@ struct branch {
 };
 
 enum { BRANCH_MIN = 2, BRANCH_MAX = TRIE_DIGITS };
-enum { POOL_PAGE_BYTES = 512 };
+enum { POOL_PAGE_BYTES = 512, POOL_LISTS = 12 };
 
 struct slot;
 struct page;
 
 struct trie_pool {
     const struct trie_leaf_ops *leaf;
-    struct slot *free[BRANCH_MAX + 1]; /* free blocks, by count */
-    uint64_t free_map;                 /* bit k: free[k] is not empty */
-    struct page *pages;                /* all of them; the first is the one that is cut from */
+    struct slot *free[POOL_LISTS]; /* free blocks, by size */
+    unsigned free_map;             /* bit k: free[k] is not empty */
+    struct page *pages;            /* all of them; the first is the one that is cut from */
     struct page *spare; /* an empty one, kept so that a page is not returned and taken in turns */
     size_t freed_bytes; /* since free blocks were joined last */
     struct trie_stats stats;

@@ -3,7 +3,9 @@
  * Millions of blocks of 32 to 416 octets, most of them of two to four twigs: malloc's 8 to 16
  * octets a block would be a third of the trie. So a pool takes pages of 512 octets and cuts blocks of
  * exactly the size that is asked for off the front one. A freed block goes to the list of its size;
- * a request looks there first, then splits a larger free block, then cuts fresh ground.
+ * a request looks there first, then splits a larger free block, then cuts fresh ground. Blocks of up
+ * to nine twigs have a list a size. The larger ones are rare and share four lists: a list for each of
+ * forty sizes would be most of what the pool of a tiny zone takes. In those a request looks at a few blocks only.
  *
  * Blocks know their size (`count` stays valid in a free slot), so a page can be walked. It counts
  * its live blocks; when the last one goes, its slots leave the free lists and the page goes back to
@@ -29,6 +31,8 @@ enum {
     PAGE_ROOM = POOL_PAGE_BYTES - 16,
     HEAD_TWIGS =
         sizeof(struct branch) / sizeof(uintptr_t), /* a head takes as much as so many twigs */
+    EXACT_MAX = 9, /* twigs of a block that has a list of its size */
+    LOOK_MAX = 8,  /* blocks that are looked at in a list of several sizes */
 };
 
 struct page {
@@ -54,30 +58,40 @@ static struct page *page_of(const void *block)
     return (struct page *)((uintptr_t)block & ~(uintptr_t)(POOL_PAGE_BYTES - 1));
 }
 
+/* 2 … 9 one by one, 10-13, 14-21, 22-37, 38-50. */
+static unsigned list_of(unsigned count)
+{
+    if (count <= EXACT_MAX)
+        return count - BRANCH_MIN;
+    return 6 + 31 - (unsigned)__builtin_clz(count - 6);
+}
+
 static void slot_link(struct trie_pool *pool, void *block, unsigned count)
 {
     struct slot *s = block;
+    unsigned list = list_of(count);
     s->refs = 0;
     s->count = (uint16_t)count;
     s->prev = NULL;
-    s->next = pool->free[count];
+    s->next = pool->free[list];
     if (s->next)
         s->next->prev = s;
-    pool->free[count] = s;
-    pool->free_map |= (uint64_t)1 << count;
+    pool->free[list] = s;
+    pool->free_map |= 1u << list;
     POISON(s + 1, branch_bytes(count) - sizeof *s);
 }
 
 static void slot_unlink(struct trie_pool *pool, struct slot *s)
 {
+    unsigned list = list_of(s->count);
     if (s->prev)
         s->prev->next = s->next;
     else
-        pool->free[s->count] = s->next;
+        pool->free[list] = s->next;
     if (s->next)
         s->next->prev = s->prev;
-    if (!pool->free[s->count])
-        pool->free_map &= ~((uint64_t)1 << s->count);
+    if (!pool->free[list])
+        pool->free_map &= ~(1u << list);
     UNPOISON(s, branch_bytes(s->count));
 }
 
@@ -139,15 +153,29 @@ static void page_release(struct trie_pool *pool, struct page *page)
     }
 }
 
+/* A free block of `least` to `most` twigs in the list where those of `least` are; NULL: none was seen. */
+static struct slot *slot_look(const struct trie_pool *pool, unsigned least, unsigned most)
+{
+    struct slot *s = pool->free[list_of(least)];
+    for (unsigned n = 0; s && n < LOOK_MAX; n++, s = s->next)
+        if (s->count >= least && s->count <= most)
+            return s;
+    return NULL;
+}
+
 /* Cuts `count` twigs' worth off a larger free block whose rest is a block, too; NULL: there is
  * none. */
 static void *slot_split(struct trie_pool *pool, unsigned count)
 {
     unsigned least = count + BRANCH_MIN + HEAD_TWIGS;
-    uint64_t fit = least < 64 ? pool->free_map >> least << least : 0;
-    if (!fit)
+    if (least > BRANCH_MAX)
         return NULL;
-    struct slot *s = pool->free[__builtin_ctzll(fit)];
+    struct slot *s = slot_look(pool, least, BRANCH_MAX);
+    unsigned larger = pool->free_map >> list_of(least) >> 1;
+    if (!s && larger) /* whatever is there is large enough */
+        s = pool->free[list_of(least) + 1 + (unsigned)__builtin_ctz(larger)];
+    if (!s)
+        return NULL;
     unsigned rest = s->count - count - HEAD_TWIGS;
     slot_unlink(pool, s);
     slot_link(pool, (char *)s + branch_bytes(count), rest);
@@ -192,7 +220,7 @@ static bool pool_join(struct trie_pool *pool)
 
 static void *block_reuse(struct trie_pool *pool, unsigned count)
 {
-    struct slot *s = pool->free[count];
+    struct slot *s = slot_look(pool, count, count);
     if (!s)
         return slot_split(pool, count);
     slot_unlink(pool, s);

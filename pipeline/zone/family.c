@@ -1,8 +1,9 @@
 /* family: who may write, and who buries the dead.
  *
  * Branch counts are plain integers, so all that changes them must be one thread at a time: an edit, or the freeing
- * of dead snapshots. The family's state says which goes on: idle, editing, reaping. The mutex guards state and the
- * list of dead only, for a few instructions; nobody holds it while he works.
+ * of dead snapshots. The family's state says which goes on: idle, editing, reaping. A mutex guards state and the
+ * list of dead only, for a few instructions; nobody holds it while he works, and nobody has two. So a few mutexes
+ * do for all families: a server has one or more of these a zone, and ten thousands of zones.
  *
  * The last unref of a snapshot puts it on the list. If somebody is writing, that one finds it: nobody becomes idle
  * before he saw the list empty under the mutex, so none is forgotten. If the family is idle, the thread of
@@ -22,25 +23,41 @@ enum family_state { FAMILY_IDLE, FAMILY_EDITING, FAMILY_REAPING };
 
 struct family {
     _Atomic uint32_t refs;
+    /* all below but pool and apex: by the gate's mutex */
+    uint8_t state;          /* enum family_state */
+    bool handed_over;       /* somebody was asked to reap and has not begun */
     struct trie_pool *pool; /* of whoever took the state from idle */
-    pthread_mutex_t mutex;  /* guards all below, but the apex */
-    pthread_cond_t idle;
-    enum family_state state;
-    pthread_t editor;      /* who opened the edit */
-    struct snapshot *dead; /* by next_dead */
-    bool handed_over;      /* somebody was asked to reap and has not begun */
+    pthread_t editor;       /* who opened the edit */
+    struct snapshot *dead;  /* by next_dead */
     void (*hand_over)(void *ctx, struct family *family);
     void *hand_over_ctx;
     uint8_t apex[];
 };
+
+enum { GATES = 16 };
+static struct gate {
+    pthread_mutex_t mutex;
+    pthread_cond_t idle; /* some family of those that share the gate has become idle */
+} gates[GATES] = {[0 ... GATES - 1] = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER}};
+
+static struct gate *gate_of(const struct family *f)
+{
+    return &gates[((uintptr_t)f >> 4) * 0x9E3779B97F4A7C15u >> 60];
+}
+static void family_lock(const struct family *f)
+{
+    pthread_mutex_lock(&gate_of(f)->mutex);
+}
+static void family_unlock(const struct family *f)
+{
+    pthread_mutex_unlock(&gate_of(f)->mutex);
+}
 
 struct family *family_new(const uint8_t *apex)
 {
     struct family *f = mem_zalloc(sizeof *f + name_len(apex));
     atomic_init(&f->refs, 1);
     f->pool = trie_pool_new(&node_leaf_ops);
-    pthread_mutex_init(&f->mutex, NULL);
-    pthread_cond_init(&f->idle, NULL);
     name_copy(f->apex, apex);
     return f;
 }
@@ -48,10 +65,10 @@ struct family *family_new(const uint8_t *apex)
 struct family *family_beside(struct family *family)
 {
     struct family *f = family_new(family->apex);
-    pthread_mutex_lock(&family->mutex);
+    family_lock(family);
     f->hand_over = family->hand_over;
     f->hand_over_ctx = family->hand_over_ctx;
-    pthread_mutex_unlock(&family->mutex);
+    family_unlock(family);
     return f;
 }
 
@@ -72,8 +89,6 @@ void family_unref(struct family *family)
         return;
     ASSERT(family->state == FAMILY_IDLE && !family->dead);
     trie_pool_free(&family->pool);
-    pthread_cond_destroy(&family->idle);
-    pthread_mutex_destroy(&family->mutex);
     mem_free(&family);
 }
 
@@ -85,10 +100,10 @@ const uint8_t *family_apex(const struct family *family)
 void family_set_hand_over(struct family *family, void (*fn)(void *ctx, struct family *family),
                           void *ctx)
 {
-    pthread_mutex_lock(&family->mutex);
+    family_lock(family);
     family->hand_over = fn;
     family->hand_over_ctx = ctx;
-    pthread_mutex_unlock(&family->mutex);
+    family_unlock(family);
 }
 
 void family_stats(struct family *family, struct trie_stats *out)
@@ -107,23 +122,23 @@ static void bury(struct snapshot *dead)
     }
 }
 
-/* With the mutex held, the state not idle and a reference on the family; all are given up but the reference. */
+/* With the gate held, the state not idle and a reference on the family; all are given up but the reference. */
 static void bury_and_become_idle(struct family *f)
 {
     while (f->dead) {
         struct snapshot *dead = f->dead;
         f->dead = NULL;
-        pthread_mutex_unlock(&f->mutex);
+        family_unlock(f);
         bury(dead);
-        pthread_mutex_lock(&f->mutex);
+        family_lock(f);
     }
     f->state = FAMILY_IDLE;
     f->handed_over = false;
-    pthread_cond_signal(&f->idle);
-    pthread_mutex_unlock(&f->mutex);
+    pthread_cond_broadcast(&gate_of(f)->idle);
+    family_unlock(f);
 }
 
-/* With the mutex held; gives it up. */
+/* With the gate held; gives it up. */
 static void reap(struct family *f)
 {
     family_ref(f);
@@ -134,29 +149,29 @@ static void reap(struct family *f)
 
 void family_reap(struct family *family)
 {
-    pthread_mutex_lock(&family->mutex);
+    family_lock(family);
     if (family->state == FAMILY_IDLE && family->dead)
         reap(family);
     else
-        pthread_mutex_unlock(&family->mutex);
+        family_unlock(family);
 }
 
 struct trie_pool *family_write_begin(struct family *family)
 {
-    pthread_mutex_lock(&family->mutex);
+    family_lock(family);
     while (family->state != FAMILY_IDLE) {
         ASSERT(family->state == FAMILY_REAPING || !pthread_equal(family->editor, pthread_self()));
-        pthread_cond_wait(&family->idle, &family->mutex);
+        pthread_cond_wait(&gate_of(family)->idle, &gate_of(family)->mutex);
     }
     family->state = FAMILY_EDITING;
     family->editor = pthread_self();
-    pthread_mutex_unlock(&family->mutex);
+    family_unlock(family);
     return family->pool;
 }
 
 void family_write_end(struct family *family)
 {
-    pthread_mutex_lock(&family->mutex);
+    family_lock(family);
     ASSERT(family->state == FAMILY_EDITING);
     bury_and_become_idle(family);
 }
@@ -164,17 +179,17 @@ void family_write_end(struct family *family)
 static void snapshot_die(struct snapshot *s)
 {
     struct family *f = s->family;
-    pthread_mutex_lock(&f->mutex);
+    family_lock(f);
     s->next_dead = f->dead;
     f->dead = s;
     if (f->state != FAMILY_IDLE || f->handed_over) {
-        pthread_mutex_unlock(&f->mutex);
+        family_unlock(f);
     } else if (f->hand_over) {
         void (*fn)(void *ctx, struct family *family) = f->hand_over;
         void *ctx = f->hand_over_ctx;
         f->handed_over = true;
         family_ref(f); /* a reap elsewhere may free the last snapshot meanwhile */
-        pthread_mutex_unlock(&f->mutex);
+        family_unlock(f);
         fn(ctx, f);
         family_unref(f);
     } else {

@@ -83,7 +83,8 @@ static int leaf_cmp(const struct leaf *l, const struct trie_key *key)
 /* ---- keys
  * ---------------------------------------------------------------------------------------------- */
 
-static bool words; /* keys are made of words: what trie_find_path asks for */
+static bool words;      /* keys are made of words: what trie_find_path asks for */
+static uint32_t digits; /* … and of so many digits */
 
 static void random_key(struct trie_key *key)
 {
@@ -91,7 +92,7 @@ static void random_key(struct trie_key *key)
     if (words) {
         for (unsigned n = rng(4); n > 0; n--) {
             for (unsigned i = 1 + rng(3); i > 0; i--)
-                key->digit[key->len++] = (uint8_t)(1 + rng(3));
+                key->digit[key->len++] = (uint8_t)(1 + rng(digits));
             key->digit[key->len++] = 0;
         }
     } else {
@@ -453,6 +454,7 @@ static void history(unsigned steps)
 START_TEST(random_histories)
 {
     words = _i & 1;
+    digits = _i & 2 ? 3 : TRIE_DIGITS - 1;
     random_state = (struct random){seed.state + (uint64_t)_i};
     for (int i = 0; i < 30; i++)
         history(20 + rng(1500));
