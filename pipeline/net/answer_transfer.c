@@ -88,7 +88,7 @@ void answer_transfer(struct answer_state *s)
         return;
     }
     if (!acl_allows(&zone_conf_of(zone)->allow_transfer, s->query->peer, s->key)) {
-        count_up(&zone->counters.transfers_out_refused);
+        count_up(&fetches_counters(&zone->fetches)->refused);
         answer_fail_why(s, RCODE_REFUSED, EDE_PROHIBITED, NULL);
         return;
     }

@@ -205,7 +205,8 @@ static void version_json(struct json *j, const struct version *v, bool findings)
         findings_json(j, "findings", v->findings);
 }
 
-static void counters_json(struct json *j, const struct zone_counters *c)
+static void counters_json(struct json *j, const struct zone_counters *c,
+                          const struct fetch_counters *out)
 {
     const struct {
         const char *name;
@@ -229,14 +230,14 @@ static void counters_json(struct json *j, const struct zone_counters *c)
         {"notify_in_refused", &c->notify_in_refused},
         {"notify_out", &c->notify_out},
         {"notify_out_failed", &c->notify_out_failed},
-        {"transfers_out", &c->transfers_out},
-        {"transfers_out_refused", &c->transfers_out_refused},
-        {"transfers_out_failed", &c->transfers_out_failed},
-        {"transfers_out_axfr", &c->transfers_out_by_kind[FETCH_AXFR]},
-        {"transfers_out_ixfr", &c->transfers_out_by_kind[FETCH_IXFR]},
-        {"transfers_out_ixfr_full", &c->transfers_out_by_kind[FETCH_IXFR_FULL]},
-        {"ixfr_out_current", &c->transfers_out_by_kind[FETCH_CURRENT]},
-        {"ixfr_out_come_by_tcp", &c->transfers_out_by_kind[FETCH_COME_BY_TCP]},
+        {"transfers_out", &out->transfers},
+        {"transfers_out_refused", &out->refused},
+        {"transfers_out_failed", &out->failed},
+        {"transfers_out_axfr", &out->by_kind[FETCH_AXFR]},
+        {"transfers_out_ixfr", &out->by_kind[FETCH_IXFR]},
+        {"transfers_out_ixfr_full", &out->by_kind[FETCH_IXFR_FULL]},
+        {"ixfr_out_current", &out->by_kind[FETCH_CURRENT]},
+        {"ixfr_out_come_by_tcp", &out->by_kind[FETCH_COME_BY_TCP]},
     };
     json_object(j, "counters");
     for (size_t i = 0; i < sizeof row / sizeof row[0]; i++)
@@ -279,7 +280,7 @@ static void zone_json(struct server *s, struct zone *z, bool findings, struct js
     pthread_mutex_unlock(&z->lock);
     if (v)
         version_json(j, v, findings);
-    counters_json(j, &z->counters);
+    counters_json(j, &z->counters, fetches_counted(&z->fetches));
     xfrin_json(s->xfrin, z, j);
     notify_json(s->notify, z, j);
     if (zone_conf_of(z)->nparent) {

@@ -29,7 +29,7 @@ static void refusal_log(struct tcp_conn *conn, struct zone *zone, const char *re
     static struct log_gate gate;
     uint64_t skipped = 0;
     char peer[ADDRESS_TEXT_MAX];
-    count_zone(&zone->counters.transfers_out_refused);
+    count_zone(&fetches_counters(&zone->fetches)->refused);
     if (log_gate_open(&gate, LOG_EVERY_S, &skipped))
         log_warn("transfer out refused", LOG_KV("zone", LOG_S(zone->text)),
                  LOG_KV("client", LOG_S(address_print(&conn->peer, peer))),

@@ -76,18 +76,16 @@ static void primaries_set(struct xfrin_zone *xz)
 {
     struct xfrin_primary *old = xz->primary;
     size_t nold = xz->nprimaries;
-    xz->nprimaries = xz->conf->nprimaries;
+    xz->nprimaries = (unsigned)xz->conf->nprimaries;
     xz->primary = mem_array(xz->nprimaries ? xz->nprimaries : 1, sizeof xz->primary[0]);
     for (size_t i = 0; i < xz->nprimaries; i++) {
         const struct remote_conf *r = xz->conf->primaries[i];
         struct xfrin_primary *p = &xz->primary[i];
         for (size_t j = 0; j < nold; j++)
-            if (address_equal(&old[j].address, &r->address)) {
+            if (address_equal(primary_address(&old[j]), &r->address)) {
                 *p = old[j];
                 old[j].error = NULL;
             }
-        p->address = r->address;
-        p->source = r->source;
         p->key = r->key ? tsig_key_ref(r->key) : NULL;
         p->peer = peer_ref(xz->x, &r->address);
     }
@@ -102,8 +100,8 @@ static bool sources_same(const struct xfrin_zone *xz, const struct zone_conf *co
     if (conf->file && strcmp(xz->conf->file, conf->file) != 0)
         return false;
     for (size_t i = 0; i < conf->nprimaries; i++)
-        if (!address_equal(&conf->primaries[i]->address, &xz->primary[i].address) ||
-            !address_equal(&conf->primaries[i]->source, &xz->primary[i].source) ||
+        if (!address_equal(&conf->primaries[i]->address, primary_address(&xz->primary[i])) ||
+            !address_equal(&conf->primaries[i]->source, primary_source(xz, &xz->primary[i])) ||
             !tsig_key_equal(conf->primaries[i]->key, xz->primary[i].key))
             return false;
     return true;
@@ -235,7 +233,7 @@ static void hint_follow(struct xfrin_zone *xz)
     }
     xz->again = true;
     xz->again_first = xz->round.first;
-    conn_forget(xz->x, &round_primary(xz)->address);
+    conn_forget(xz->x, primary_address(round_primary(xz)));
 }
 
 /* The timers are set. */
@@ -271,7 +269,7 @@ static void round_current(struct xfrin_zone *xz, struct xfrin_primary *p,
     char who[ADDRESS_TEXT_MAX];
     report_success(xz, p);
     p->refused = false;
-    zone_withdrawn(xz->zone, address_print(&p->address, who), p->serial);
+    zone_withdrawn(xz->zone, address_print(primary_address(p), who), p->serial);
     xz->failures = 0;
     report_clear(xz);
     timers_current(xz, false, told);
@@ -474,7 +472,7 @@ void xfrin_outcome(struct xfrin *x, const struct zone_event *event)
     if (!xz)
         return;
     if (event->outcome == ZONE_ACCEPTED)
-        xz->wakes_in_vain = 0;
+        timers_wake_useful(xz);
     timers_wake(xz);
     if (xz->state != XFRIN_CHAIN || event->serial != xz->submitted) {
         chain_spoke_unasked(xz, event);
@@ -526,6 +524,7 @@ static void zone_forget(struct xfrin_zone *xz)
     link_remove(&xz->link);
     xz->zone->net = NULL;
     primaries_free(&xz->primary, xz->nprimaries);
+    peer_unref(&xz->last.from);
     config_unref(xz->config);
     zone_unref(xz->zone);
     mem_free(&xz);
@@ -587,7 +586,7 @@ static int primary_of(const struct xfrin_zone *xz, const struct address *from)
 {
     int found = -1;
     for (size_t i = 0; i < xz->nprimaries; i++) {
-        bool same = address_same_host(&xz->primary[i].address, from);
+        bool same = address_same_host(primary_address(&xz->primary[i]), from);
         if (same && !xz->primary[i].error)
             return (int)i;
         if (same && found < 0)

@@ -114,7 +114,8 @@ static int on_message(void *ctx, const uint8_t *msg, size_t len, struct why *why
 
 static struct xfrin_told told_of(const struct transfer_stats *stats)
 {
-    return (struct xfrin_told){stats->serial, stats->has_expire, stats->expire_s};
+    return (struct xfrin_told){
+        .serial = stats->serial, .has_expire = stats->has_expire, .expire_s = stats->expire_s};
 }
 
 /* ---- ends */
@@ -141,7 +142,7 @@ static bool ixfr_failed(struct xfrin_axfr *a, int err, const struct why *why)
     struct transfer_stats stats;
     char who[ADDRESS_TEXT_MAX];
     transfer_stats(a->transfer, &stats);
-    address_print(&p->address, who);
+    address_print(primary_address(p), who);
     /* "What you want is newer", and not another word: as if it were UDP. */
     bool lone = stats.has_serial && stats.form == TRANSFER_NO_FORM;
     if (a->dropped == -E_REFUSED) {
@@ -175,7 +176,7 @@ static bool asked_afresh(struct xfrin_axfr *a)
         return false;
     xz->round.doubted = true;
     axfr_drop(a, false);
-    conn_forget(xz->x, &round_primary(xz)->address);
+    conn_forget(xz->x, primary_address(round_primary(xz)));
     transfer_begin(xz, ixfr);
     return true;
 }
@@ -227,7 +228,7 @@ static void axfr_current(struct xfrin_axfr *a)
     log_warn("answer to IXFR is an SOA that is not newer than ours, though the primary had told a "
              "newer one: the whole zone is fetched instead",
              LOG_KV("zone", LOG_S(xz->zone->text)),
-             LOG_KV("primary", LOG_S(address_print(&round_primary(xz)->address, who))),
+             LOG_KV("primary", LOG_S(address_print(primary_address(round_primary(xz)), who))),
              LOG_KV("serial", LOG_U(stats.serial)));
     in_full(a, true);
 }
@@ -238,8 +239,9 @@ static void note_last(struct xfrin_axfr *a, const struct transfer_stats *stats)
     struct soa soa = {0};
     if (a->held)
         snapshot_soa(a->held, &soa);
+    peer_unref(&last->from);
     *last = (struct xfrin_last){.at = time(NULL),
-                                .from = round_primary(a->xz)->address,
+                                .from = peer_ref(a->xz->x, primary_address(round_primary(a->xz))),
                                 .asked_ixfr = a->ixfr,
                                 .from_serial = soa.serial,
                                 .seconds = xfrin_now() - a->began,
@@ -252,7 +254,7 @@ static void log_complete(const struct xfrin_axfr *a, size_t changed)
     const struct transfer_stats *stats = &last->stats;
     char from[ADDRESS_TEXT_MAX];
     log_info("transfer complete", LOG_KV("zone", LOG_S(a->xz->zone->text)),
-             LOG_KV("primary", LOG_S(address_print(&last->from, from))),
+             LOG_KV("primary", LOG_S(address_print(&last->from->address, from))),
              LOG_KV("serial", LOG_U(stats->serial)),
              LOG_KV("asked", LOG_S(a->ixfr ? "IXFR" : "AXFR")),
              LOG_KV("got", LOG_S(transfer_form_text(stats->form))),
@@ -290,7 +292,8 @@ static void axfr_complete(struct xfrin_axfr *a)
     a->held = NULL;
     axfr_drop(a, true);
     char from[ADDRESS_TEXT_MAX];
-    round_received(xz, snapshot, held, changes, address_print(&xz->last.from, from), &told);
+    round_received(xz, snapshot, held, changes, address_print(&xz->last.from->address, from),
+                   &told);
     snapshot_unref(held);
     snapshot_unref(snapshot);
     changeset_unref(changes);
@@ -323,7 +326,7 @@ bool axfr_may_be_ixfr(struct xfrin_zone *xz)
     bool may = v && v->input->family == xz->zone->family && snapshot_soa(v->input, &soa) &&
                remote->ixfr && !p->axfr_next && !xz->round.force && !xz->round.full;
     if (may && xz->conf->primary_pin)
-        may = strcmp(v->origin, address_print(&p->address, who)) == 0;
+        may = strcmp(v->origin, address_print(primary_address(p), who)) == 0;
     version_unref(v);
     return may;
 }
@@ -355,8 +358,8 @@ static void transfer_begin(struct xfrin_zone *xz, bool ixfr)
     size_t query_len = xfrin_query(xz, ixfr ? RR_IXFR : RR_AXFR, ixfr ? a->held : NULL, id, query);
     a->stream = stream_open(&(struct xfrin_stream_config){
         .x = xz->x,
-        .to = &p->address,
-        .source = &p->source,
+        .to = primary_address(p),
+        .source = primary_source(xz, p),
         .query = query,
         .query_len = xfrin_sign(xz, query, query_len, &a->tsig),
         .max_s = (double)conf->max_time_s,
@@ -380,7 +383,7 @@ char *axfr_doing(struct xfrin_zone *xz)
     char who[ADDRESS_TEXT_MAX];
     transfer_stats(xz->axfr->transfer, &stats);
     return mem_printf("transferring from %s by %s: %zu records, %zu octets, %.1f s",
-                      address_print(&round_primary(xz)->address, who),
+                      address_print(primary_address(round_primary(xz)), who),
                       xz->axfr->ixfr ? "IXFR" : "AXFR", stats.records, stats.bytes,
                       xfrin_now() - xz->axfr->began);
 }

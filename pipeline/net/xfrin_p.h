@@ -102,21 +102,20 @@ struct xfrin {
 
 /* One of a zone's primaries, as the zone sees it. */
 struct xfrin_primary {
-    struct address address, source;
     struct tsig_key *key;                /* a reference, or NULL */
-    struct xfrin_peer *peer;
+    struct xfrin_peer *peer;             /* its address; NULL: of a file */
     bool no_edns;                        /* answered FORMERR to EDNS */
     bool axfr_next;                      /* an IXFR from here broke off: the next transfer is in full */
     bool no_ixfr;                        /* refused the last one (and the log has it) */
     bool said_not_authoritative;
     bool has_serial;
-    uint32_t serial;                     /* that it had last */
-    time_t asked_at, answered_at;
-    bool refused;                        /* our chain did not take this serial from it */
+    bool refused;                        /* our chain did not take this serial from it: */
     uint32_t refused_serial;
+    uint32_t serial;                     /* that it had last */
+    unsigned error_times;                /* the last failure that was logged, and how often it came in a row: */
+    uint32_t error_hash;
     char *error;                         /* NULL: the last exchange went well */
-    uint32_t error_hash;                 /* the last failure that was logged, and how often it came in a row */
-    unsigned error_times;
+    time_t asked_at, answered_at;
 };
 
 enum xfrin_state { XFRIN_IDLE, XFRIN_CHECK_WAIT, XFRIN_CHECK, XFRIN_TRANSFER_WAIT, XFRIN_TRANSFER, XFRIN_FILE, XFRIN_CHAIN };
@@ -139,59 +138,72 @@ struct xfrin_round {
 /* What a primary said of its zone. */
 struct xfrin_told {
     uint32_t serial;
-    bool has_expire;
     uint32_t expire_s;                   /* its copy expires in (RFC 7314) */
+    bool has_expire;
 };
 /* The last transfer that came in, for status. */
 struct xfrin_last {
     time_t at;                           /* 0: none since start */
-    struct address from;
-    bool asked_ixfr;
-    uint32_t from_serial;                /* of an incremental one */
+    struct xfrin_peer *from;             /* a reference */
     double seconds;
     struct transfer_stats stats;
+    uint32_t from_serial;                /* of an incremental one */
+    bool asked_ixfr;
+};
+/* A stage's wake-ups. */
+struct xfrin_wake {
+    ev_periodic timer;
+    ev_tstamp woken_at;
+    unsigned in_vain;                    /* since a version was accepted */
 };
 
 struct xfrin_check;
 struct xfrin_axfr;
-struct xfrin_zone {
+struct xfrin_zone {                      /* there may be ten thousands: no holes, and what few have is made when it is needed */
     struct xfrin_link link;              /* among all zones */
     struct xfrin_link queue;             /* while in a state that waits */
     struct xfrin *x;
     struct zone *zone;                   /* a reference */
     struct config *config;               /* a reference; conf is in it */
     const struct zone_conf *conf;
-    size_t nprimaries;
     struct xfrin_primary *primary;       /* a file zone has none, and one here all the same, for its error fields */
+    unsigned nprimaries;
 
     enum xfrin_state state;
     struct xfrin_round round;
+    uint32_t submitted;                  /* in XFRIN_CHAIN: the serial */
     struct xfrin_check *check;           /* in XFRIN_CHECK */
     struct xfrin_axfr *axfr;             /* in XFRIN_TRANSFER */
     uint64_t generation;                 /* of its sources: the result of a file job of an older one is dropped */
-    bool reading;                        /* a file job is out, perhaps one whose result is dropped */
-    uint32_t submitted;                  /* in XFRIN_CHAIN: the serial */
-    struct xfrin_told told;              /* … and what came with it */
+    struct xfrin_told told;              /* … and what came with `submitted` */
     struct xfrin_last last;
 
+    bool reading;                        /* a file job is out, perhaps one whose result is dropped */
     bool again, again_force;             /* one more round is wanted after this one (or after the gap) */
-    int again_first;
-    ev_tstamp fruitless_at;              /* xfrin_now at which a NOTIFY had led to nothing new; 0: never */
-    bool hint_lied;                      /* … though it had promised a newer serial */
-    bool has_hint;                       /* of the last NOTIFY */
+    bool hint_lied;                      /* a NOTIFY had promised a newer serial, and led to nothing */
+    bool has_hint;                       /* of the last NOTIFY: */
     uint32_t hint;
-
+    int again_first;
     unsigned failures;                   /* rounds in a row */
     unsigned refusals;                   /* of one serial in a row */
     uint32_t refused_serial;
     ev_tstamp refused_until;
-    unsigned wakes_in_vain;              /* since a version was accepted */
-    ev_tstamp woken_at;
+    ev_tstamp fruitless_at;              /* xfrin_now at which a NOTIFY had led to nothing new; 0: never */
+
     double expires_max;                  /* xfrin_now at which the primaries' own copies expire, by EXPIRE; 0: they do not say */
     double checked;                      /* xfrin_now at the last check that went well (zone->checked_at is for people); 0: never */
     ev_timer due, expire;
-    ev_periodic wake;
+    struct xfrin_wake *wake;             /* NULL: no stage has wanted any */
 };
+/* Of one that is no file. */
+static inline const struct address *primary_address(const struct xfrin_primary *p)
+{
+    return &p->peer->address;
+}
+static inline const struct address *primary_source(const struct xfrin_zone *xz, const struct xfrin_primary *p)
+{
+    return &xz->conf->primaries[p - xz->primary]->source;
+}
 
 /* ---- xfrin.c */
 struct xfrin_primary *round_primary(struct xfrin_zone *xz);      /* that it is at now */
@@ -210,7 +222,7 @@ bool xfrin_our_serial(struct xfrin_zone *xz, uint32_t *serial);  /* of the versi
 
 /* ---- xfrin_schedule.c */
 struct xfrin_peer *peer_ref(struct xfrin *x, const struct address *address);
-void peer_unref(struct xfrin_peer **peer);
+void peer_unref(struct xfrin_peer **peer);                        /* NULL inside allowed */
 void schedule_check(struct xfrin_zone *xz);
 void schedule_transfer(struct xfrin_zone *xz);
 void schedule_raise(struct xfrin_zone *xz);                      /* it waits, and a NOTIFY came */
@@ -229,7 +241,8 @@ void check_stop(struct xfrin_zone *xz);
 struct xfrin_stream;
 struct xfrin_stream_config {
     struct xfrin *x;
-    const struct address *to, *source;
+    const struct address *to;
+    const struct address *source;        /* copied: a reload may leave the stream alone */
     const uint8_t *query;                /* without length prefix; copied */
     size_t query_len;
     double max_s;                        /* for everything, connect included … */
@@ -289,6 +302,7 @@ void timers_retry(struct xfrin_zone *xz);                        /* … after SO
 void timers_refused(struct xfrin_zone *xz, bool judged);         /* … judged: again, so refused_until moves on by xz->refusals */
 void timers_soon(struct xfrin_zone *xz, double after_s);
 void timers_wake(struct xfrin_zone *xz);                         /* to when the version's stages want it */
+void timers_wake_useful(struct xfrin_zone *xz);                  /* a version was accepted: none was in vain */
 void timers_expiry(struct xfrin_zone *xz);                       /* arms expire, by the last check */
 double xfrin_now(void);                                          /* seconds, monotonic */
 

@@ -30,8 +30,8 @@ void report_failure(struct xfrin_zone *xz, struct xfrin_primary *p, const char *
     struct zone *z = xz->zone;
     char who[ADDRESS_TEXT_MAX] = "";
     struct why whole;
-    if (p->address.len)
-        address_print(&p->address, who);
+    if (p->peer)
+        address_print(primary_address(p), who);
     (void)why_set(&whole, 0, "%s: %s%s%s", sentence, who, *who ? ": " : "", why->text);
     mem_free(&p->error);
     p->error = mem_printf("%s: %s", sentence, why->text);
@@ -61,9 +61,9 @@ void report_failure(struct xfrin_zone *xz, struct xfrin_primary *p, const char *
 void report_success(struct xfrin_zone *xz, struct xfrin_primary *p)
 {
     char who[ADDRESS_TEXT_MAX];
-    if (p->error_times && p->address.len)
+    if (p->error_times && p->peer)
         log_info("primary answers again", LOG_KV("zone", LOG_S(xz->zone->text)),
-                 LOG_KV("primary", LOG_S(address_print(&p->address, who))),
+                 LOG_KV("primary", LOG_S(address_print(primary_address(p), who))),
                  LOG_KV("failures", LOG_U(p->error_times)));
     mem_free(&p->error);
     p->error_hash = 0;
@@ -90,13 +90,13 @@ char *xfrin_doing(struct xfrin *x, struct zone *zone)
         return mem_strdup("idle");
     case XFRIN_CHECK_WAIT:
         return mem_printf("waiting for its turn to ask %s for its serial",
-                          address_print(&round_primary(xz)->address, who));
+                          address_print(primary_address(round_primary(xz)), who));
     case XFRIN_CHECK:
         return mem_printf("asking %s for its serial",
-                          address_print(&round_primary(xz)->address, who));
+                          address_print(primary_address(round_primary(xz)), who));
     case XFRIN_TRANSFER_WAIT:
         return mem_printf("waiting for its turn to transfer from %s",
-                          address_print(&round_primary(xz)->address, who));
+                          address_print(primary_address(round_primary(xz)), who));
     case XFRIN_TRANSFER:
         return axfr_doing(xz);
     case XFRIN_FILE:
@@ -113,7 +113,7 @@ static void primary_json(const struct xfrin_primary *p, struct json *json)
 {
     char who[ADDRESS_TEXT_MAX];
     json_object(json, NULL);
-    json_string(json, "address", address_print(&p->address, who));
+    json_string(json, "address", address_print(primary_address(p), who));
     if (p->key)
         json_string(json, "key", tsig_key_text(p->key));
     if (p->has_serial)
@@ -139,7 +139,7 @@ char *xfrin_brought(struct xfrin *x, struct zone *zone)
     const struct xfrin_last *last = &xz->last;
     const struct transfer_stats *s = &last->stats;
     char from[ADDRESS_TEXT_MAX];
-    address_print(&last->from, from);
+    address_print(&last->from->address, from);
     if (s->form == TRANSFER_INCREMENTAL)
         return mem_printf("IXFR from %s: serial %u to %u in %zu differences, %zu records deleted, "
                           "%zu added, %zu octets, %.3f s",
@@ -156,7 +156,7 @@ static void last_json(const struct xfrin_last *last, struct json *json)
     json_object(json, "last_transfer");
     json_int(json, "at", last->at);
     char from[ADDRESS_TEXT_MAX];
-    json_string(json, "from", address_print(&last->from, from));
+    json_string(json, "from", address_print(&last->from->address, from));
     json_string(json, "asked", last->asked_ixfr ? "IXFR" : "AXFR");
     json_string(json, "got", transfer_form_text(s->form));
     json_uint(json, "serial", s->serial);

@@ -40,7 +40,7 @@ void peer_unref(struct xfrin_peer **peer)
 {
     struct xfrin_peer *p = *peer;
     *peer = NULL;
-    if (--p->refs)
+    if (!p || --p->refs)
         return;
     ASSERT(p->transfers == 0);
     link_remove(&p->link);

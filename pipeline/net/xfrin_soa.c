@@ -128,7 +128,7 @@ static void note_authority(struct xfrin_check *c)
             "primary answers for its serial without the AA bit: is it a secondary that expired, "
             "or a resolver?",
             LOG_KV("zone", LOG_S(c->xz->zone->text)),
-            LOG_KV("primary", LOG_S(address_print(&p->address, who))));
+            LOG_KV("primary", LOG_S(address_print(primary_address(p), who))));
     p->said_not_authoritative = !authoritative;
 }
 
@@ -262,8 +262,8 @@ static void tcp_start(struct xfrin_check *c)
     query_build(c); /* the answer that was cut may have used up what verifies the next one */
     c->stream = stream_open(&(struct xfrin_stream_config){
         .x = x,
-        .to = &p->address,
-        .source = &p->source,
+        .to = primary_address(p),
+        .source = primary_source(c->xz, p),
         .query = c->query,
         .query_len = c->query_len,
         .max_s = x->tuning.connect_ms / 1e3,
@@ -283,7 +283,7 @@ static void capture(struct xfrin_check *c, bool from_peer, const uint8_t *data, 
     struct timespec at;
     if (!cap || getsockname(c->fd, &local.sa, &local.len))
         return;
-    const struct address *peer = &round_primary(c->xz)->address;
+    const struct address *peer = primary_address(round_primary(c->xz));
     clock_gettime(CLOCK_REALTIME, &at);
     capture_datagram(cap, from_peer ? peer : &local, from_peer ? &local : peer, data, len, &at);
 }
@@ -381,7 +381,7 @@ void check_start(struct xfrin_zone *xz)
     ev_timer_init(&c->timer, on_timer, 0, 0);
     p->asked_at = time(NULL);
     query_build(c);
-    if (xfrin_connect(SOCK_DGRAM, &p->address, &p->source, &c->fd, &why)) {
+    if (xfrin_connect(SOCK_DGRAM, primary_address(p), primary_source(xz, p), &c->fd, &why)) {
         check_failed(c, &why);
         return;
     }

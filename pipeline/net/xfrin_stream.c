@@ -37,6 +37,7 @@ enum {
 
 struct xfrin_stream {
     struct xfrin_stream_config conf;
+    struct address source;
     int fd;
     bool connected;
     bool reused; /* a kept connection, from which nothing has come yet */
@@ -401,6 +402,8 @@ struct xfrin_stream *stream_open(const struct xfrin_stream_config *config)
     struct xfrin_stream *s = mem_zalloc(sizeof *s);
     s->conf = *config;
     s->conf.query = NULL;
+    s->source = *config->source;
+    s->conf.source = &s->source;
     ASSERT(config->query_len <= XFRIN_QUERY_MAX);
     put_u16(s->query, (uint16_t)config->query_len);
     memcpy(s->query + PREFIX, config->query, config->query_len);

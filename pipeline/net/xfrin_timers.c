@@ -248,8 +248,8 @@ static void on_wake(struct ev_loop *ev, ev_periodic *w, int events)
     (void)ev;
     (void)events;
     struct xfrin_zone *xz = w->data;
-    xz->woken_at = ev_time();
-    xz->wakes_in_vain++; /* until a version is accepted */
+    xz->wake->woken_at = ev_time();
+    xz->wake->in_vain++; /* until a version is accepted */
     zone_wake(xz->zone);
 }
 
@@ -260,16 +260,29 @@ static void on_wake(struct ev_loop *ev, ev_periodic *w, int events)
 void timers_wake(struct xfrin_zone *xz)
 {
     time_t at = zone_wake_at(xz->zone);
-    ev_periodic_stop(xz->x->ev, &xz->wake);
+    struct xfrin_wake *wake = xz->wake;
+    if (wake)
+        ev_periodic_stop(xz->x->ev, &wake->timer);
     if (!at)
         return;
+    if (!wake) {
+        xz->wake = wake = mem_zalloc(sizeof *wake);
+        ev_periodic_init(&wake->timer, on_wake, 0, 0, NULL);
+        wake->timer.data = xz;
+    }
     ev_tstamp when =
-        (ev_tstamp)at + TICK_S;   /* time(2), which the stage is told, lags behind by a tick */
-    if (xz->woken_at > ev_time()) /* the clock went back */
-        xz->woken_at = ev_time();
-    ev_tstamp soonest = xz->woken_at + doubled(1, xz->wakes_in_vain, WAKE_MAX_S);
-    ev_periodic_set(&xz->wake, when > soonest ? when : soonest, 0, NULL);
-    ev_periodic_start(xz->x->ev, &xz->wake);
+        (ev_tstamp)at + TICK_S;     /* time(2), which the stage is told, lags behind by a tick */
+    if (wake->woken_at > ev_time()) /* the clock went back */
+        wake->woken_at = ev_time();
+    ev_tstamp soonest = wake->woken_at + doubled(1, wake->in_vain, WAKE_MAX_S);
+    ev_periodic_set(&wake->timer, when > soonest ? when : soonest, 0, NULL);
+    ev_periodic_start(xz->x->ev, &wake->timer);
+}
+
+void timers_wake_useful(struct xfrin_zone *xz)
+{
+    if (xz->wake)
+        xz->wake->in_vain = 0;
 }
 
 static void on_due(struct ev_loop *ev, ev_timer *w, int events)
@@ -283,13 +296,14 @@ void timers_init(struct xfrin_zone *xz)
 {
     ev_timer_init(&xz->due, on_due, 0, 0);
     ev_timer_init(&xz->expire, on_expire, 0, 0);
-    ev_periodic_init(&xz->wake, on_wake, 0, 0, NULL);
-    xz->due.data = xz->expire.data = xz->wake.data = xz;
+    xz->due.data = xz->expire.data = xz;
 }
 
 void timers_stop(struct xfrin_zone *xz)
 {
     ev_timer_stop(xz->x->ev, &xz->due);
     ev_timer_stop(xz->x->ev, &xz->expire);
-    ev_periodic_stop(xz->x->ev, &xz->wake);
+    if (xz->wake)
+        ev_periodic_stop(xz->x->ev, &xz->wake->timer);
+    mem_free(&xz->wake);
 }

@@ -19,10 +19,10 @@ static void count_zone(_Atomic uint64_t *counter)
 
 static void count_kind(struct zone *zone, enum fetch_kind kind)
 {
-    struct zone_counters *c = &zone->counters;
-    count_zone(&c->transfers_out_by_kind[kind]);
+    struct fetch_counters *c = fetches_counters(&zone->fetches);
+    count_zone(&c->by_kind[kind]);
     if (kind == FETCH_AXFR || kind == FETCH_IXFR || kind == FETCH_IXFR_FULL)
-        count_zone(&c->transfers_out);
+        count_zone(&c->transfers);
 }
 
 void xfrout_report_begin(struct zone *zone, enum fetch_kind kind)
@@ -64,7 +64,7 @@ void xfrout_report_end(struct zone *zone, struct xfrout_course *course, const ch
     xfrout_stats(course->x, &stats);
     end_log(zone, course, &stats, reason);
     if (reason) {
-        count_zone(&zone->counters.transfers_out_failed);
+        count_zone(&fetches_counters(&zone->fetches)->failed);
         return;
     }
     course->fetch.octets = stats.bytes;

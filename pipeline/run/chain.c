@@ -18,6 +18,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { ORIGIN_MAX = sizeof((struct candidate *)0)->origin - 1 };
+
 struct stage_state {
     _Atomic uint32_t refs;
     const struct stage_type *type;
@@ -160,14 +162,24 @@ void version_unref(struct version *v)
     mem_free(&v);
 }
 
-struct version *version_restore(const struct chain *chain, const struct snapshot *input,
-                                const struct snapshot *served)
+static struct version *version_new(const struct chain *chain, const struct snapshot *input,
+                                   const char *origin)
 {
-    struct version *v = mem_zalloc(sizeof *v + chain->n * sizeof v->result[0]);
+    struct version *v = NULL;
+    size_t room = sizeof *v + chain->n * sizeof v->result[0], n = strnlen(origin, ORIGIN_MAX);
+    v = mem_zalloc(room + n + 1);
     v->refs = 1;
     v->chain = chain_ref(chain);
     v->n = chain->n;
     v->input = snapshot_ref(input);
+    v->origin = memcpy((char *)v + room, origin, n);
+    return v;
+}
+
+struct version *version_restore(const struct chain *chain, const struct snapshot *input,
+                                const struct snapshot *served, const char *origin)
+{
+    struct version *v = version_new(chain, input, origin);
     v->served = snapshot_ref(served);
     bool has_soa = snapshot_soa(served, &v->soa);
     ASSERT(has_soa);
@@ -443,15 +455,10 @@ static double seconds_since(const struct timespec *began)
     return (double)(t.tv_sec - began->tv_sec) + (double)(t.tv_nsec - began->tv_nsec) / 1e9;
 }
 
-static struct version *version_new(const struct chain *chain, const struct chain_input *input)
+static struct version *version_begin(const struct chain *chain, const struct chain_input *input)
 {
-    struct version *v = mem_zalloc(sizeof *v + chain->n * sizeof v->result[0]);
-    v->refs = 1;
-    v->chain = chain_ref(chain);
-    v->n = chain->n;
-    v->input = snapshot_ref(input->snapshot);
+    struct version *v = version_new(chain, input->snapshot, input->origin ? input->origin : "");
     v->keys = input->keys ? keyset_ref(input->keys) : NULL;
-    snprintf(v->origin, sizeof v->origin, "%s", input->origin ? input->origin : "");
     return v;
 }
 
@@ -465,7 +472,7 @@ struct candidate *chain_run(const struct chain *chain, const struct version *pre
         .chain = chain,
         .base = base,
         .served = prev ? &prev->soa : NULL,
-        .made = version_new(chain, input),
+        .made = version_begin(chain, input),
         .findings = findings_new(chain->keep_findings),
         .scratch = arena_new(),
         .prev = base ? base->input : NULL,

@@ -61,7 +61,7 @@ struct version {
     struct keyset *keys;                 /* that it was made with; NULL: none, or not known since the restart */
     time_t accepted_at;                  /* 0: a candidate */
     time_t good_until, serve_until;      /* the earliest of its stages; 0: never */
-    char origin[96];                     /* "127.0.0.1@53", a file name, a capture */
+    const char *origin;                  /* "127.0.0.1@53", a file name, a capture; behind result[] */
     struct findings *findings;
     unsigned n;
     struct stage_result result[];
@@ -71,7 +71,8 @@ void version_unref(struct version *v);                     /* NULL allowed */
 
 /* A version as it was before a restart. Takes no references away: input and served get one each, and the caller fills in result[]
  * by version_restore_stage, and what else it knows. */
-struct version *version_restore(const struct chain *chain, const struct snapshot *input, const struct snapshot *served);
+struct version *version_restore(const struct chain *chain, const struct snapshot *input, const struct snapshot *served,
+                                const char *origin);
 /* Stage i gave `out`, and had this state (NULL: none); a stage that cannot load it starts from nothing: false. */
 bool version_restore_stage(struct version *v, unsigned i, const struct snapshot *out, const uint8_t *state, size_t len);
 void version_times(struct version *v);                     /* good_until and serve_until, from its stages' */

@@ -288,7 +288,7 @@ static struct version *version_read(const struct zone_reading *z, const struct c
         same = z->about.stage[i].layer < z->row.nlayers && !z->about.stage[i].state_lost;
     if (!same)
         return NULL;
-    struct version *v = version_restore(chain, l->input, l->served);
+    struct version *v = version_restore(chain, l->input, l->served, z->about.origin);
     for (unsigned i = 0; i < chain->n; i++) {
         const struct journal_stage *s = &z->about.stage[i];
         same &= version_restore_stage(v, i, z->layer[s->layer], s->state, s->state_len);
@@ -308,7 +308,6 @@ static struct version *version_read(const struct zone_reading *z, const struct c
         findings_close(v->findings);
     }
     v->accepted_at = (time_t)z->about.accepted_at;
-    snprintf(v->origin, sizeof v->origin, "%s", z->about.origin);
     return v;
 }
 

@@ -70,10 +70,10 @@ struct journal_kept_row {
 
 struct journal_zone {
     _Atomic uint32_t refs;
+    bool compacting;                   /* the journal's thread */
     struct journal *journal;
     /* the journal's thread, after journal_zone_new */
     struct journal_kept_row *row;
-    bool compacting;
     struct journal_write *imaging;     /* waits for an image; what came after it waits behind it: */
     struct journal_write *behind, **behind_end;
     struct journal_image *ahead;       /* of a version that may come, or NULL */

@@ -128,14 +128,13 @@ void zone_timers_keep(struct zone *z)
 static struct version *version_of_another_chain(const struct journal_loaded *l)
 {
     struct chain *none = chain_new(0, 0);
-    struct version *v = version_restore(none, l->input, l->served);
+    struct version *v = version_restore(none, l->input, l->served, l->origin);
     chain_unref(none);
     v->findings = findings_new(0);
     findings_close(v->findings);
     v->accepted_at = l->accepted_at;
     v->good_until = l->good_until;
     v->serve_until = l->serve_until;
-    memcpy(v->origin, l->origin, sizeof v->origin);
     return v;
 }
 

@@ -130,18 +130,26 @@ static struct history_limits history_limits_of(const struct zone_conf *conf)
                                    .age_s = (time_t)conf->ixfr_history_age_s};
 }
 
+/* One block: there may be ten thousands of zones. */
+struct zone_block {
+    struct zone zone;
+    struct zone_run run;
+    char names[]; /* printed, then in wire form */
+};
+
 struct zone *zone_new(struct zone_shared *shared, struct config *config,
                       const struct zone_conf *conf)
 {
-    struct zone *z = mem_zalloc(sizeof *z);
+    size_t text_len = strlen(conf->text) + 1, len = name_len(conf->name);
+    struct zone_block *block = mem_zalloc(sizeof *block + text_len + len);
+    struct zone *z = &block->zone;
     z->refs = 1;
-    z->name = mem_dup(conf->name, name_len(conf->name));
-    z->text = mem_strdup(conf->text);
+    z->text = memcpy(block->names, conf->text, text_len);
+    z->name = memcpy(block->names + text_len, conf->name, len);
     z->family = family_new(z->name);
     pthread_mutex_init(&z->lock, NULL);
-    fetches_init(&z->fetches);
     atomic_store(&z->config, config_hold(config, conf));
-    z->run = mem_zalloc(sizeof *z->run);
+    z->run = &block->run;
     z->run->job.run = zone_job;
     z->run->zone = z;
     z->run->shared = shared;
@@ -176,11 +184,9 @@ void zone_unref(struct zone *z)
     journal_zone_unref(z->journal);
     pthread_mutex_destroy(&z->lock);
     mem_free(&z->last_error);
-    mem_free(&z->text);
-    mem_free(&z->name);
     fetches_fini(&z->fetches);
-    mem_free(&z->run);
-    mem_free(&z);
+    struct zone_block *block = (struct zone_block *)(void *)z;
+    mem_free(&block);
 }
 
 struct version *zone_version(struct zone *z)

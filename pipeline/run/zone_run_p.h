@@ -27,11 +27,11 @@ struct zone_run {
     struct zone_shared *shared;
     struct chain *chain;   /* in force; kept over reloads that do not change it */
     struct history_limits history;
-    bool queued, retired;
-    bool approve;          /* the operator wants the held candidate */
     struct pending *pending; /* NULL: none */
     struct pending *unserved; /* what could not be judged while nothing is served: other keys may be all that it waits for */
     struct accepting accepting;
+    bool queued, retired;
+    bool approve;          /* the operator wants the held candidate */
     bool rejudge;          /* what is served may be another chain's: then it is judged when nothing newer waits */
 };
 

@@ -29,15 +29,13 @@ enum zone_outcome {
     ZONE_KEYS,                          /* of no version: its keys were looked after (run/zone_keys.h) */
 };
 
-struct zone_counters {                  /* ever, since start */
+struct zone_counters {                  /* ever, since start; transfers out are counted in fetches */
     _Atomic uint64_t accepted, refused, held, retried, unchanged;
     _Atomic uint64_t transfers_ok, transfers_failed, checks_ok, checks_failed;
     _Atomic uint64_t tsig_failed;       /* answers of primaries and secondaries whose TSIG was wrong or missing */
     _Atomic uint64_t transfers_ixfr, transfers_axfr;    /* of transfers_ok: by differences, in full */
     _Atomic uint64_t ixfr_refused, ixfr_dropped;        /* by an RCODE; for what was said. AXFR followed */
     _Atomic uint64_t notify_in, notify_in_refused, notify_out, notify_out_failed;
-    _Atomic uint64_t transfers_out, transfers_out_refused, transfers_out_failed;
-    _Atomic uint64_t transfers_out_by_kind[FETCH_KINDS];
 };
 
 struct zone_config;
@@ -45,8 +43,8 @@ struct parent_view;
 struct zone {
     _Atomic uint32_t refs;
     struct family *family;              /* of inputs */
-    uint8_t *name;
-    char *text;                         /* the name, printed */
+    const uint8_t *name;
+    const char *text;                   /* the name, printed */
     struct version *_Atomic version;    /* RCU; NULL: none yet */
     struct zone_config *_Atomic config; /* RCU; see zone_conf_of */
     _Atomic bool expired;               /* set and cleared by net: answer SERVFAIL */

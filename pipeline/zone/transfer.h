@@ -50,14 +50,13 @@ int transfer_end_of_stream(const struct transfer *t, struct why *why) MUST_CHECK
 enum transfer_form { TRANSFER_NO_FORM, TRANSFER_FULL, TRANSFER_INCREMENTAL, TRANSFER_SINGLE_SOA };
 struct transfer_stats {
     size_t messages, records, bytes;   /* records: the closing SOA, and those that frame differences, not counted */
-    uint32_t serial;                   /* of the opening SOA */
-    bool has_serial;
-    enum transfer_form form;           /* as far as it is known */
     size_t sequences, deleted, added;  /* of the incremental form */
-    bool has_expire;                   /* a message had the EXPIRE option (RFC 7314): */
-    uint32_t expire_s;
-    bool ended;                        /* the primary has nothing more to say: it closed the transfer, or refused */
+    enum transfer_form form;           /* as far as it is known */
+    uint32_t serial;                   /* of the opening SOA */
+    uint32_t expire_s;                 /* a message had the EXPIRE option (RFC 7314) */
     unsigned rcode;                    /* that it refused with */
+    bool has_serial, has_expire;
+    bool ended;                        /* the primary has nothing more to say: it closed the transfer, or refused */
     bool has_opt;                      /* the last message had an OPT */
 };
 void transfer_stats(const struct transfer *t, struct transfer_stats *out);

@@ -606,9 +606,9 @@ START_TEST(test_counters)
     struct zone *z = zone_of("example.");
     free(ask("example. AXFR tcp"));
     free(ask("example. IXFR serial=1"));
-    ck_assert_uint_eq(atomic_load(&z->counters.transfers_out_refused), 2);
+    ck_assert_uint_eq(atomic_load(&fetches_counted(&z->fetches)->refused), 2);
     free(ask("example. AXFR tcp from=192.0.2.53"));
-    ck_assert_uint_eq(atomic_load(&z->counters.transfers_out_refused), 2);
+    ck_assert_uint_eq(atomic_load(&fetches_counted(&z->fetches)->refused), 2);
     free(ask("example. SOA notify from=192.0.2.1"));
     free(ask("example. SOA notify from=192.0.2.54 serial=3"));
     free(ask("example. SOA notify from=192.0.2.55"));

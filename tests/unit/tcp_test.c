@@ -420,7 +420,7 @@ START_TEST(transfer)
     ck_assert_uint_eq(COUNTER(&h, transfers_failed), 0);
     ck_assert_uint_eq(COUNTER(&h, transfer_messages), 1001);
     ck_assert_uint_eq(COUNTER(&h, transfer_bytes), 1001 * TRANSFER_OCTETS);
-    ck_assert_uint_eq(zone.counters.transfers_out, 2);
+    ck_assert_uint_eq(fetches_counted(&zone.fetches)->transfers, 2);
 }
 END_TEST
 
@@ -436,8 +436,8 @@ START_TEST(a_difference_may_take_its_time)
     close(fd);
     house_stop(&h);
     ck_assert_uint_eq(COUNTER(&h, transfer_messages), RR_IXFR);
-    ck_assert_uint_eq(zone.counters.transfers_out, 1);
-    ck_assert_uint_eq(zone.counters.transfers_out_by_kind[FETCH_IXFR], 1);
+    ck_assert_uint_eq(fetches_counted(&zone.fetches)->transfers, 1);
+    ck_assert_uint_eq(fetches_counted(&zone.fetches)->by_kind[FETCH_IXFR], 1);
     struct fetch fetch;
     struct address host;
     ck_assert_int_eq(address_parse("127.0.0.1", 53, &host, NULL), 0);
@@ -469,7 +469,7 @@ START_TEST(queries_go_on_during_a_transfer)
     AWAIT(atomic_load(&version_refs) == 0);
     house_stop(&h);
     ck_assert_uint_eq(COUNTER(&h, transfers_failed), 1);
-    ck_assert_uint_eq(zone.counters.transfers_out_failed, 1);
+    ck_assert_uint_eq(fetches_counted(&zone.fetches)->failed, 1);
 }
 END_TEST
 
@@ -515,7 +515,7 @@ START_TEST(too_many_transfers_on_a_connection)
     ck_assert_uint_eq(refused, 1);
     close(fd);
     house_stop(&h);
-    ck_assert_uint_eq(zone.counters.transfers_out_refused, 1);
+    ck_assert_uint_eq(fetches_counted(&zone.fetches)->refused, 1);
 }
 END_TEST
 
@@ -552,7 +552,7 @@ START_TEST(transfer_quota)
     hear_transfer(fd[2], 8, 9);
     house_stop(&h); /* cuts the two */
     ck_assert_uint_eq(COUNTER(&h, transfers_failed), 3);
-    ck_assert_uint_eq(zone.counters.transfers_out_refused, 2);
+    ck_assert_uint_eq(fetches_counted(&zone.fetches)->refused, 2);
     close(fd[1]);
     close(fd[2]);
     close(stranger);
