@@ -89,5 +89,8 @@ const struct finding_type multisigner_findings[] = {
         {"csync-came", STAGE_PASS, "the CSYNC that came in was left out",
          "It speaks of a serial of its primary, not of the one served here (RFC 7477 2.1.1.1). The "
          "option csync says whether ours is published."},
+    [APEX_WITHOUT_SOA] = {"soa-missing", STAGE_REJECT, "no SOA at the apex",
+                          "Without SOA this is no zone: the transfer or the file is broken at its "
+                          "source."},
     {NULL, STAGE_PASS, NULL, NULL},
 };

@@ -62,8 +62,11 @@ static void multisigner_run(struct stage_run *run)
         finding_add(run->findings, OWN_KEYS_MISSING, m.apex_name, RR_DNSKEY, 0, 0, NULL);
         return;
     }
-    ASSERT(m.apex); /* the chain saw its SOA */
     run->visited = 1;
+    if (!m.apex || !node_has(m.apex, RR_SOA)) {
+        finding_add(run->findings, APEX_WITHOUT_SOA, m.apex_name, RR_SOA, 0, 0, NULL);
+        return;
+    }
     if (!run->keys->unsigned_zone) {
         if (run->keys->ksk_elsewhere) {
             imported_judge(&m);

@@ -50,6 +50,7 @@ enum multisigner_code {
     NS_NO_ADDRESS,
     CSYNC_WITHHELD,
     CSYNC_CAME,
+    APEX_WITHOUT_SOA,
 };
 extern const struct finding_type multisigner_findings[];
 
