@@ -47,27 +47,35 @@ static int stageplay_set(const struct stage_type *type, void *conf, char *word, 
     return option_set(option, conf, &value, why);
 }
 
-int stageplay_open(struct stageplay *play, const struct stage_type *type, const uint8_t *apex,
-                   const char *options, struct why *why)
+int stageplay_conf(const struct stage_type *type, const uint8_t *apex, const char *options,
+                   void **out, struct why *why)
 {
-    *play = (struct stageplay){.type = type, .family = family_new(apex)};
-    if (type->options)
-        play->conf = option_conf_new(type->options, type->conf_size);
+    void *conf = type->options ? option_conf_new(type->options, type->conf_size) : NULL;
     char *words = mem_strdup(options ? options : ""), *rest = NULL;
     int rc = 0;
     for (char *word = strtok_r(words, " \n", &rest); word && rc == 0;
          word = strtok_r(NULL, " \n", &rest))
-        rc = stageplay_set(type, play->conf, word, why);
+        rc = stageplay_set(type, conf, word, why);
     mem_free(&words);
     if (rc == 0 && type->conf_check)
-        rc = type->conf_check(play->conf, apex, why);
+        rc = type->conf_check(conf, apex, why);
     if (rc != 0) {
-        if (play->conf && type->conf_close)
-            type->conf_close(play->conf);
-        if (play->conf)
-            option_conf_free(type->options, &play->conf);
-        family_unref(play->family);
+        if (conf && type->conf_close)
+            type->conf_close(conf);
+        if (conf)
+            option_conf_free(type->options, &conf);
     }
+    *out = conf;
+    return rc;
+}
+
+int stageplay_open(struct stageplay *play, const struct stage_type *type, const uint8_t *apex,
+                   const char *options, struct why *why)
+{
+    *play = (struct stageplay){.type = type, .family = family_new(apex)};
+    int rc = stageplay_conf(type, apex, options, &play->conf, why);
+    if (rc != 0)
+        family_unref(play->family);
     return rc;
 }
 

@@ -30,6 +30,9 @@ struct stageresult {
 /* options: "name=value name=value", or NULL; a list is "a~b,c" for ("a b", "c"). A bad one is refused with -E_CONF. */
 int stageplay_open(struct stageplay *play, const struct stage_type *type, const uint8_t *apex,
                    const char *options, struct why *why) MUST_CHECK;
+/* The conf alone, for a chain of the caller's; NULL for a stage without options. */
+int stageplay_conf(const struct stage_type *type, const uint8_t *apex, const char *options, void **out,
+                   struct why *why) MUST_CHECK;
 void stageplay_close(struct stageplay *play);
 /* Forgets what was accepted: the next run is a first load. */
 void stageplay_forget(struct stageplay *play);
