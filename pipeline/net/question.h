@@ -66,6 +66,7 @@ struct asker_peer {
     struct address address, source;
     size_t refs;              /* servers of rounds */
     unsigned asking;
+    unsigned turns;           /* that were given while somebody was in a hurry */
     bool silent;              /* the last question ended without a sign of life */
     bool no_edns;             /* answered FORMERR or NOTIMP to EDNS */
     struct xfrin_link waiting[PATIENCES];

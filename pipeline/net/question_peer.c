@@ -1,8 +1,8 @@
 /* Who waits for an address, and how many are asked at once.
  *
- * An address has a queue, in which those in a hurry (a key waits for the answer) go before the rest. Of it no more than at_once have
- * their turn, and no more than all_at_once of all. Addresses take turns, so one that is slow, or has ten thousand zones, does not keep
- * the others waiting for more than a turn.
+ * An address has a queue, in which those in a hurry (a key waits for the answer) go before the rest, but for every fourth turn. Of it
+ * no more than at_once have their turn, and no more than all_at_once of all. Addresses take turns, so one that is slow, or has ten
+ * thousand zones, does not keep the others waiting for more than a turn.
  *
  * A server that is down would hold each question for twenty seconds, and ten thousand zones for a day. So when a question ends without
  * a sign of life, those that wait end with it, and until something comes from there only one has its turn at a time.
@@ -12,6 +12,8 @@
 #include "pipeline/net/question.h"
 
 #include "pipeline/base/alloc.h"
+
+enum { PATIENT_EVERY = 4 };
 
 #define OF(type, member, link) ((type *)(void *)((char *)(link)-offsetof(type, member)))
 
@@ -52,9 +54,18 @@ struct asker_peer *asker_peer_ref(struct asker *a, const struct remote_conf *rem
     return peer;
 }
 
-static struct xfrin_link *peer_queue(struct asker_peer *peer)
+static bool nobody_waits(const struct asker_peer *peer)
 {
-    return &peer->waiting[link_alone(&peer->waiting[HURRIED]) ? PATIENT : HURRIED];
+    return link_alone(&peer->waiting[HURRIED]) && link_alone(&peer->waiting[PATIENT]);
+}
+
+static struct asked *peer_take(struct asker_peer *peer)
+{
+    bool patient = link_alone(&peer->waiting[HURRIED]) ||
+                   (++peer->turns % PATIENT_EVERY == 0 && !link_alone(&peer->waiting[PATIENT]));
+    struct asked *s = OF(struct asked, queue, peer->waiting[patient ? PATIENT : HURRIED].next);
+    link_remove(&s->queue);
+    return s;
 }
 
 void asker_peer_unref(struct asker_peer **peer)
@@ -63,14 +74,14 @@ void asker_peer_unref(struct asker_peer **peer)
     *peer = NULL;
     if (--p->refs)
         return;
-    ASSERT(p->asking == 0 && link_alone(peer_queue(p)));
+    ASSERT(p->asking == 0 && nobody_waits(p));
     link_remove(&p->link);
     mem_free(&p);
 }
 
-static bool peer_may(const struct asker *a, struct asker_peer *peer)
+static bool peer_may(const struct asker *a, const struct asker_peer *peer)
 {
-    return !link_alone(peer_queue(peer)) && peer->asking < (peer->silent ? 1 : a->tuning.at_once);
+    return !nobody_waits(peer) && peer->asking < (peer->silent ? 1 : a->tuning.at_once);
 }
 
 static struct asker_peer *peer_next(struct asker *a)
@@ -88,8 +99,7 @@ void asker_run(struct asker *a)
         return;
     a->scheduling = true;
     while (a->asking < a->tuning.all_at_once && (peer = peer_next(a))) {
-        struct asked *s = OF(struct asked, queue, peer_queue(peer)->next);
-        link_remove(&s->queue);
+        struct asked *s = peer_take(peer);
         link_remove(&peer->link);
         link_append(&a->peers, &peer->link);
         a->asking++;

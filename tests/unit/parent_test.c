@@ -499,7 +499,7 @@ END_TEST
 /* Who has the zone itself has no voice, but somebody must. */
 START_TEST(ns_and_the_child)
 {
-    struct upper_play parents = ns_way(UPPER_NS_REFERS, 2), both = ns_way(UPPER_NS_HAS_CHILD, 3);
+    struct upper_play parents = ns_way(UPPER_NS_REFERS, 2), both = ns_way(UPPER_NS_HAS_CHILD, 1);
     both.ns_ttl = 90000;
     open_zones(1);
     upper_play(u1, &parents);
@@ -511,15 +511,37 @@ START_TEST(ns_and_the_child)
     ck_assert_uint_eq(told.view->ns_all.n, 2);
     ck_assert_uint_eq(told.view->ns_all.ttl, 90001); /* caches may have that, too */
     ck_assert_int_eq(row(1)->ns_said, PARENT_NS_OF_CHILD);
-    ck_assert_uint_eq(row(1)->ns.n, 3);
+    ck_assert_uint_eq(row(1)->ns.n, 1);
     ck_assert_msg(strstr(text_of(told.view), "; b: DS 1000 13 2 + 2000 8 2 (TTL 3601), has the "
-                                             "zone itself: NS n00.away. + n01.away. + n02.away."),
+                                             "zone itself: NS n00.away. (TTL 90001)"),
                   "%s", text_of(told.view));
     upper_play(u1, &both);
     parent_ask(p, told.zone);
     UNTIL(&d, told.n == 2);
     ck_assert(told.view->agreed && !told.view->ns_complete && !told.view->ns_agreed);
     ck_assert_uint_eq(told.view->ns_any.n, 0);
+    end();
+}
+END_TEST
+
+/* Without the word of one there is no fact. */
+START_TEST(ns_of_one_are_not_known)
+{
+    struct upper_play two = ns_way(UPPER_NS_REFERS, 2), refused = ns_way(UPPER_NS_REFUSED, 0);
+    open_zones(1);
+    upper_play(u1, &two);
+    upper_play(u2, &refused);
+    ns_wanted = true;
+    watch("ab", 3600);
+    UNTIL(&d, told.n == 1);
+    ck_assert(told.view->agreed && !told.view->ns_complete && !told.view->ns_agreed);
+    ck_assert_uint_eq(told.view->ns_all.n + told.view->ns_any.n, 0);
+    refused.way = UPPER_REFUSED; /* nor where it did not even tell the DS */
+    upper_play(u2, &refused);
+    parent_ask(p, told.zone);
+    UNTIL(&d, told.n == 2);
+    ck_assert(!told.view->complete && !told.view->ns_complete && !told.view->ns_agreed);
+    ck_assert_int_eq(row(0)->ns_said, PARENT_NS);
     end();
 }
 END_TEST
@@ -903,6 +925,7 @@ int main(void)
     tcase_add_loop_test(s.tcase, real_ns, 0, 3);
     suite_add(s, no_ns_without_ds);
     suite_add(s, ns_and_the_child);
+    suite_add(s, ns_of_one_are_not_known);
     suite_add(s, ns_that_differ);
     suite_add(s, agreement);
     suite_add(s, one_is_silent);
