@@ -1,7 +1,8 @@
 """weir and its peers over the same course, for tests/bench/run and tests/bench/changes: zones, servers, clocks, and the table of ratios.
 
-A primary has the zones on PRIMARY; weir or a peer takes them in on PEER, one after the other. A Server lives in a folder of its own that
-goes with it, and ends with the script, however that ends. Times are wall time as a client sees it; memory is PSS.
+A primary has the zones on PRIMARY; weir or a peer takes them in on PEER, one after the other; both ports are free ones, kept for the script.
+A Server lives in a folder of its own that goes with it, and ends with the script, however that ends; when one ends by itself, so does the
+script, with the end of its log. Times are wall time as a client sees it; memory is PSS.
 """
 import hashlib
 import os
@@ -17,12 +18,13 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../net/lib"))
 import wire
-from peers import die_with_parent
+from peers import die_with_parent, free_port
 
 TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 WEIR = os.environ.get("WEIR") or os.path.join(TOP, os.environ.get("B", "build"), "weir")
-PRIMARY, PEER, ZONE = ("127.0.0.1", 15301), ("127.0.0.1", 15302), "bench"
-missed = []
+PORTS = [free_port(), free_port()]  # with their locks
+PRIMARY, PEER, ZONE = ("127.0.0.1", PORTS[0][0]), ("127.0.0.1", PORTS[1][0]), "bench"
+missed, running = [], []
 
 
 # ---- the table
@@ -48,8 +50,11 @@ def wait(what, seconds=300, step=.002):
     """Seconds until it is so."""
     t = time.time()
     while not what():
+        for server in running:
+            if server.p.poll() is not None:
+                sys.exit(f"bench: {server.name} ended by itself with exit code {server.p.returncode}; the end of its log:\n{server.tail()}")
         if time.time() - t > seconds:
-            sys.exit("bench: waited in vain")
+            sys.exit(f"bench: waited in vain for {seconds} s" + "".join(f"; the end of the log of {s.name}:\n{s.tail()}" for s in running))
         time.sleep(step)
     return time.time() - t
 
@@ -160,6 +165,7 @@ def sign(path, folder):
 
 class Server:
     def __init__(self, name, conf, *command):
+        self.name = name
         self.folder = tempfile.mkdtemp(prefix=f"weir-bench-{name}-")
         self.command = [w.replace("@D@", self.folder) for w in command]
         with open(f"{self.folder}/c", "w") as f:
@@ -170,8 +176,14 @@ class Server:
         self.log = open(f"{self.folder}/log", "ab")
         self.p = subprocess.Popen(self.command, cwd=self.folder, stdout=self.log, stderr=subprocess.STDOUT, preexec_fn=die_with_parent)
         self.pid = self.p.pid
+        running.append(self)
+
+    def tail(self, lines=20):
+        with open(f"{self.folder}/log", encoding="utf-8", errors="replace") as f:
+            return "".join(f.readlines()[-lines:])
 
     def stop(self):
+        running.remove(self)
         self.p.terminate()
         try:
             self.p.wait(60)

@@ -263,6 +263,26 @@ def configuration(net, listen, rows, remotes, server="", what="weir", control=No
             f'{tsig}remotes = (\n  {peers}\n);\nzones = (\n  {rows}\n);\n')
 
 
+def free_port():
+    """(port, lock): one that nobody listens on, and that no other run takes while the lock is open."""
+    start = os.getpid() * 17
+    for i in range(len(PORTS)):
+        port = PORTS[(start + i) % len(PORTS)]
+        lock = open(os.path.join(tempfile.gettempdir(), f"weir-port-{port}.lock"), "w", encoding="ascii")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for kind in socket.SOCK_DGRAM, socket.SOCK_STREAM:
+                for family, host in (socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"):
+                    with socket.socket(family, kind) as s:
+                        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                        s.bind((host, port))
+        except OSError:
+            lock.close()
+            continue
+        return port, lock
+    raise Failed("no free port")
+
+
 class Net:
     def __init__(self, name):
         self.folder = tempfile.mkdtemp(prefix=f"weir-{name[:30]}-")
@@ -279,23 +299,9 @@ class Net:
 
     def port(self):
         """One that nobody listens on, and that no other run takes while we live."""
-        start = os.getpid() * 17
-        for i in range(len(PORTS)):
-            port = PORTS[(start + i) % len(PORTS)]
-            lock = open(os.path.join(tempfile.gettempdir(), f"weir-port-{port}.lock"), "w", encoding="ascii")
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                for kind in socket.SOCK_DGRAM, socket.SOCK_STREAM:
-                    for family, host in (socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"):
-                        with socket.socket(family, kind) as s:
-                            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                            s.bind((host, port))
-            except OSError:
-                lock.close()
-                continue
-            self.locks.append(lock)
-            return port
-        raise Failed("no free port")
+        port, lock = free_port()
+        self.locks.append(lock)
+        return port
 
     def wait(self, what, condition, within=WITHIN_S):
         """The condition's value, once it is true."""
