@@ -36,12 +36,13 @@ static int word_apply(struct key_turn *t, const char *word, struct why *why)
 static void show(const struct key_turn *t, bool as_json)
 {
     const struct keyring *ring = t->store.ring;
-    bool multi = t->zone->mode && !strcmp(t->zone->mode, "multi-signer");
     char *parent = t->zone->nparent ? key_turn_parent(t, as_json) : NULL;
-    char *foreign = multi ? key_turn_foreign(t, as_json) : NULL;
+    char *foreign = t->zone->shared ? key_turn_foreign(t, as_json) : NULL;
+    char *signers = t->zone->nsigners || t->store.book ? key_turn_signers(t, as_json) : NULL;
     if (!as_json) {
         keyring_ds_text(ring, t->zone, time(NULL), stdout);
-        printf("%s%s", foreign ? foreign : "", parent ? parent : "");
+        printf("%s%s%s", foreign ? foreign : "", signers ? signers : "", parent ? parent : "");
+        free(signers);
         free(foreign);
         free(parent);
         return;
@@ -51,11 +52,14 @@ static void show(const struct key_turn *t, bool as_json)
     keyring_ds_json(ring, t->zone, time(NULL), json);
     if (foreign)
         json_raw(json, "foreign_keys", foreign);
+    if (signers)
+        json_raw(json, "signers", signers);
     if (parent)
         json_raw(json, "parent", parent);
     json_end(json);
     printf("%s\n", json_text(json, NULL));
     json_free(&json);
+    free(signers);
     free(foreign);
     free(parent);
 }

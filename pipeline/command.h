@@ -19,7 +19,7 @@ struct command_type {
     int (*run)(int argc, char **argv);
 };
 extern const struct command_type command_serve, command_check, command_replay, command_stages, command_journal, command_dump,
-                                  command_key, command_dnssec;
+                                  command_key, command_dnssec, command_multisigner;
 /* status, retransfer, notify, reload, approve, discard: words for a running weir. */
 int command_ask(int argc, char **argv);
 

@@ -56,16 +56,22 @@ int key_turn_save(struct key_turn *t, struct why *why)
 /* It looks by itself when the next wait is over: not to reach it is no failure. */
 static void daemon_tell(const struct key_turn *t)
 {
-    char word[] = "keys";
-    char *words[] = {word, t->zone->text};
+    const char *said[] = {"keys", t->zone->text, t->word, t->signer, t->force ? "--force" : NULL};
+    char *words[sizeof said / sizeof said[0]];
+    int n = 0;
     struct why why;
     FILE *out = fopen("/dev/null", "w");
+    for (size_t i = 0; i < sizeof said / sizeof said[0]; i++)
+        if (said[i])
+            words[n++] = mem_strdup(said[i]);
     if (!t->config->server.control || !out ||
-        control_ask(t->config->server.control, 2, words, out, &why) != 0)
+        control_ask(t->config->server.control, n, words, out, &why) != 0)
         fprintf(stderr, "weir is not running with this configuration, or does not have the zone: "
                         "it takes effect when it does\n");
     if (out)
         fclose(out);
+    while (n > 0)
+        mem_free(&words[--n]);
 }
 
 void key_turn_close(struct key_turn *t)
@@ -112,20 +118,28 @@ static int parent_request(const struct config *config, const char *zone, const c
     return request(config, "parent", zone, flag, text, why);
 }
 
-char *key_turn_foreign(const struct key_turn *t, bool json)
+/* NULL: nobody who could answer. */
+static char *ask_about(const struct key_turn *t, const char *what, bool json)
 {
     char *text;
     struct why why;
-    return request(t->config, "foreign", t->zone->text, json ? "--json" : NULL, &text, &why) ? NULL
-                                                                                             : text;
+    return request(t->config, what, t->zone->text, json ? "--json" : NULL, &text, &why) ? NULL
+                                                                                        : text;
+}
+
+char *key_turn_foreign(const struct key_turn *t, bool json)
+{
+    return ask_about(t, "foreign", json);
 }
 
 char *key_turn_parent(const struct key_turn *t, bool json)
 {
-    char *text;
-    struct why why;
-    return parent_request(t->config, t->zone->text, json ? "--json" : NULL, &text, &why) ? NULL
-                                                                                         : text;
+    return ask_about(t, "parent", json);
+}
+
+char *key_turn_signers(const struct key_turn *t, bool json)
+{
+    return ask_about(t, "signers", json);
 }
 
 static int parent_wait(const struct config *config, const char *zone, struct why *why)

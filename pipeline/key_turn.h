@@ -14,6 +14,8 @@ struct key_turn {
     const struct zone_conf *zone;
     struct keyring_store store;          /* ring NULL: the zone has no keys yet (only when nothing is to change) */
     bool changed;
+    const char *word, *signer;           /* what a running weir is told that the operator said; NULL: nothing but that there is a change */
+    bool force;
 };
 int key_turn_open(struct key_turn *t, const char *config_path, const char *zone, bool to_change, struct why *why) MUST_CHECK;
 int key_turn_save(struct key_turn *t, struct why *why) MUST_CHECK;
@@ -22,7 +24,9 @@ void key_turn_close(struct key_turn *t);
 char *key_turn_parent(const struct key_turn *t, bool json);
 /* The keys of other signers in the DNSKEY set that a running weir serves, as status_foreign has them. NULL: none runs. Caller frees. */
 char *key_turn_foreign(const struct key_turn *t, bool json);
-/* Has it ask them now, and waits until they have answered or been given up. Without the lock: what they say is a turn of its own. */
+/* How far the zone's other signers are, as status_signers has it. NULL: none runs. Caller frees. */
+char *key_turn_signers(const struct key_turn *t, bool json);
+/* Has it ask the parent's servers now, and waits until they have answered or been given up. Without the lock: what they say is a turn of its own. */
 int key_turn_ask_parent(const char *config_path, const char *zone, struct why *why) MUST_CHECK;
 
 #endif

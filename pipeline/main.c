@@ -20,7 +20,8 @@ static const struct command_type asked[] = {
 static const struct command_type *const types[] = {
     &command_serve,   &command_check, &command_replay, &asked[0],       &asked[1],
     &asked[2],        &asked[3],      &asked[4],       &asked[5],       &asked[6],
-    &command_journal, &command_dump,  &command_key,    &command_dnssec, &command_stages,
+    &command_journal, &command_dump,  &command_key,    &command_dnssec, &command_multisigner,
+    &command_stages,
 };
 enum { TYPES = sizeof types / sizeof types[0] };
 

@@ -14,6 +14,7 @@
 #include "pipeline/net/listen.h"
 #include "pipeline/net/notify.h"
 #include "pipeline/net/parent.h"
+#include "pipeline/net/signer.h"
 #include "pipeline/net/status.h"
 #include "pipeline/net/xfrin.h"
 #include "pipeline/run/registry.h"
@@ -162,13 +163,23 @@ static char *do_held(struct command *c, int (*fn)(struct zone *, const uint32_t 
     return answer_ok(mem_printf("zone %s: the held version is %s\n", z->text, done));
 }
 
-/* Somebody has changed them on disk. */
+/* Somebody has changed them on disk. keys ZONE (join | leave) SIGNER [--force]: that is what the operator said. */
 static char *do_keys(struct command *c)
 {
+    bool force = command_flag(c, "--force");
     struct why why;
     struct zone *z = command_zone(c, &why);
     if (!z)
         return answer_error(why.text);
+    if (c->argc > 3)
+        log_line(force ? LOG_WARN : LOG_NOTICE,
+                 force ? "forced by the operator: what another signer's step waits for is taken as "
+                         "given"
+                       : "asked of another signer by the operator",
+                 (const struct log_pair[]){LOG_KV("zone", LOG_S(z->text)),
+                                           LOG_KV("signer", LOG_S(c->argv[3])),
+                                           LOG_KV("word", LOG_S(c->argv[2])),
+                                           {0}});
     zone_keys_turn(z, false);
     return answer_ok(mem_printf("zone %s: its keys are looked at\n", z->text));
 }
@@ -194,6 +205,19 @@ static char *do_foreign(struct command *c)
     struct why why;
     struct zone *z = command_zone(c, &why);
     return z ? answer_ok(status_foreign(z, json)) : answer_error(why.text);
+}
+
+/* ask: their servers are asked now. */
+static char *do_signers(struct command *c)
+{
+    bool json = command_flag(c, "--json"), ask = command_flag(c, "ask");
+    struct why why;
+    struct zone *z = command_zone(c, &why);
+    if (!z)
+        return answer_error(why.text);
+    if (ask)
+        signer_ask(c->server->signers, z);
+    return answer_ok(status_signers(c->server, z, json));
 }
 
 static char *do_approve(struct command *c)
@@ -251,7 +275,7 @@ static const struct {
     {"status", do_status}, {"retransfer", do_retransfer}, {"notify", do_notify},
     {"reload", do_reload}, {"approve", do_approve},       {"discard", do_discard},
     {"keys", do_keys},     {"purge", do_purge},           {"zones", do_zones},
-    {"parent", do_parent}, {"foreign", do_foreign},
+    {"parent", do_parent}, {"foreign", do_foreign},       {"signers", do_signers},
 };
 
 static char *command_run(struct server *server, char *request, size_t len)

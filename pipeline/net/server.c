@@ -18,12 +18,14 @@
 #include "pipeline/net/listen.h"
 #include "pipeline/net/notify.h"
 #include "pipeline/net/parent.h"
+#include "pipeline/net/signer.h"
 #include "pipeline/net/systemd.h"
 #include "pipeline/net/tcp.h"
 #include "pipeline/net/udp.h"
 #include "pipeline/net/xfrin.h"
 #include "pipeline/run/zone_keys.h"
 #include "pipeline/run/zone_parent.h"
+#include "pipeline/run/zone_signers.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -186,7 +188,7 @@ static void event_post(void *ctx, const struct zone_event *event)
     loop_post(s->control_loop, &e->task);
 }
 
-/* ---- the parent */
+/* ---- the parent, and other signers */
 
 /* Whom to ask, and whether, may have changed. */
 static void parent_look(struct server *s, struct zone *z)
@@ -195,6 +197,23 @@ static void parent_look(struct server *s, struct zone *z)
     bool ns = zone_parent_ns_wanted(z);
     struct parent_conf servers = {conf->nparent, conf->parent, conf->parent_check_s, ns};
     parent_watch(s->parent, z, &servers, ns || zone_parent_wanted(z));
+}
+
+static void signers_look(struct server *s, struct zone *z)
+{
+    const struct zone_conf *conf = zone_conf_of(z);
+    struct signer_polled polled[SIGNERS_MAX];
+    size_t n = 0;
+    for (unsigned i = 0; i < conf->nsigners; i++) {
+        const struct signer_conf *c = &conf->signers[i];
+        if (c->nservers)
+            polled[n++] = (struct signer_polled){.name = c->name,
+                                                 .n = c->nservers,
+                                                 .server = c->servers,
+                                                 .check_s = conf->signer_check_s,
+                                                 .wanted = zone_signers_wanted(z)};
+    }
+    signer_watch(s->signers, z, polled, n);
 }
 
 struct want_task {
@@ -207,8 +226,10 @@ static void want_arrive(struct task *task)
 {
     struct want_task *w = (struct want_task *)(void *)task;
     struct server *s = w->server;
-    if (s->parent && zone_table_get(s->zones, w->zone->name) == w->zone)
+    if (s->parent && zone_table_get(s->zones, w->zone->name) == w->zone) {
         parent_look(s, w->zone);
+        signers_look(s, w->zone);
+    }
     zone_unref(w->zone);
     mem_free(&w);
 }
@@ -227,6 +248,12 @@ static void parent_told(void *ctx, struct zone *zone, const struct parent_view *
     zone_parent_told(zone, view);
 }
 
+static void signer_told(void *ctx, struct zone *zone, const struct signer_view *view)
+{
+    (void)ctx;
+    zone_signers_told(zone, view);
+}
+
 /* A version that was accepted, but that weir died before its secondaries were told of, is one that they are told of now. */
 static void on_added(void *ctx, struct zone *z)
 {
@@ -234,6 +261,7 @@ static void on_added(void *ctx, struct zone *z)
     xfrin_add(s->xfrin, z);
     keytimer_look(s, z);
     parent_look(s, z);
+    signers_look(s, z);
     if (rcu_read(&z->version))
         notify_zone(s->notify, z);
 }
@@ -244,6 +272,7 @@ static void on_dropped(void *ctx, struct zone *z)
     log_notice("zone is no longer configured: it is dropped", LOG_KV("zone", LOG_S(z->text)));
     notify_drop(s->notify, z);
     parent_drop(s->parent, z);
+    signer_drop(s->signers, z);
     keytimer_drop(s, z);
     xfrin_drop(s->xfrin, z);
 }
@@ -253,6 +282,7 @@ static void on_changed(void *ctx, struct zone *z)
     struct server *s = ctx;
     xfrin_change(s->xfrin, z);
     parent_look(s, z);
+    signers_look(s, z);
     notify_change(s->notify, z);
 }
 
@@ -360,6 +390,7 @@ int server_start(struct server **out, struct config *config, struct why *why)
     s->notify = notify_new(s);
     s->xfrin = xfrin_new(s);
     s->parent = parent_new(s, parent_told, s);
+    s->signers = signer_poller_new(s, signer_told, s);
     server_apply(s, config);
     for (unsigned i = 0; i < s->nquery; i++)
         loop_start(s->query[i].loop);
@@ -487,7 +518,8 @@ void server_stop(struct server **sp)
     control_free(&s->control);
     if (s->zones) {
         keytimer_drop_all(s);
-        parent_free(&s->parent); /* uses connections of xfrin's */
+        signer_poller_free(&s->signers); /* this one and the next use connections of xfrin's */
+        parent_free(&s->parent);
         xfrin_free(&s->xfrin);
         notify_free(&s->notify);
         journal_closing(s->journal); /* what cannot be written now is not waited for */

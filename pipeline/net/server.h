@@ -19,6 +19,7 @@ struct tcp_limits;
 struct xfrin;
 struct notify;
 struct parent;
+struct signer_poller;
 struct control;
 struct capture;
 struct server_signals;
@@ -58,6 +59,7 @@ struct server {
     struct xfrin *xfrin;
     struct notify *notify;
     struct parent *parent;
+    struct signer_poller *signers;
     struct control *control;
     struct capture *capture;        /* NULL: not wanted */
     struct server_signals *signals; /* watched from server_start until server_run returns */

@@ -8,15 +8,15 @@
  *             says that it must not be served on (validate's at_expiry): SERVFAIL
  *   waiting   nothing has come in yet: SERVFAIL
  */
-#include "pipeline/net/status.h"
+#include "pipeline/net/status_p.h"
 
-#include "pipeline/base/json.h"
 #include "pipeline/net/notify.h"
 #include "pipeline/net/parent.h"
 #include "pipeline/net/tcp_limits.h"
 #include "pipeline/net/xfrin.h"
 #include "pipeline/run/keyring_ds.h"
 #include "pipeline/run/zone_parent.h"
+#include "pipeline/run/zone_signers.h"
 #include "pipeline/zone/message.h"
 
 #include <inttypes.h>
@@ -25,7 +25,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { AGO_MAX = 48, SECONDARIES_SHOWN = 64 };
+enum { SECONDARIES_SHOWN = 64 };
 
 struct out {
     FILE *file;
@@ -66,7 +66,7 @@ static char *span_print(int64_t s, char out[AGO_MAX])
     return out;
 }
 
-static char *ago(time_t at, char out[AGO_MAX])
+char *ago(time_t at, char out[AGO_MAX])
 {
     return span_print((int64_t)(time(NULL) - at), out);
 }
@@ -288,6 +288,11 @@ static void zone_json(struct server *s, struct zone *z, bool findings, struct js
         parent_json(s, z, j);
         json_end(j);
     }
+    if (signers_known(z)) {
+        json_object(j, "signers");
+        signers_status_json(j, s, z);
+        json_end(j);
+    }
     version_unref(v);
 }
 
@@ -506,6 +511,20 @@ char *status_parent(struct server *s, struct zone *z, bool json)
     return out_close(&o);
 }
 
+char *status_signers(struct server *s, struct zone *z, bool json)
+{
+    struct out o;
+    if (json) {
+        struct json *j = json_new();
+        json_object(j, NULL);
+        signers_status_json(j, s, z);
+        return json_close(j);
+    }
+    out_open(&o);
+    signers_status_text(o.file, s, z);
+    return out_close(&o);
+}
+
 char *status_foreign(struct zone *z, bool json)
 {
     static const struct keyset none = {.n = 0};
@@ -514,15 +533,17 @@ char *status_foreign(struct zone *z, bool json)
     struct out o = {0};
     struct json *j = json ? json_new() : NULL;
     const struct keyset *keys = v && v->keys ? v->keys : &none;
+    struct signers *book = zone_signers_book(z);
     if (v)
         node_rrset(snapshot_apex(v->served), RR_DNSKEY, 0, &set);
     if (json) {
         json_array(j, NULL);
-        keyring_foreign_json(&set, keys, j);
+        keyring_foreign_json(&set, keys, book, j);
     } else {
         out_open(&o);
-        keyring_foreign_text(&set, keys, o.file);
+        keyring_foreign_text(&set, keys, book, o.file);
     }
+    signers_free(&book);
     version_unref(v);
     return json ? json_close(j) : out_close(&o);
 }
@@ -559,6 +580,7 @@ char *status_zone(struct server *s, struct zone *z, bool findings, bool json)
     fprintf(o.file, "doing: %s\n", doing);
     secondaries_text(o.file, s, z);
     parent_text(o.file, s, z);
+    signers_status_text(o.file, s, z);
     if (v && findings && v->findings->total) {
         fprintf(o.file, "notes on the version that is served:\n");
         findings_text(o.file, v->findings);

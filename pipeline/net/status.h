@@ -14,7 +14,9 @@ char *status_all(struct server *server, bool json);
 char *status_zone(struct server *server, struct zone *zone, bool findings, bool json);
 /* What the parent's servers say of its DS: a line that begins with "parent: ", or "asking: " while they are being asked; JSON: an object. */
 char *status_parent(struct server *server, struct zone *zone, bool json);
-/* The keys of other signers in the DNSKEY set that is served: lines, or a JSON array. */
+/* The keys of other signers in the DNSKEY set that is served, and whose they are: lines, or a JSON array. */
 char *status_foreign(struct zone *zone, bool json);
+/* How far each of the zone's other signers has joined or left, and what its servers said last: lines, or a JSON object. */
+char *status_signers(struct server *server, struct zone *zone, bool json);
 
 #endif

@@ -326,12 +326,13 @@ static int read_signers(const struct reader *r, const struct row *row, struct zo
     const setting *s = row_get(row, "signers");
     if (!s)
         return 0;
-    if (z->chain && !z->shared && s->parent == row->own)
+    bool takes = !z->chain || (z->shared && z->signs);
+    if (!takes && s->parent == row->own)
         return setting_refuse(r->src, s, r->why,
-                              "signers: expected a chain with the stage multisigner, such as "
-                              "mode = \"multi-signer\"");
+                              "signers: expected a chain with the stages multisigner and sign, "
+                              "such as mode = \"multi-signer\"");
     int err = signers_read(r->src, s, r->config, z, r->why);
-    if (!err && z->chain && !z->shared)
+    if (!err && !takes)
         signers_clear(z);
     return err;
 }

@@ -112,15 +112,33 @@ static bool is_own(const struct keyset *keys, struct rdata key)
     return false;
 }
 
-void keyring_foreign_json(const struct rrset *dnskey, const struct keyset *keys, struct json *json)
+static void json_time(struct json *json, const char *key, time_t t)
+{
+    char text[TIME_TEXT_MAX];
+    json_string(json, key, time_text(t, text));
+}
+
+/* NULL: nobody's that is known, so it came with the transfer. */
+static const char *owner_of(const struct signers *book, struct rdata key, time_t *since)
+{
+    *since = 0;
+    return book ? signers_owner(book, key.data, key.len, since) : NULL;
+}
+
+void keyring_foreign_json(const struct rrset *dnskey, const struct keyset *keys,
+                          const struct signers *book, struct json *json)
 {
     struct rdata key;
+    time_t since;
     for (const uint8_t *p = dnskey->rdata; rrset_next(dnskey, &p, &key);) {
         if (is_own(keys, key))
             continue;
         char *public = base64(key.data + 4, key.len - 4u);
+        const char *owner = owner_of(book, key, &since);
         json_object(json, NULL);
-        json_string(json, "owner", "foreign");
+        json_string(json, "owner", owner ? owner : "transfer");
+        json_string(json, "state", "published");
+        json_time(json, "since", since);
         json_uint(json, "key_tag", dnssec_key_tag(key.data, key.len));
         json_uint(json, "flags", get_u16(key.data));
         json_uint(json, "algorithm", key.data[3]);
@@ -131,14 +149,24 @@ void keyring_foreign_json(const struct rrset *dnskey, const struct keyset *keys,
     }
 }
 
-void keyring_foreign_text(const struct rrset *dnskey, const struct keyset *keys, FILE *out)
+void keyring_foreign_text(const struct rrset *dnskey, const struct keyset *keys,
+                          const struct signers *book, FILE *out)
 {
     struct rdata key;
-    for (const uint8_t *p = dnskey->rdata; rrset_next(dnskey, &p, &key);)
-        if (!is_own(keys, key))
-            fprintf(out, "  %s %5u  %-15s foreign: another signer's\n",
-                    get_u16(key.data) & DNSKEY_SEP ? "KSK" : "ZSK",
-                    dnssec_key_tag(key.data, key.len), dnssec_algorithm_text(key.data[3]));
+    time_t since;
+    char text[TIME_TEXT_MAX];
+    for (const uint8_t *p = dnskey->rdata; rrset_next(dnskey, &p, &key);) {
+        if (is_own(keys, key))
+            continue;
+        const char *owner = owner_of(book, key, &since);
+        fprintf(out, "  %s %5u  %-15s foreign: ", get_u16(key.data) & DNSKEY_SEP ? "KSK" : "ZSK",
+                dnssec_key_tag(key.data, key.len), dnssec_algorithm_text(key.data[3]));
+        if (owner && since)
+            fprintf(out, "of signer %s since %s\n", owner, time_text(since, text));
+        else
+            fprintf(out, "%s%s\n", owner ? "of signer " : "another signer's, by the transfer",
+                    owner ? owner : "");
+    }
 }
 
 /* ---- JSON
@@ -159,10 +187,13 @@ static bool uses_nsec3(const struct zone_conf *zone)
     return false;
 }
 
-static void json_time(struct json *json, const char *key, time_t t)
+static time_t state_since(const struct keyring_key *k)
 {
-    char text[TIME_TEXT_MAX];
-    json_string(json, key, time_text(t, text));
+    const time_t at[KEY_STATES] = {
+        [KEY_GENERATED] = k->created, [KEY_PUBLISHED] = k->publish, [KEY_READY] = k->ready,
+        [KEY_ACTIVE] = k->active,     [KEY_RETIRED] = k->retire,    [KEY_DEAD] = k->dead,
+        [KEY_REMOVED] = k->remove};
+    return at[k->state];
 }
 
 void keyring_key_json(const struct keyring *ring, const struct keyring_policy *policy,
@@ -170,8 +201,10 @@ void keyring_key_json(const struct keyring *ring, const struct keyring_policy *p
 {
     char *public = base64(k->rdata + 4, k->len - 4u);
     struct keyring_wait wait = keyring_waits(ring, policy, k, now);
+    json_string(json, "owner", "ours");
     json_string(json, "role", keyring_role_text(k->role));
     json_string(json, "state", keyring_state_text(k->state));
+    json_time(json, "since", state_since(k));
     json_uint(json, "key_tag", k->tag);
     json_uint(json, "flags", get_u16(k->rdata));
     json_uint(json, "algorithm", k->algorithm);

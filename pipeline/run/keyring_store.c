@@ -4,6 +4,7 @@
 
 #include "pipeline/base/alloc.h"
 #include "pipeline/base/log.h"
+#include "pipeline/run/zone_signers.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,10 +23,17 @@ void keyring_store_init(struct keyring_store *s, const char *state, const uint8_
 void keyring_store_clear(struct keyring_store *s)
 {
     keyring_store_unlock(s);
-    keyring_free(&s->ring);
+    keyring_store_forget(s);
     keyring_offline_clear(&s->offline);
-    mem_free(&s->text);
     mem_free(&s->state);
+}
+
+void keyring_store_forget(struct keyring_store *s)
+{
+    keyring_free(&s->ring);
+    mem_free(&s->text);
+    signers_free(&s->book);
+    mem_free(&s->book_text);
 }
 
 void keyring_store_unlock(struct keyring_store *s)
@@ -113,11 +121,43 @@ static int state_load(struct keyring_store *s, bool make, struct why *why)
     return privates_load(s, why);
 }
 
+/* One that is gone while we know it was not taken away by weir: it is written again. */
+static int book_load(struct keyring_store *s, struct why *why)
+{
+    char *text = NULL;
+    size_t len = 0;
+    struct why reason;
+    struct signers *book;
+    int err = key_folder_read(s->folder, "signers", &text, &len, why);
+    if (err == -E_NOENT) {
+        mem_free(&s->book_text);
+        return 0;
+    }
+    if (err)
+        return err;
+    if (s->book && s->book_text && strcmp(s->book_text, text) == 0) {
+        mem_free(&text);
+        return 0;
+    }
+    err = signers_parse(text, len, s->apex, &book, &reason);
+    if (err) {
+        mem_free(&text);
+        return why_set(why, err, "%s/signers: %s", key_folder_path(s->folder), reason.text);
+    }
+    signers_free(&s->book);
+    mem_free(&s->book_text);
+    s->book = book;
+    s->book_text = text;
+    return 0;
+}
+
 int keyring_store_lock(struct keyring_store *s, bool make, unsigned wait_ms, struct why *why)
 {
     int err = key_folder_open(s->state, s->apex, make, wait_ms, &s->folder, why);
     if (!err)
         err = state_load(s, make, why);
+    if (!err)
+        err = book_load(s, why);
     if (err)
         keyring_store_unlock(s);
     return err;
@@ -254,7 +294,27 @@ static bool any_removed(const struct keyring *ring)
     return false;
 }
 
-int keyring_store_save(struct keyring_store *s, struct why *why)
+static int book_save(struct keyring_store *s, struct why *why)
+{
+    if (!s->book)
+        return 0;
+    char *text = signers_print(s->book);
+    int err = 0;
+    if (s->book_text && strcmp(s->book_text, text) == 0) {
+        mem_free(&text);
+        return 0;
+    }
+    err = key_folder_write(s->folder, "signers", text, strlen(text), why);
+    if (err) {
+        mem_free(&text);
+        return err;
+    }
+    mem_free(&s->book_text);
+    s->book_text = text;
+    return 0;
+}
+
+static int state_save(struct keyring_store *s, struct why *why)
 {
     char *text = keyring_print(s->ring);
     if (s->text && strcmp(s->text, text) == 0) {
@@ -279,6 +339,12 @@ int keyring_store_save(struct keyring_store *s, struct why *why)
     return err;
 }
 
+int keyring_store_save(struct keyring_store *s, struct why *why)
+{
+    int err = book_save(s, why);
+    return err ? err : state_save(s, why);
+}
+
 static int offline_look(struct keyring_store *s, const char *path, struct why *why)
 {
     struct stat st;
@@ -298,13 +364,20 @@ static int offline_look(struct keyring_store *s, const char *path, struct why *w
     return 0;
 }
 
-int keyring_store_keyset(struct keyring_store *s, const struct keys_conf *conf, struct keyset **out,
+int keyring_store_keyset(struct keyring_store *s, const struct zone_conf *zone, struct keyset **out,
                          struct why *why)
 {
+    const struct keys_conf *conf = &zone->keys;
     int err = conf->offline_ksk ? offline_look(s, conf->offline_ksk, why) : 0;
     *out = keyring_keyset(s->ring, &conf->policy);
     if (conf->offline_ksk)
         keyring_offline_attach(&s->offline, *out);
+    if (s->book) {
+        struct signers_conf signers;
+        signers_conf_of(zone, &signers);
+        signers_keyset(s->book, &signers.policy, *out);
+        keyset_seal(*out);
+    }
     return err;
 }
 
@@ -356,7 +429,7 @@ int keyring_store_borrow(const char *state, const struct zone_conf *zone, struct
     }
     struct keyset *keys = NULL;
     if (!err)
-        err = keyring_store_keyset(&s, &zone->keys, &keys, why);
+        err = keyring_store_keyset(&s, zone, &keys, why);
     if (err)
         keyset_unref(keys);
     else

@@ -4,6 +4,7 @@
 
 #include "pipeline/base/log.h"
 #include "pipeline/run/keyring_store.h"
+#include "pipeline/run/zone_book.h"
 #include "pipeline/run/zone_parent.h"
 
 #include <stdio.h>
@@ -20,6 +21,7 @@ struct zone_keys {
     struct job job; /* first: the pool hands it back */
     struct zone *zone;
     struct zone_shared *shared;
+    struct zone_book *book;
     struct keyring_store store;            /* of the turn */
     int64_t saved, waiting_since, alarmed; /* ticks; < 0: never */
     bool told_missing, told_failed, told_offline;
@@ -39,6 +41,7 @@ struct zone_keys *zone_keys_new(struct zone *z, struct zone_shared *shared)
     zk->job.run = keys_job;
     zk->zone = z;
     zk->shared = shared;
+    zk->book = zone_book_new();
     zk->saved = zk->waiting_since = zk->alarmed = -1;
     keyring_store_init(&zk->store, shared->state, z->name);
     pthread_mutex_init(&zk->lock, NULL);
@@ -50,6 +53,7 @@ void zone_keys_free(struct zone_keys **zk)
     if (!*zk)
         return;
     keyring_store_clear(&(*zk)->store);
+    zone_book_free(&(*zk)->book);
     parent_view_unref((*zk)->view);
     pthread_mutex_destroy(&(*zk)->lock);
     mem_free(zk);
@@ -201,24 +205,30 @@ static struct needs needs_of(const struct keyring *ring)
     return n;
 }
 
-static int turn_locked(struct zone_keys *zk, const struct keys_conf *conf,
-                       struct keyring_plan *plan, struct why *why)
+struct plans {
+    struct keyring_plan ring;
+    struct signers_plan signers;
+};
+
+static int turn_locked(struct zone_keys *zk, const struct zone_conf *conf, struct plans *plan,
+                       struct why *why)
 {
     struct seen seen;
     bool told = parent_take(zk);
     facts_gather(zk, &seen);
     int64_t tick = seen.facts.time.tick;
-    int err = keyring_store_step(&zk->store, &conf->policy, &seen.facts, plan, why);
+    zone_book_step(zk->book, zk->zone, &zk->store, conf, &seen.facts, seen.version, &plan->signers);
+    seen.facts.others = zk->store.book ? signers_others(zk->store.book) : NULL;
+    int err = keyring_store_step(&zk->store, &conf->keys.policy, &seen.facts, &plan->ring, why);
     version_unref(seen.version);
-    bool write = plan->changed || told || zk->saved < 0 || tick - zk->saved >= CLOCK_SAVE_S;
+    bool write = plan->ring.changed || plan->signers.changed || told || zk->saved < 0 ||
+                 tick - zk->saved >= CLOCK_SAVE_S;
     if (!err && write) {
         err = keyring_store_save(&zk->store, why);
         zk->saved = tick;
     }
     if (err) {
-        /* What was not written has not happened. */
-        keyring_free(&zk->store.ring);
-        mem_free(&zk->store.text);
+        keyring_store_forget(&zk->store);
         return err;
     }
     struct keyset *keys;
@@ -230,24 +240,32 @@ static int turn_locked(struct zone_keys *zk, const struct keys_conf *conf,
     return 0;
 }
 
-static void turn_end(struct zone_keys *zk, const struct keyring_plan *plan, int err)
+static int64_t sooner(int64_t a, int64_t b)
+{
+    return !a || (b && b < a) ? b : a;
+}
+
+static void turn_end(struct zone_keys *zk, const struct plans *plan, int err)
 {
     struct needs needs = {.moving = true};
     int64_t in = RETRY_S, tick = keyring_time_now().tick;
     if (!err) {
         needs = needs_of(zk->store.ring);
-        in = plan->wake_in;
-        if (needs.moving && (!in || in > CLOCK_SAVE_S))
-            in = CLOCK_SAVE_S;
-        if (zk->store.offline.n && (!in || in > CLOCK_SAVE_S))
-            in = CLOCK_SAVE_S; /* its file may be another */
-        if ((zk->store.missing || zk->told_offline) && (!in || in > RETRY_S))
-            in = RETRY_S;
+        in = sooner(plan->ring.wake_in, plan->signers.wake_in);
+        if (needs.moving || zk->store.book)
+            in = sooner(in, CLOCK_SAVE_S);
+        if (zk->store.offline.n)
+            in = sooner(in, CLOCK_SAVE_S); /* its file may be another */
+        if (zk->store.missing || zk->told_offline)
+            in = sooner(in, RETRY_S);
         tell_waiting(zk, needs.parent, tick);
-        zone_parent_want(zk->zone, needs.parent);
+        zone_parent_want(zk->zone, needs.parent || plan->signers.ask_parent);
+        zone_parent_want_ns(zk->zone, plan->signers.ask_parent_ns);
+        zone_signers_want(zk->zone, plan->signers.ask_signers);
+        zone_book_end(zk->book, zk->store.book);
     }
     pthread_mutex_lock(&zk->lock);
-    zk->idle = !needs.moving;
+    zk->idle = !needs.moving && !zk->store.book;
     zk->due = in ? tick + in : 0;
     pthread_mutex_unlock(&zk->lock);
 }
@@ -256,7 +274,7 @@ static void turn(struct zone_keys *zk)
 {
     struct zone *z = zk->zone;
     struct why why;
-    struct keyring_plan plan = {0};
+    struct plans plan = {0};
     pthread_mutex_lock(&z->lock);
     struct config *config = config_ref(atomic_load(&z->config)->config);
     pthread_mutex_unlock(&z->lock);
@@ -264,7 +282,7 @@ static void turn(struct zone_keys *zk)
     bool signs = conf && conf->signs;
     int err = signs ? keyring_store_lock(&zk->store, true, LOCK_WAIT_MS, &why) : 0;
     if (!err && signs) {
-        err = turn_locked(zk, &conf->keys, &plan, &why);
+        err = turn_locked(zk, conf, &plan, &why);
         keyring_store_unlock(&zk->store);
     }
     config_unref(config);
@@ -273,7 +291,8 @@ static void turn(struct zone_keys *zk)
     tell_failed(zk, err ? &why : NULL);
     if (!err) {
         tell_missing(zk);
-        tell_steps(zk, &plan);
+        tell_steps(zk, &plan.ring);
+        zone_book_tell(z, &plan.signers);
     }
     turn_end(zk, &plan, err);
 }
@@ -341,6 +360,21 @@ void zone_keys_parent(struct zone *z, const struct parent_view *view)
     pthread_mutex_unlock(&zk->lock);
     parent_view_unref(before);
     zone_keys_turn(z, false);
+}
+
+void zone_keys_signer(struct zone *z, const struct signer_view *view)
+{
+    struct zone_keys *zk = z->ring;
+    if (!zk)
+        return;
+    zone_book_view(zk->book, view);
+    zone_keys_turn(z, false);
+}
+
+struct signers *zone_signers_book(struct zone *z)
+{
+    struct zone_keys *zk = z->ring;
+    return zk ? zone_book_copy(zk->book, z->name) : NULL;
 }
 
 bool zone_keys_need(struct zone *z, struct zone_keys_need *out)

@@ -3,6 +3,7 @@
  *        a version was accepted ─┐
  *        a wait is over         ─┤                         ┌─▶ state on disk ─▶ zone_set_keys ─▶ what is served is made again
  *        the parent has spoken  ─┼─▶ [worker: one turn] ───┤
+ *        another signer has     ─┤                         │
  *        `weir key`, `dnssec`   ─┘   lock, facts, step     └─▶ a line in the log for every step, an alarm for what hinders
  *
  * WHAT   Turns on the zone's keyring_store, one at a time, on workers. The state is on disk before a version that follows from it is made, so
@@ -14,6 +15,7 @@
 #define WEIR_RUN_ZONE_KEYS_H
 
 #include "pipeline/run/parent_view.h"
+#include "pipeline/run/signer_view.h"
 #include "pipeline/run/zone_run.h"
 
 struct zone_keys;
@@ -24,6 +26,7 @@ void zone_keys_open(struct zone_keys *keys);
 /* Something may have changed. after_version: that a version was accepted, which is nothing to a ring that waits for nothing. */
 void zone_keys_turn(struct zone *z, bool after_version);
 void zone_keys_parent(struct zone *z, const struct parent_view *view);
+void zone_keys_signer(struct zone *z, const struct signer_view *view);
 
 struct zone_keys_need {
     int64_t wake_in;                     /* seconds until zone_keys_turn is due; 0: never */

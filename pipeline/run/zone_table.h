@@ -50,6 +50,7 @@ struct zone {
     _Atomic bool expired;               /* set and cleared by net: answer SERVFAIL */
     _Atomic bool parent_wanted;         /* its keys wait for its parent: see zone_parent.h */
     _Atomic bool parent_ns_wanted;      /* … its other signers for the NS there */
+    _Atomic bool signers_wanted;        /* a step waits for its other signers: see zone_signers.h */
     _Atomic bool has_refused;           /* a refusal is on record that is newer than the version (for EDE) */
     struct zone_counters counters;
     struct fetches fetches;

@@ -86,20 +86,21 @@ class Either:
 
 
 class Signers:
-    """weir and Knot. imports: who takes the other's keys, of "weir" (by the transfer) and "knot" (by knotc). denial: weir's; Knot has the other one. sign: more of
-    weir's options."""
+    """weir and Knot. imports: who takes the other's keys, of "weir" (by the transfer) and "knot" (by knotc). denial: weir's; Knot has the other one. sign, more: more
+    of weir's options, of the stage and the zone; the remote "knot" is there for them. knot_has: more records of Knot's zone."""
 
-    def __init__(self, net, zone, denial="nsec", imports=("weir", "knot"), sign=""):
-        self.sign, self.given = sign, {}
+    def __init__(self, net, zone, denial="nsec", imports=("weir", "knot"), sign="", more="", knot_has=""):
+        self.sign, self.more, self.has, self.given = sign, more, "", {}
         self.net, self.zone, self.denial, self.number, self.upstream = net, zone, denial, 1, []
         self.parent, self.port = Parent(net, zone), net.port()
-        self.knot = net.knot({zone: child_text(zone, 1)}, policy=self.policy(),
+        self.knot = net.knot({zone: child_text(zone, 1, more=knot_has)}, policy=self.policy(),
                              more="    dnssec-signing: on\n    dnssec-policy: own\n    zonefile-sync: -1\n    zonefile-load: whole\n")
         net.wait("Knot signs", lambda: key_set(self.knot.port, zone))
         self.knot_keys = rows_of(self.knot.port, zone, "DNSKEY")[1]
         self.upstream = self.knot_keys if "weir" in imports else []
         self.primary = net.nsd({zone: self.text()}, notify=[self.port])
-        self.weir = net.weir(self.row("multi-signer"), port=self.port, primary=self.primary, par1=self.parent.servers[0], par2=self.parent.servers[1])
+        self.weir = net.weir(self.row("multi-signer"), port=self.port, primary=self.primary, knot=self.knot,
+                             par1=self.parent.servers[0], par2=self.parent.servers[1])
         net.wait("weir signs, and its DS may be asked for", lambda: self.exported("CDS"))
         net.wait("weir asks for it", lambda: set(cds.lower() for cds in self.exported("CDS")) <= set(cds_of(self.port, zone) or []))
         self.own = self.exported("DNSKEY")
@@ -113,10 +114,10 @@ class Signers:
 
     def row(self, mode):
         sign = f'sign = {{ denial = "{self.denial}"; dnskey_ttl = {KEY_TTL}; inception_offset = "60s"; {self.sign} }};'
-        return zone_row(self.zone, "primary", chain=mode, more=f'{sign} keys = {{ parent = ("par1", "par2"); parent_check = 1; propagation_delay = 3; csk = false; }};')
+        return zone_row(self.zone, "primary", chain=mode, more=f'{sign} keys = {{ parent = ("par1", "par2"); parent_check = 1; propagation_delay = 3; csk = false; }}; {self.more}')
 
     def text(self):
-        return child_text(self.zone, self.number, more="".join(f"@ {KEY_TTL} DNSKEY {key_text(k)}\n" for k in self.upstream))
+        return child_text(self.zone, self.number, more=self.has + "".join(f"@ {KEY_TTL} DNSKEY {key_text(k)}\n" for k in self.upstream))
 
     def publish(self, upstream=None):
         """A version at weir's primary, with these DNSKEY."""
@@ -141,6 +142,10 @@ class Signers:
 
     def give_to_knot(self):
         """All that weir exports."""
+        self.knot_takes()
+        self.net.wait("Knot shows the keys of both", lambda: self.sets("DNSKEY")[0] == self.sets("DNSKEY")[1])
+
+    def knot_takes(self):
         self.knotc("zone-begin", self.zone)
         for rtype in "DNSKEY", "CDS", "CDNSKEY":
             ttl = rows_of(self.knot.port, self.zone, rtype)[0] or 0
@@ -148,7 +153,6 @@ class Signers:
                 self.given[rtype].add(rdata)
                 self.knotc("zone-set", self.zone, self.zone, str(ttl), rtype, *rdata.split())
         self.knotc("zone-commit", self.zone)
-        self.net.wait("Knot shows the keys of both", lambda: self.sets("DNSKEY")[0] == self.sets("DNSKEY")[1])
 
     def sets(self, rtype):
         """weir's and Knot's."""

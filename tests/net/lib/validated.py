@@ -38,7 +38,7 @@ class Parent:
     """The zone above, signed, on two real servers."""
 
     def __init__(self, net, child, ds_ttl=DS_TTL):
-        self.net, self.child, self.ds_ttl, self.number, self.ds = net, child, ds_ttl, 0, []
+        self.net, self.child, self.ds_ttl, self.number, self.ds, self.ns = net, child, ds_ttl, 0, [], ["ns1"]
         self.key = net.key(PARENT)
         text = self.signed()
         self.servers = [net.nsd({PARENT: text}), net.knot({PARENT: text})]
@@ -46,12 +46,21 @@ class Parent:
     def signed(self, ds=None):
         self.number += 1
         rows = "".join(f"{self.child} {self.ds_ttl} DS {d}\n" for d in (self.ds if ds is None else ds))
+        delegation = "".join(f"{self.child} NS {ns}.{self.child}\n{ns}.{self.child} A 192.0.2.{i + 1}\n" for i, ns in enumerate(self.ns))
         return self.net.sign(f"$ORIGIN {PARENT}\n$TTL {DS_TTL}\n@ {DS_TTL} SOA ns hostmaster {self.number} 3600 600 604800 2\n@ NS ns\nns A 192.0.2.1\n"
-                             f"{self.child} NS ns1.{self.child}\nns1.{self.child} A 192.0.2.1\n{rows}", self.key)
+                             f"{delegation}{rows}", self.key)
 
     def set_ds(self, ds, servers=None):
         """On both servers, or on some. DS as rdata text."""
         self.ds = sorted(ds)
+        self.publish(servers)
+
+    def set_ns(self, ns):
+        """The delegation; labels below the child."""
+        self.ns = sorted(ns)
+        self.publish()
+
+    def publish(self, servers=None):
         text = self.signed()
         for s in servers or self.servers:
             s.publish(PARENT, text)
