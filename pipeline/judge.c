@@ -23,7 +23,7 @@ int judge_new(const struct zone_conf *zone, const char *state, struct pool *pool
               struct judge **out, struct why *why)
 {
     struct keyset *keys = NULL;
-    int err = zone->signs ? keyring_store_borrow(state, zone, &keys, why) : 0;
+    int err = zone->signs || zone->rekeys ? keyring_store_borrow(state, zone, &keys, why) : 0;
     if (err)
         return err;
     struct judge *j = mem_zalloc(sizeof *j);

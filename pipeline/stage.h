@@ -103,6 +103,7 @@ enum {
     STAGE_TEST = 8,               /* only in test builds: not offered to operators */
     STAGE_DNSSEC_ONLY = 16,       /* changes DNSSEC's records and the serial only: the chain holds it to that (run/identity.h) */
     STAGE_JOINS_NS = 32,          /* … and the names of servers in `keys` may join the NS set at the apex */
+    STAGE_KEY_SETS_ONLY = 64,     /* changes DNSKEY, CDS and CDNSKEY at the apex and signatures over them only: the chain holds it to that */
 };
 
 struct stage_type {

@@ -304,9 +304,11 @@ static bool stage_kept_data(struct run *r, unsigned i, const struct snapshot *ma
         .out = made,
         .in_changes = r->delta,
         .out_changes = delta,
+        .key_sets_only = type->flags & STAGE_KEY_SETS_ONLY,
         .joins = type->flags & STAGE_JOINS_NS ? r->made->keys : NULL,
     };
-    if (!(type->flags & STAGE_DNSSEC_ONLY) || identity_holds(&versions, &breach))
+    if (!(type->flags & (STAGE_DNSSEC_ONLY | STAGE_KEY_SETS_ONLY)) ||
+        identity_holds(&versions, &breach))
         return true;
     char text[96];
     snprintf(text, sizeof text, "%s: this set %s", type->name, breach.what);

@@ -40,6 +40,7 @@ void zone_keys_clear(struct keys_conf *keys);
 
 /* config_ksk.c. group: the zone's `keys`, or NULL. */
 bool ksk_is_elsewhere(const setting *group);
+bool ksk_has_file(const setting *group);
 /* What such a zone cannot have, or lacks. */
 int ksk_check(const struct source *src, const setting *group, const struct zone_conf *z, struct why *why) MUST_CHECK;
 
@@ -58,12 +59,13 @@ struct stage_options {
     const setting *(*find)(const void *ctx, const char *stage);
     const void *ctx;
     bool ksk_elsewhere;                  /* the zone's KSK is: its holder's sets are kept as they come */
+    bool rekeys;                         /* the zone itself names a file of such sets, for whoever signs it */
 };
 /* mode is the setting whose value is the word. */
 int preset_find(const struct source *src, const setting *mode, const struct preset **out, struct why *why) MUST_CHECK;
 const char *preset_name(const struct preset *preset);
 bool preset_has(const struct preset *preset, const char *stage);
-bool preset_keeps_records(const struct preset *preset);       /* the zone is served as it came, or not at all */
+bool preset_keeps_records(const struct preset *preset);       /* the zone is served as it came, but for a DNSKEY set that is given, or not at all */
 bool preset_any_has(const char *stage);                        /* a stage of any mode, built in or not */
 int preset_read(const struct source *src, const setting *mode, const struct preset *preset, struct stage_options options,
                 const uint8_t *apex, size_t keep_findings, struct chain **out, struct why *why) MUST_CHECK;

@@ -234,7 +234,7 @@ static int refuse_changing(const struct reader *r, const setting *s, const char 
 static bool changes_records(const char *stage)
 {
     const struct stage_type *type = registry_find(stage);
-    return type && !(type->flags & STAGE_CHECK_ONLY);
+    return type && !(type->flags & (STAGE_CHECK_ONLY | STAGE_KEY_SETS_ONLY));
 }
 
 /* Mode and chain exclude each other. But who adds a stage to a mode that keeps the records as they are is told what is
@@ -307,8 +307,12 @@ static int read_chain(const struct reader *r, const struct row *row, const uint8
     if (!preset)
         return chain_read(r->src, s, apex, keep, &z->chain, r->why);
     z->mode = mem_strdup(preset_name(preset));
-    struct stage_options options = {find_stage_options, row,
-                                    ksk_is_elsewhere(row_get(row, "keys"))};
+    struct stage_options options = {
+        .find = find_stage_options,
+        .ctx = row,
+        .ksk_elsewhere = ksk_is_elsewhere(row_get(row, "keys")),
+        .rekeys = ksk_has_file(config_setting_get_member(row->own, "keys")),
+    };
     return preset_read(r->src, s, preset, options, apex, keep, &z->chain, r->why);
 }
 
@@ -317,6 +321,7 @@ static void chain_look(struct zone_conf *z)
     for (unsigned i = 0; z->chain && i < z->chain->n; i++) {
         z->signs = z->signs || z->chain->stage[i].type->keys_used;
         z->shared = z->shared || strcmp(z->chain->stage[i].type->name, "multisigner") == 0;
+        z->rekeys = z->rekeys || strcmp(z->chain->stage[i].type->name, "rekey") == 0;
     }
 }
 
@@ -350,12 +355,22 @@ static bool by_hand(const struct zone_conf *z)
 static int read_keys(const struct reader *r, const struct row *row, struct zone_conf *z)
 {
     const setting *s = row_get(row, "keys");
+    const setting *rekey = config_setting_get_member(row->own, "rekey");
     zone_keys_defaults(z, by_hand(z));
+    if (z->chain && (rekey || z->rekeys) && !(z->rekeys && ksk_has_file(s)))
+        return setting_refuse(r->src,
+                              rekey ? rekey
+                              : s   ? s
+                                    : row->own,
+                              r->why,
+                              "rekey: expected keys = { offline_ksk = \"FILE\"; }, which has the "
+                              "DNSKEY sets that take the place of the owner's");
     if (!s)
         return 0;
-    if (z->chain && !z->signs && s->parent == row->own)
+    if (z->chain && !z->signs && !z->rekeys && s->parent == row->own)
         return setting_refuse(r->src, s, r->why,
-                              "keys: expected a chain that signs, such as mode = \"live\"");
+                              "keys: expected a chain that signs, such as mode = \"live\", or "
+                              "offline_ksk, whose DNSKEY sets take the place of the owner's");
     return zone_keys_read(r->src, s, r->config, z, r->why);
 }
 

@@ -8,6 +8,18 @@
 
 enum { SOA_AFTER_NAMES = 20 }; /* octets of the SOA's numbers; the serial is the first four */
 
+/* What is let go at a name. */
+struct scope {
+    bool at_apex, key_sets_only;
+    const struct keyset *joins; /* of the apex only */
+};
+
+static bool is_key_set(const struct rrset *set)
+{
+    uint16_t type = set->type == RR_RRSIG ? set->covered : set->type;
+    return type == RR_DNSKEY || type == RR_CDS || type == RR_CDNSKEY;
+}
+
 static bool is_dnssec(uint16_t type, bool at_apex)
 {
     switch (type) {
@@ -29,11 +41,14 @@ static bool is_dnssec(uint16_t type, bool at_apex)
 }
 
 /* The next rrset of data, from *i on. False: there is none. */
-static bool data_next(const struct node *node, unsigned *i, bool at_apex, struct rrset *out)
+static bool data_next(const struct node *node, unsigned *i, const struct scope *scope,
+                      struct rrset *out)
 {
     while (node && *i < node->nrrsets) {
         node_rrset_at(node, (*i)++, out);
-        if (!is_dnssec(out->type, at_apex))
+        bool may_differ = scope->key_sets_only ? scope->at_apex && is_key_set(out)
+                                               : is_dnssec(out->type, scope->at_apex);
+        if (!may_differ)
             return true;
     }
     return false;
@@ -89,12 +104,18 @@ static bool ns_joined(const struct rrset *a, const struct rrset *b, const struct
     return b->count == a->count + more;
 }
 
-/* joins: of the apex only. */
-static bool data_equal(const struct rrset *a, const struct rrset *b, const struct keyset *joins)
+static bool data_equal(const struct rrset *a, const struct rrset *b, const struct scope *scope)
 {
-    if (a->type == RR_SOA)
+    if (a->type == RR_SOA && !scope->key_sets_only)
         return soa_equal(a, b);
-    return rrset_equal(a, b, true) || (a->type == RR_NS && joins && ns_joined(a, b, joins));
+    return rrset_equal(a, b, true) ||
+           (a->type == RR_NS && scope->joins && ns_joined(a, b, scope->joins));
+}
+
+/* As sets are ordered in a node. */
+static int set_order(const struct rrset *a, const struct rrset *b)
+{
+    return a->type != b->type ? (int)a->type - (int)b->type : (int)a->covered - (int)b->covered;
 }
 
 static bool breach_set(struct identity_breach *breach, const struct node *node, uint16_t type,
@@ -104,22 +125,22 @@ static bool breach_set(struct identity_breach *breach, const struct node *node, 
     return false;
 }
 
-static bool nodes_say_the_same(const struct node *in, const struct node *out, bool at_apex,
-                               const struct keyset *joins, struct identity_breach *breach)
+static bool nodes_say_the_same(const struct node *in, const struct node *out,
+                               const struct scope *scope, struct identity_breach *breach)
 {
     unsigned i = 0, j = 0;
     struct rrset a, b;
-    bool has_a = data_next(in, &i, at_apex, &a), has_b = data_next(out, &j, at_apex, &b);
+    bool has_a = data_next(in, &i, scope, &a), has_b = data_next(out, &j, scope, &b);
     bool some = has_a && has_b;
     while (has_a || has_b) {
-        if (!has_b || (has_a && a.type < b.type))
+        if (!has_b || (has_a && set_order(&a, &b) < 0))
             return breach_set(breach, in, a.type, "is lacking");
-        if (!has_a || b.type < a.type)
+        if (!has_a || set_order(&b, &a) < 0)
             return breach_set(breach, out, b.type, "was added");
-        if (!data_equal(&a, &b, at_apex ? joins : NULL))
+        if (!data_equal(&a, &b, scope))
             return breach_set(breach, in, a.type, "was changed");
-        has_a = data_next(in, &i, at_apex, &a);
-        has_b = data_next(out, &j, at_apex, &b);
+        has_a = data_next(in, &i, scope, &a);
+        has_b = data_next(out, &j, scope, &b);
     }
     if (some && memcmp(node_name(in), node_name(out), in->name_len) != 0)
         return breach_set(breach, in, 0, "is written in other letters");
@@ -131,8 +152,10 @@ bool identity_holds(const struct identity_versions *v, struct identity_breach *b
     const uint8_t *apex = snapshot_apex_name(v->in);
     const struct changeset *ins = v->in_changes, *outs = v->out_changes;
     size_t i = 0, j = 0;
+    const struct scope at_apex = {true, v->key_sets_only, v->joins};
+    const struct scope elsewhere = {.key_sets_only = v->key_sets_only};
     if (v->joins &&
-        !nodes_say_the_same(snapshot_apex(v->in), snapshot_apex(v->out), true, v->joins, breach))
+        !nodes_say_the_same(snapshot_apex(v->in), snapshot_apex(v->out), &at_apex, breach))
         return false;
     while (i < ins->n || j < outs->n) {
         const struct change *a = i < ins->n ? &ins->change[i] : NULL;
@@ -143,7 +166,8 @@ bool identity_holds(const struct identity_versions *v, struct identity_breach *b
         j += order >= 0;
         const struct node *was_in = order <= 0 ? a->now : snapshot_get(v->in, name);
         const struct node *is_out = order >= 0 ? b->now : snapshot_get(v->out, name);
-        if (!nodes_say_the_same(was_in, is_out, name_equal(name, apex), v->joins, breach))
+        const struct scope *scope = name_equal(name, apex) ? &at_apex : &elsewhere;
+        if (!nodes_say_the_same(was_in, is_out, scope, breach))
             return false;
     }
     return true;

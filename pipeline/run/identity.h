@@ -8,6 +8,9 @@
  *        One stage adds data on purpose: the names of other signers' servers join the NS set at the apex (RFC 8901). Of it the set is wanted
  *        as it came in, or with all the names that the keyset has, under the TTL that it came with: nothing less, nothing else, and no set
  *        where none came in. The apex is looked at each time then, for the names change without the zone.
+ *
+ *        Another one, for a zone that its owner signed, may replace DNSKEY, CDS and CDNSKEY at the apex with their signatures, and nothing
+ *        else: the serial, denial and all other signatures are the owner's, and wanted octet for octet, too.
  * COST   O(d log n) in the changes of both sides.
  * SPEC   RFC 4035 2 (signing adds records), design.md idea 2.
  */
@@ -25,6 +28,7 @@ struct identity_breach {
 struct identity_versions {
     const struct snapshot *in, *out;
     const struct changeset *in_changes, *out_changes; /* what led to them from the last accepted run */
+    bool key_sets_only;               /* nothing but DNSKEY, CDS and CDNSKEY at the apex, and signatures over them, may differ */
     const struct keyset *joins;       /* the keyset of a stage that may let its names of servers join; NULL: it may not */
 };
 /* False: `breach` is the first one. */

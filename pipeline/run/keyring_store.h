@@ -57,6 +57,9 @@ void keyring_store_forget(struct keyring_store *s);
  * in it, and why says what is wrong. */
 int keyring_store_keyset(struct keyring_store *s, const struct zone_conf *zone, struct keyset **out, struct why *why) MUST_CHECK;
 
+/* Of a zone that has no keys of ours: what was made elsewhere alone. Without a lock. As above. */
+int keyring_store_given(struct keyring_store *s, const struct keys_conf *conf, struct keyset **out, struct why *why) MUST_CHECK;
+
 struct keyring_time keyring_time_now(void);
 /* The keys as they are, for who only looks: of a zone that has none, keys made in memory alone. */
 int keyring_store_borrow(const char *state, const struct zone_conf *zone, struct keyset **out, struct why *why) MUST_CHECK;

@@ -270,6 +270,22 @@ static void turn_end(struct zone_keys *zk, const struct plans *plan, int err)
     pthread_mutex_unlock(&zk->lock);
 }
 
+/* The zone's owner signs it: there are no keys of ours, only sets that take the place of his. */
+static void turn_given(struct zone_keys *zk, const struct keys_conf *conf)
+{
+    struct keyset *keys;
+    struct why why;
+    bool bad = keyring_store_given(&zk->store, conf, &keys, &why);
+    tell_offline(zk, bad ? &why : NULL);
+    zone_set_keys(zk->zone, keys);
+    keyset_unref(keys);
+    pthread_mutex_lock(&zk->lock);
+    zk->idle = true;
+    zk->due =
+        keyring_time_now().tick + (bad ? RETRY_S : CLOCK_SAVE_S); /* its file may be another */
+    pthread_mutex_unlock(&zk->lock);
+}
+
 static void turn(struct zone_keys *zk)
 {
     struct zone *z = zk->zone;
@@ -285,6 +301,8 @@ static void turn(struct zone_keys *zk)
         err = turn_locked(zk, conf, &plan, &why);
         keyring_store_unlock(&zk->store);
     }
+    if (!signs && conf && conf->rekeys)
+        turn_given(zk, &conf->keys);
     config_unref(config);
     if (!signs)
         return;

@@ -319,7 +319,7 @@ static void unserved_keep(struct zone *z, const struct pending *p, bool keep,
 static struct zone_keys *ring_begin(struct zone *z, const struct zone_conf *conf)
 {
     struct zone_shared *shared = z->run->shared;
-    if (!atomic_load(&z->ring) && conf->signs && shared->state)
+    if (!atomic_load(&z->ring) && (conf->signs || conf->rekeys) && shared->state)
         atomic_store(&z->ring, zone_keys_new(z, shared));
     return atomic_load(&z->ring);
 }

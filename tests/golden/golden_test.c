@@ -4,7 +4,8 @@
  *   conf     "name = value" lines: the stage's options, and now = TIME, zone = APEX (default example.), later = TIME (of b.zone);
  *            keys = TAG:ROLES,… of tests/golden/keys (keyplay's roles, x: the private half is not there, w: it is another key's; or
  *            unsigned; - among them: CDS asks for removal), keys_later for b.zone; no keys at all if there is no such line;
- *            ksk = elsewhere: the keyset says so; prepared = FROM-UNTIL of the DNSKEY set and signatures in prepared.zone;
+ *            ksk = elsewhere: the keyset says so, and may have no keys; prepared = FROM-UNTIL of the DNSKEY set and signatures in
+ *            prepared.zone, prepared_later of prepared_later.zone for b.zone;
  *            foreign = TAG:ROLES,… of the DNSKEY in foreign.zone that are known without the transfer (p: published, d: DS, c: a CSK),
  *            servers = NAME,… of other signers, asks = csync: the parent is to take the NS set over; each with _later for b.zone;
  *            then = STAGE that has the output, too, with the same keys, for what the two make of it
@@ -33,7 +34,9 @@ struct golden {
     char foreign[128], foreign_later[128], servers[128], servers_later[128], asks[16],
         asks_later[16];
     const struct stage_type *then;
-    time_t from, until; /* of what is prepared; 0: nothing is */
+    struct golden_period {
+        time_t from, until; /* of what is prepared; 0: nothing is */
+    } prepared, prepared_later;
     bool ksk_elsewhere;
     bool generate;
 };
@@ -82,6 +85,14 @@ static bool golden_word(struct golden *g, const char *name, const char *value)
     return false;
 }
 
+static void golden_period(char *value, struct golden_period *out)
+{
+    char *until = strchr(value, '-');
+    ck_assert_ptr_nonnull(until);
+    *until++ = '\0';
+    ck_assert(text_time(value, &out->from) == 0 && text_time(until, &out->until) == 0);
+}
+
 static void golden_conf(struct golden *g)
 {
     char *conf = file_read(g->folder, "conf"), *rest = NULL;
@@ -97,10 +108,9 @@ static void golden_conf(struct golden *g)
         } else if (strcmp(name, "ksk") == 0) {
             g->ksk_elsewhere = strcmp(value, "elsewhere") == 0;
         } else if (strcmp(name, "prepared") == 0) {
-            char *until = strchr(value, '-');
-            ck_assert_ptr_nonnull(until);
-            *until++ = '\0';
-            ck_assert(text_time(value, &g->from) == 0 && text_time(until, &g->until) == 0);
+            golden_period(value, &g->prepared);
+        } else if (strcmp(name, "prepared_later") == 0) {
+            golden_period(value, &g->prepared_later);
         } else if (golden_word(g, name, value)) {
             continue;
         } else if (strcmp(name, "then") == 0) {
@@ -174,12 +184,14 @@ static void print_change(void *ctx, const uint8_t *owner, const struct rrset *wa
         print_rrset(ctx, '+', owner, now);
 }
 
-/* The apex of prepared.zone. */
-static void golden_prepare(const struct golden *g, struct keyset *set)
+/* The apex of prepared.zone, or of prepared_later.zone. */
+static void golden_prepare(const struct golden *g, bool later, struct keyset *set)
 {
+    const struct golden_period *period = later ? &g->prepared_later : &g->prepared;
     struct family *family = family_new(g->apex);
-    struct snapshot *s = golden_version(g, family, "prepared.zone");
-    set->prepared[0] = (struct keyset_prepared){g->from, g->until, node_ref(snapshot_apex(s))};
+    struct snapshot *s = golden_version(g, family, later ? "prepared_later.zone" : "prepared.zone");
+    set->prepared[0] =
+        (struct keyset_prepared){period->from, period->until, node_ref(snapshot_apex(s))};
     snapshot_unref(s);
     family_unref(family);
 }
@@ -238,7 +250,7 @@ static void golden_signers(const struct golden *g, struct keyset *set, bool late
     keyset_seal(set);
 }
 
-static struct keyset *golden_keys(const struct golden *g, const char *words)
+static struct keyset *golden_keys(const struct golden *g, const char *words, bool later)
 {
     char text[128], *rest = NULL;
     struct keyplay play = {.n = 0};
@@ -258,9 +270,9 @@ static struct keyset *golden_keys(const struct golden *g, const char *words)
         if (strchr(roles, 'w'))
             play.key[i].private = play.made[0];
     }
-    struct keyset *set = keyplay_set(&play, g->from ? 1 : 0);
-    if (g->from)
-        golden_prepare(g, set);
+    struct keyset *set = keyplay_set(&play, g->prepared.from ? 1 : 0);
+    if (g->prepared.from)
+        golden_prepare(g, later && g->prepared_later.from, set);
     set->cds_delete = strchr(words, '-');
     set->ksk_elsewhere = g->ksk_elsewhere;
     keyplay_close(&play);
@@ -291,7 +303,7 @@ static void golden_play(const struct golden *g, struct stageplay *play, struct s
 {
     bool later = strcmp(name, "a") != 0;
     const char *words = later && play->prev && g->keys_later[0] ? g->keys_later : g->keys;
-    struct keyset *keys = words[0] ? golden_keys(g, words) : NULL;
+    struct keyset *keys = words[0] || g->ksk_elsewhere ? golden_keys(g, words, later) : NULL;
     time_t now = later && play->prev && g->later ? g->later : g->now;
     if (keys)
         golden_signers(g, keys, later);
@@ -395,7 +407,7 @@ static bool golden_cannot(const char *stage, const char *code)
 /* Every finding that a stage with golden cases lists comes out in one of them, but for those that no file brings about. */
 START_TEST(test_every_code_has_a_case)
 {
-    static const char *const stages[] = {"validate", "strip", "sign", "multisigner"};
+    static const char *const stages[] = {"validate", "strip", "sign", "multisigner", "rekey"};
     for (unsigned s = 0; s < sizeof(stages) / sizeof(stages[0]); s++) {
         const struct stage_type *type = registry_find(stages[s]);
         for (const struct finding_type *f = type->findings; f && f->code; f++) {

@@ -42,6 +42,25 @@ static struct keyset *keys; /* that a stage that signs is given */
 static struct keyset
     *shared[SHARED_SETS]; /* multisigner's: one after the other, version by version */
 
+/* A DNSKEY set that somebody else made. One period: what is given is the same all the time, as the laws want it. */
+static struct keyset *keys_given(const uint8_t *apex)
+{
+    enum { UNTIL = 1700000000 + 10 * 365 * 86400, KEY = 36, SIG = 18 + 8 };
+    uint8_t key[KEY] = {1, 1, 3, ALG_ED25519}, sig[SIG + NAME_MAX_OCTETS] = {0, RR_DNSKEY};
+    struct node_builder *b = node_builder_new();
+    struct keyset *given = keyset_new(0, 1, 0);
+    put_u32(sig + 8, UNTIL);
+    size_t len = 18 + name_copy(sig + 18, apex) + 8;
+    node_builder_begin(b, apex);
+    int bad = node_builder_add(b, RR_DNSKEY, 60, key, KEY) ||
+              node_builder_add(b, RR_RRSIG, 60, sig, (uint16_t)len);
+    ck_assert_int_eq(bad, 0);
+    given->prepared[0] = (struct keyset_prepared){0, UNTIL, node_builder_seal(b)};
+    given->ksk_elsewhere = true;
+    node_builder_free(&b);
+    return given;
+}
+
 static const struct history_kind kinds[] = {
     {.slots = 30, .changes = 3},
     {.slots = 12, .changes = 2, .damage = 20},
@@ -221,6 +240,7 @@ static void expect_wakes(const struct stageresult *part, const struct stageresul
 struct trial {
     const struct stage_type *type;
     const struct zone_history *history;
+    struct keyset *given; /* NULL: as keys_for says */
     struct stageplay play, fresh, skipping;
     struct pool *pool;
     time_t wake_at; /* of the version that play accepted last; 0: it need not be woken */
@@ -230,6 +250,8 @@ static void trial_open(struct trial *t, const char *options)
 {
     struct why why;
     struct stageplay *plays[] = {&t->play, &t->fresh, &t->skipping};
+    if (t->type->flags & STAGE_KEY_SETS_ONLY)
+        t->given = keys_given(t->history->apex);
     for (unsigned i = 0; i < 3; i++) {
         int rc = stageplay_open(plays[i], t->type, t->history->apex, options, &why);
         ck_assert_msg(rc == 0, "%s %s: %s", t->type->name, options, why.text);
@@ -248,6 +270,7 @@ static void trial_close(struct trial *t)
     stageplay_close(&t->play);
     stageplay_close(&t->fresh);
     stageplay_close(&t->skipping);
+    keyset_unref(t->given);
 }
 
 /* found: at the run before, which was accepted. Who takes in what the keyset has of others looks at the apex each time, since that may
@@ -316,7 +339,7 @@ static void check_version(struct trial *t, unsigned i, struct par *par)
     const struct snapshot *next = h->version[i];
     if (!(t->type->flags & STAGE_TEST))
         check_time(t, h->now[i]);
-    t->play.keys = t->fresh.keys = t->skipping.keys = keys_for(t->type, i);
+    t->play.keys = t->fresh.keys = t->skipping.keys = t->given ? t->given : keys_for(t->type, i);
     uint64_t next_before = digest_of(next), prev_before = digest_of(t->play.prev);
     uint32_t next_refs = next->refs;
     struct trie_stats stats_before, stats_after;
@@ -423,7 +446,8 @@ static uint64_t visited_at(const struct stage_type *type, unsigned slots, size_t
     struct why why;
     int rc = stageplay_open(&play, type, gen.apex, type->options ? "" : NULL, &why);
     ck_assert_int_eq(rc, 0);
-    play.keys = keys_for(type, 1);
+    struct keyset *given = type->flags & STAGE_KEY_SETS_ONLY ? keys_given(gen.apex) : NULL;
+    play.keys = given ? given : keys_for(type, 1);
     struct snapshot *first = zonegen_version(&gen, family, NULL, 0);
     struct stageresult result = stageplay_run(&play, first, 1700000000, false, NULL);
     stageplay_accept(&play, &result);
@@ -441,6 +465,7 @@ static uint64_t visited_at(const struct stage_type *type, unsigned slots, size_t
     snapshot_unref(first);
     snapshot_unref(second);
     stageplay_close(&play);
+    keyset_unref(given);
     family_unref(family);
     return visited;
 }

@@ -372,7 +372,9 @@ START_TEST(ksks_that_are_elsewhere)
         "zones = ( { name = \"a.\"; template = \"t\"; mode = \"multi-signer\"; },"
         "{ name = \"b.\"; template = \"t\"; mode = \"multi-signer\"; keys = { ksk = \"here\"; }; },"
         "{ name = \"c.\"; primaries = (\"p\"); mode = \"live\"; keys = { offline_ksk = \"x\"; }; },"
-        "{ name = \"d.\"; template = \"t\"; mode = \"pre-signed\"; } );");
+        "{ name = \"d.\"; template = \"t\"; mode = \"pre-signed\"; },"
+        "{ name = \"e.\"; primaries = (\"p\"); mode = \"pre-signed\"; rekey = { warn = 7; };"
+        "  keys = { offline_ksk = \"x\"; }; } );");
     static const bool offline[] = {true, false, true}, keeps[] = {true, false, false};
     for (unsigned i = 0; i < 3; i++) {
         const struct chain_stage *strip = &c->zones[i].chain->stage[0];
@@ -383,6 +385,10 @@ START_TEST(ksks_that_are_elsewhere)
         ck_assert_int_eq(kept, keeps[i]);
     }
     ck_assert(!c->zones[0].keys.offline_ksk && c->zones[2].keys.offline_ksk);
+    /* A zone that its owner signs has no keys of ours; one that names a file of sets has a stage for them. */
+    ck_assert(!c->zones[3].rekeys && !c->zones[3].signs && c->zones[3].chain->n == 1);
+    ck_assert(c->zones[4].rekeys && !c->zones[4].signs && c->zones[4].chain->n == 2);
+    ck_assert_str_eq(c->zones[4].chain->stage[0].type->name, "rekey");
     config_unref(c);
 }
 END_TEST

@@ -49,7 +49,7 @@ static const struct row {
     const char *what; /* NULL: it holds */
     const uint8_t *owner;
     uint16_t type;
-    struct record out[10];
+    struct record out[12];
 } rows[] = {
     {.what = NULL, /* signed: another serial, keys, a chain, no DS at the apex */
      .out = {{apex, RR_SOA, 300, soa_next, sizeof soa},
@@ -162,6 +162,110 @@ START_TEST(every_row)
 }
 END_TEST
 
+/* --- key sets alone --- */
+
+#define RRSIG_OF(type) ((const uint8_t[30]){0, type})
+#define OWNERS_SOA                                                                                 \
+    {                                                                                              \
+        apex, RR_SOA, 300, soa, sizeof soa                                                         \
+    }
+#define OWNERS_SOA_RRSIG                                                                           \
+    {                                                                                              \
+        apex, RR_RRSIG, 300, RRSIG_OF(RR_SOA), 30                                                  \
+    }
+#define OWNERS_APEX                                                                                \
+    OWNERS_SOA, OWNERS_SOA_RRSIG,                                                                  \
+    {                                                                                              \
+        apex, RR_NSEC, 300, some, 10                                                               \
+    }
+#define OWNERS_WWW                                                                                 \
+    {www, RR_A, 300, one, 4},                                                                      \
+    {                                                                                              \
+        www, RR_RRSIG, 300, RRSIG_OF(RR_A), 30                                                     \
+    }
+#define KEYS(key)                                                                                  \
+    {apex, RR_DNSKEY, 300, key, 20},                                                               \
+    {                                                                                              \
+        apex, RR_RRSIG, 300, RRSIG_OF(RR_DNSKEY), 30                                               \
+    }
+
+static const uint8_t key_a[20] = {1}, key_b[20] = {1, 1};
+static const struct record owners[] = {OWNERS_APEX, OWNERS_WWW, KEYS(key_a), {NULL, 0, 0, NULL, 0}};
+static const struct row key_set_rows[] = {
+    {.what = NULL, .out = {OWNERS_APEX, OWNERS_WWW, KEYS(key_a)}},
+    {.what = NULL, .out = {OWNERS_APEX, OWNERS_WWW, KEYS(key_b)}},
+    {.what = NULL,
+     .out = {OWNERS_APEX,
+             OWNERS_WWW,
+             {apex, RR_CDS, 60, some, 20},
+             {apex, RR_CDNSKEY, 60, some, 20},
+             {apex, RR_RRSIG, 60, RRSIG_OF(RR_CDS), 30}}},
+    /* the serial and its signature are the owner's, and so is denial */
+    {.what = "was changed",
+     .owner = apex,
+     .type = RR_SOA,
+     .out = {{apex, RR_SOA, 300, soa_next, sizeof soa},
+             OWNERS_SOA_RRSIG,
+             {apex, RR_NSEC, 300, some, 10},
+             OWNERS_WWW,
+             KEYS(key_b)}},
+    {.what = "is lacking",
+     .owner = apex,
+     .type = RR_RRSIG,
+     .out = {OWNERS_SOA, {apex, RR_NSEC, 300, some, 10}, OWNERS_WWW, KEYS(key_b)}},
+    {.what = "was changed",
+     .owner = apex,
+     .type = RR_NSEC,
+     .out =
+         {OWNERS_SOA, OWNERS_SOA_RRSIG, {apex, RR_NSEC, 300, some, 11}, OWNERS_WWW, KEYS(key_b)}},
+    {.what = "was added",
+     .owner = apex,
+     .type = RR_ZONEMD,
+     .out = {OWNERS_APEX, {apex, RR_ZONEMD, 300, some, 30}, OWNERS_WWW, KEYS(key_b)}},
+    /* and keys elsewhere than at the apex, and signatures over anything else */
+    {.what = "was added",
+     .owner = www,
+     .type = RR_DNSKEY,
+     .out = {OWNERS_APEX, OWNERS_WWW, {www, RR_DNSKEY, 300, key_b, 20}, KEYS(key_a)}},
+    {.what = "was added",
+     .owner = www,
+     .type = RR_RRSIG,
+     .out = {OWNERS_APEX, OWNERS_WWW, {www, RR_RRSIG, 300, RRSIG_OF(RR_AAAA), 30}, KEYS(key_a)}},
+    {.what = "was changed",
+     .owner = www,
+     .type = RR_A,
+     .out = {OWNERS_APEX,
+             {www, RR_A, 300, two, 4},
+             {www, RR_RRSIG, 300, RRSIG_OF(RR_A), 30},
+             KEYS(key_b)}},
+};
+
+START_TEST(key_sets_alone)
+{
+    const struct row *row = &key_set_rows[_i];
+    struct family *fi = family_new(apex), *fo = family_beside(fi);
+    struct identity_breach breach;
+    struct changeset *in_all, *out_all, *out_changes, *none = changeset_new(0);
+    struct snapshot *in = make(fi, NULL, owners, &in_all);
+    struct snapshot *out = make(fo, NULL, row->out, &out_all);
+    struct snapshot *same = make(fo, NULL, owners, NULL);
+    struct snapshot *out2 = make(fo, same, row->out, &out_changes);
+    struct identity_versions from_nothing = {in, out, in_all, out_all, true, NULL};
+    struct identity_versions as_a_change = {in, out2, none, out_changes, true, NULL};
+    expect(row, identity_holds(&from_nothing, &breach), &breach);
+    expect(row, identity_holds(&as_a_change, &breach), &breach);
+    struct snapshot *all[] = {in, out, same, out2};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        snapshot_unref(all[i]);
+    changeset_unref(in_all);
+    changeset_unref(out_all);
+    changeset_unref(out_changes);
+    changeset_unref(none);
+    family_unref(fi);
+    family_unref(fo);
+}
+END_TEST
+
 /* --- names of servers that may join the NS set at the apex --- */
 
 static const uint8_t ns_a[] = "\1a\1m", ns_a_upper[] = "\1A\1m", ns_b[] = "\1b\1m",
@@ -247,6 +351,7 @@ int main(void)
 {
     struct suite s = suite_open("identity");
     tcase_add_loop_test(s.tcase, every_row, 0, sizeof rows / sizeof rows[0]);
+    tcase_add_loop_test(s.tcase, key_sets_alone, 0, sizeof key_set_rows / sizeof key_set_rows[0]);
     tcase_add_loop_test(s.tcase, names_of_servers_join, 0, sizeof joinings / sizeof joinings[0]);
     return suite_run(s);
 }
