@@ -194,6 +194,38 @@ START_TEST(all_keys_join)
 }
 END_TEST
 
+/* T4, of a zone with two algorithms: exactly one signature of a KSK of ours by each, over each of the three sets. */
+START_TEST(one_signature_by_our_ksk_of_each_algorithm)
+{
+    static const uint16_t types[] = {RR_DNSKEY, RR_CDS, RR_CDNSKEY};
+    struct world w;
+    world_open(&w, NULL);
+    unsigned ksk = keyplay_make(&w.own, DNSKEY_ZONE | DNSKEY_SEP, ALG_ED25519, "pkd");
+    keyplay_make(&w.own, DNSKEY_ZONE, ALG_ED25519, "pz");
+    keyplay_make(&w.foreign, DNSKEY_ZONE, ALG_ECDSAP256, "p");
+    keyplay_make(&w.foreign, DNSKEY_ZONE | DNSKEY_SEP, ALG_ED25519, "p");
+    for (enum way way = 0; way < WAYS; way++) {
+        play(&w, way, TTL_OWN);
+        ck_assert_uint_eq(served(&w, RR_DNSKEY, 0).count, 6);
+        ck_assert_uint_eq(served(&w, RR_CDNSKEY, 0).count, 3);
+        for (unsigned i = 0; i < 3; i++) {
+            struct rrset sigs = served(&w, RR_RRSIG, types[i]);
+            struct rdata rdata;
+            unsigned by[2] = {0, 0};
+            for (const uint8_t *p = sigs.rdata; rrset_next(&sigs, &p, &rdata);) {
+                struct rrsig sig;
+                ck_assert(rrsig_parse(rdata.data, rdata.len, &sig));
+                by[0] += sig.algorithm == ALG_ECDSAP256 && sig.tag == w.own.key[0].tag;
+                by[1] += sig.algorithm == ALG_ED25519 && sig.tag == w.own.key[ksk].tag;
+            }
+            ck_assert(sigs.count == 2 && by[0] == 1 && by[1] == 1);
+        }
+        world_drop(&w);
+    }
+    world_close(&w);
+}
+END_TEST
+
 /* include = zsk: a KSK stays out, but the parent is asked for its DS; a key that does both tasks joins. */
 START_TEST(keys_that_sign_the_zone_join)
 {
@@ -534,6 +566,7 @@ int main(void)
 {
     struct suite s = suite_open("multisigner");
     suite_add(s, all_keys_join);
+    suite_add(s, one_signature_by_our_ksk_of_each_algorithm);
     suite_add(s, keys_that_sign_the_zone_join);
     suite_add(s, each_key_has_what_is_wanted_of_it);
     suite_add(s, a_provider_that_leaves_out_our_ksk);

@@ -87,10 +87,13 @@ class Either:
 
 class Signers:
     """weir and Knot. imports: who takes the other's keys, of "weir" (by the transfer) and "knot" (by knotc). denial: weir's; Knot has the other one. sign, more: more
-    of weir's options, of the stage and the zone; the remote "knot" is there for them. knot_has: more records of Knot's zone."""
+    of weir's options, of the stage and the zone; the remote "knot" is there for them. knot_has: more records of Knot's zone. ksks: does each publish the
+    other's KSK, too?"""
 
-    def __init__(self, net, zone, denial="nsec", imports=("weir", "knot"), sign="", more="", knot_has=""):
-        self.sign, self.more, self.has, self.given = sign, more, "", {}
+    def __init__(self, net, zone, denial="nsec", imports=("weir", "knot"), sign="", more="", knot_has="", ksks=True):
+        self.sign, self.more, self.has, self.given, self.ksks = sign, more, "", {}, ksks
+        if not ksks:
+            self.more += ' multisigner = { include = "zsk"; };'
         self.net, self.zone, self.denial, self.number, self.upstream = net, zone, denial, 1, []
         self.parent, self.port = Parent(net, zone), net.port()
         self.knot = net.knot({zone: child_text(zone, 1, more=knot_has)}, policy=self.policy(),
@@ -143,16 +146,22 @@ class Signers:
     def give_to_knot(self):
         """All that weir exports."""
         self.knot_takes()
-        self.net.wait("Knot shows the keys of both", lambda: self.sets("DNSKEY")[0] == self.sets("DNSKEY")[1])
+        self.net.wait("Knot shows the keys of both", lambda: self.shared(0) == self.shared(1))
 
     def knot_takes(self):
         self.knotc("zone-begin", self.zone)
         for rtype in "DNSKEY", "CDS", "CDNSKEY":
             ttl = rows_of(self.knot.port, self.zone, rtype)[0] or 0
             for rdata in set(self.exported(rtype)) - self.given.setdefault(rtype, set()):
+                if rtype == "DNSKEY" and rdata.startswith("257 ") and not self.ksks:
+                    continue
                 self.given[rtype].add(rdata)
                 self.knotc("zone-set", self.zone, self.zone, str(ttl), rtype, *rdata.split())
         self.knotc("zone-commit", self.zone)
+
+    def shared(self, which):
+        """What both are to have of the DNSKEY set of weir (0) or Knot (1)."""
+        return [k for k in self.sets("DNSKEY")[which] if self.ksks or int.from_bytes(k[:2], "big") == 256]
 
     def sets(self, rtype):
         """weir's and Knot's."""
