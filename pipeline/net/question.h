@@ -29,7 +29,7 @@ struct question {
 /* ---- question_answer.c: octets in, words out; no state, no clock */
 
 /* Is this an answer to the question that went out with this ID? Leaves the reader behind the question. An answer without a question
- * counts only where its RCODE says that the server could not read ours. */
+ * counts only where its RCODE says that the server could not read ours, or did not believe our TSIG (NSD leaves the question out then). */
 bool question_answered(struct msg_reader *r, const uint8_t *msg, size_t len, const struct question *q, uint16_t id);
 enum question_word {
     QUESTION_WORD,            /* for the owner to read */

@@ -15,8 +15,10 @@ bool question_answered(struct msg_reader *r, const uint8_t *msg, size_t len,
     if (msg_open(r, msg, len, &why) || r->id != id || !(r->flags & MSG_QR) ||
         msg_opcode(r->flags) != OPCODE_QUERY)
         return false;
-    if (r->count[SECTION_QUESTION] == 0)
-        return rejects_query(msg_rcode(r->flags));
+    if (r->count[SECTION_QUESTION] == 0) {
+        unsigned rcode = msg_rcode(r->flags);
+        return rejects_query(rcode) || rcode == RCODE_NOTAUTH;
+    }
     return r->count[SECTION_QUESTION] == 1 && msg_question(r, name, &type, &class, &why) > 0 &&
            type == q->type && class == CLASS_IN && name_equal(name, q->name);
 }
