@@ -29,7 +29,7 @@ static int word_apply(struct key_turn *t, const char *word, struct why *why)
         return keyring_resign(ring, time.now, why);
     return why_set(why, -E_CONF,
                    "unknown word \"%s\": expected enable, disable, delete, ds-seen, ds-gone, "
-                   "resign or ask-parent",
+                   "resign, ask-parent or modes",
                    word);
 }
 
@@ -39,9 +39,15 @@ static void show(const struct key_turn *t, bool as_json)
     char *parent = t->zone->nparent ? key_turn_parent(t, as_json) : NULL;
     char *foreign = t->zone->shared ? key_turn_foreign(t, as_json) : NULL;
     char *signers = t->zone->nsigners || t->store.book ? key_turn_signers(t, as_json) : NULL;
+    char *modes = key_turn_modes(t, false, as_json);
     if (!as_json) {
+        if (t->zone->prepares)
+            printf("zone %s is served as its primary signs it; its keys here sign nothing yet:\n",
+                   t->zone->text);
         keyring_ds_text(ring, t->zone, time(NULL), stdout);
-        printf("%s%s%s", foreign ? foreign : "", signers ? signers : "", parent ? parent : "");
+        printf("%s%s%s%s", foreign ? foreign : "", signers ? signers : "", parent ? parent : "",
+               modes ? modes : "");
+        free(modes);
         free(signers);
         free(foreign);
         free(parent);
@@ -56,12 +62,38 @@ static void show(const struct key_turn *t, bool as_json)
         json_raw(json, "signers", signers);
     if (parent)
         json_raw(json, "parent", parent);
+    if (modes)
+        json_raw(json, "modes", modes);
     json_end(json);
     printf("%s\n", json_text(json, NULL));
     json_free(&json);
     free(signers);
+    free(modes);
     free(foreign);
     free(parent);
+}
+
+/* Of any zone, also one that weir has no keys for. */
+static int show_modes(const char *path, const char *zone, bool as_json, struct why *why)
+{
+    uint8_t name[NAME_MAX_OCTETS];
+    struct key_turn t = {0};
+    int err = config_load(command_config_path(path), &t.config, why);
+    if (!err && name_parse(zone, name, why) < 0)
+        err = -E_FORMAT;
+    t.zone = err ? NULL : config_zone(t.config, name);
+    if (!err && !t.zone)
+        err = why_set(why, -E_NOENT, "%s: zone %s is not in it", t.config->path, zone);
+    char *text = err ? NULL : key_turn_modes(&t, true, as_json);
+    if (!err && !text)
+        err = why_set(why, -E_NOENT,
+                      "weir is not running with this configuration, or does not have the zone: "
+                      "what is in caches is known to a running one only");
+    if (!err)
+        fputs(text, stdout);
+    free(text);
+    key_turn_close(&t);
+    return err;
 }
 
 static int dnssec(int argc, char **argv)
@@ -80,6 +112,12 @@ static int dnssec(int argc, char **argv)
     if (argc > 3)
         return command_usage(&command_dnssec, "unexpected word \"%s\"", argv[3]);
     bool ask = argc > 2 && !strcmp(argv[2], "ask-parent"), word = argc > 2 && !ask;
+    if (word && !strcmp(argv[2], "modes")) {
+        if (!show_modes(path, argv[1], json, &why))
+            return EXIT_YES;
+        command_fail("dnssec", &why);
+        return EXIT_CANNOT;
+    }
     t = (struct key_turn){0};
     int err = ask ? key_turn_ask_parent(path, argv[1], &why) : 0;
     if (!err)
@@ -99,7 +137,10 @@ static int dnssec(int argc, char **argv)
 
 const struct command_type command_dnssec = {
     "dnssec",
-    "[-c FILE] ZONE [enable | disable | delete | ds-seen | ds-gone | resign | ask-parent] [--json]",
+    "[-c FILE] ZONE [enable | disable | delete | ds-seen | ds-gone | resign | ask-parent | modes] "
+    "[--json]",
     "the state of a zone's DNSSEC, and the DS for its registrar; enable, disable, delete; say that "
-    "the parent has the DS, or has it no longer; make all signatures anew; ask its servers now",
+    "the parent has the DS, or has it no longer; make all signatures anew; ask its servers now; "
+    "how "
+    "to go on to another mode",
     dnssec};

@@ -24,10 +24,11 @@ static int zone_find(struct key_turn *t, const char *text, struct why *why)
     t->zone = config_zone(t->config, name);
     if (!t->zone)
         return why_set(why, -E_NOENT, "%s: zone %s is not in it", t->config->path, text);
-    if (!t->zone->signs)
+    if (!t->zone->signs && !t->zone->prepares)
         return why_set(why, -E_CONF,
                        "%s: zone %s is not signed by weir: its chain has no such "
-                       "stage; mode = \"live\" has",
+                       "stage; mode = \"live\" has (a pre-signed zone that is to be signed here "
+                       "later has the group `keys`)",
                        t->config->path, t->zone->text);
     return 0;
 }
@@ -130,6 +131,14 @@ static char *ask_about(const struct key_turn *t, const char *what, bool json)
 char *key_turn_foreign(const struct key_turn *t, bool json)
 {
     return ask_about(t, "foreign", json);
+}
+
+char *key_turn_modes(const struct key_turn *t, bool all, bool json)
+{
+    char *text;
+    struct why why;
+    const char *flag = json ? "--json" : all ? "all" : NULL;
+    return request(t->config, "modes", t->zone->text, flag, &text, &why) ? NULL : text;
 }
 
 char *key_turn_parent(const struct key_turn *t, bool json)

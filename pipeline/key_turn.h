@@ -26,6 +26,8 @@ char *key_turn_parent(const struct key_turn *t, bool json);
 char *key_turn_foreign(const struct key_turn *t, bool json);
 /* How far the zone's other signers are, as status_signers has it. NULL: none runs. Caller frees. */
 char *key_turn_signers(const struct key_turn *t, bool json);
+/* How the zone may go on to another mode, as status_modes has it. NULL: none runs. Caller frees. */
+char *key_turn_modes(const struct key_turn *t, bool all, bool json);
 /* Has it ask the parent's servers now, and waits until they have answered or been given up. Without the lock: what they say is a turn of its own. */
 int key_turn_ask_parent(const char *config_path, const char *zone, struct why *why) MUST_CHECK;
 

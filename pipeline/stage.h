@@ -128,6 +128,8 @@ struct stage_type {
     void *(*state_load)(const uint8_t *octets, size_t len);
     /* What the output that goes with a state shows of the zone's keys. */
     void (*keys_used)(const void *state, struct key_uses *out);
+    /* What the signatures in its input say that they are by, whoever made them (`rrsets` and times are left 0). False: they are not known. */
+    bool (*signed_by)(const void *state, struct key_uses *out);
 };
 
 #endif

@@ -220,6 +220,14 @@ static char *do_signers(struct command *c)
     return answer_ok(status_signers(c->server, z, json));
 }
 
+static char *do_modes(struct command *c)
+{
+    bool json = command_flag(c, "--json"), all = command_flag(c, "all");
+    struct why why;
+    struct zone *z = command_zone(c, &why);
+    return z ? answer_ok(status_modes(z, all, json)) : answer_error(why.text);
+}
+
 static char *do_approve(struct command *c)
 {
     return do_held(c, zone_approve, "approved");
@@ -276,6 +284,7 @@ static const struct {
     {"reload", do_reload}, {"approve", do_approve},       {"discard", do_discard},
     {"keys", do_keys},     {"purge", do_purge},           {"zones", do_zones},
     {"parent", do_parent}, {"foreign", do_foreign},       {"signers", do_signers},
+    {"modes", do_modes},
 };
 
 static char *command_run(struct server *server, char *request, size_t len)

@@ -171,7 +171,7 @@ static void event_arrive(struct task *task)
         zone_keys_turn(z, true); /* not when weir stops: its end would find no loop to tell it to */
     if (held && s->xfrin && e->event.outcome == ZONE_KEYS)
         keytimer_look(s, z);
-    else if (held && s->xfrin)
+    if (held && s->xfrin)
         xfrin_outcome(s->xfrin, &e->event);
     zone_unref(z);
     mem_free(&e);

@@ -15,6 +15,7 @@
 #include "pipeline/net/tcp_limits.h"
 #include "pipeline/net/xfrin.h"
 #include "pipeline/run/keyring_ds.h"
+#include "pipeline/run/zone_guard.h"
 #include "pipeline/run/zone_parent.h"
 #include "pipeline/run/zone_signers.h"
 #include "pipeline/zone/message.h"
@@ -546,6 +547,16 @@ char *status_foreign(struct zone *z, bool json)
     signers_free(&book);
     version_unref(v);
     return json ? json_close(j) : out_close(&o);
+}
+
+char *status_modes(struct zone *z, bool all, bool json)
+{
+    if (!json)
+        return zone_guard_text(z, all);
+    struct json *j = json_new();
+    json_object(j, NULL);
+    zone_guard_json(z, j);
+    return json_close(j);
 }
 
 char *status_zone(struct server *s, struct zone *z, bool findings, bool json)

@@ -18,5 +18,7 @@ char *status_parent(struct server *server, struct zone *zone, bool json);
 char *status_foreign(struct zone *zone, bool json);
 /* How far each of the zone's other signers has joined or left, and what its servers said last: lines, or a JSON object. */
 char *status_signers(struct server *server, struct zone *zone, bool json);
+/* How the zone may go on to another mode (run/zone_guard.h): lines, perhaps none, or a JSON object. */
+char *status_modes(struct zone *zone, bool all, bool json);
 
 #endif

@@ -9,8 +9,9 @@
 const char *caches_world_text(enum caches_world world)
 {
     static const char *const text[WORLDS] = {
-        [WORLD_UNKNOWN] = "unknown",     [WORLD_PASSED] = "pre-signed", [WORLD_OURS] = "live",
-        [WORLD_SHARED] = "multi-signer", [WORLD_STRIPPED] = "unsigned",
+        [WORLD_UNKNOWN] = "unknown",   [WORLD_PASSED] = "pre-signed",
+        [WORLD_OURS] = "live",         [WORLD_SHARED] = "multi-signer",
+        [WORLD_STRIPPED] = "unsigned", [WORLD_REKEYED] = "pre-signed, rekeyed",
     };
     return text[world];
 }

@@ -30,9 +30,10 @@ enum caches_world {
     WORLD_OURS,
     WORLD_SHARED,                        /* ours, beside other signers */
     WORLD_STRIPPED,                      /* nobody: what comes in loses it */
+    WORLD_REKEYED,                       /* as PASSED, but the DNSKEY set is that of a KSK's holder */
 };
-enum { WORLDS = WORLD_STRIPPED + 1 };
-const char *caches_world_text(enum caches_world world);        /* "pre-signed", "live", "multi-signer", "unsigned" */
+enum { WORLDS = WORLD_REKEYED + 1 };
+const char *caches_world_text(enum caches_world world);        /* "pre-signed", "live", "multi-signer", "unsigned", "pre-signed, rekeyed" */
 
 struct caches_id {
     uint16_t tag;

@@ -159,6 +159,7 @@ void version_unref(struct version *v)
     history_unref(v->history);
     findings_unref(v->findings);
     chain_unref(v->chain);
+    mem_free(&v->caches);
     mem_free(&v);
 }
 
@@ -240,6 +241,35 @@ bool version_keys_used(const struct version *v, struct key_uses *out)
         type->keys_used(v->result[i].state->state, out);
         return true;
     }
+    return false;
+}
+
+/* As a stage that judged it has counted them; else as the stage that made them. */
+bool version_signed_by(const struct version *v, struct key_uses *out)
+{
+    for (unsigned i = v->n; i-- > 0;) {
+        const struct stage_type *type = v->chain->stage[i].type;
+        *out = (struct key_uses){0};
+        if (type->signed_by && v->result[i].state &&
+            type->signed_by(v->result[i].state->state, out))
+            return true;
+    }
+    return version_keys_used(v, out);
+}
+
+bool chain_signs(const struct chain *c)
+{
+    for (unsigned i = 0; i < c->n; i++)
+        if (c->stage[i].type->keys_used)
+            return true;
+    return false;
+}
+
+bool chain_has(const struct chain *c, const char *stage)
+{
+    for (unsigned i = 0; i < c->n; i++)
+        if (strcmp(c->stage[i].type->name, stage) == 0)
+            return true;
     return false;
 }
 
@@ -489,6 +519,8 @@ struct candidate *chain_run(const struct chain *chain, const struct version *pre
     snprintf(c->origin, sizeof c->origin, "%s", r.made->origin);
 
     c->stage = run_stages(&r, input, now, par);
+    if (c->stage < 0 && input->judge)
+        input->judge(input->judge_ctx, r.made, r.next, r.findings);
     findings_close(r.findings);
     findings_share(&r.findings);
     c->verdict = r.findings->verdict;

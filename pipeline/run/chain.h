@@ -59,6 +59,8 @@ struct version {
     struct soa soa;                      /* of served */
     struct history *history;             /* what led to `served`; NULL: nothing that is known */
     struct keyset *keys;                 /* that it was made with; NULL: none, or not known since the restart */
+    uint8_t *caches;                     /* what resolvers may have with it (run/caches.h), for the journal; NULL: nothing of note */
+    size_t caches_len;
     time_t accepted_at;                  /* 0: a candidate */
     time_t good_until, serve_until;      /* the earliest of its stages; 0: never */
     const char *origin;                  /* "127.0.0.1@53", a file name, a capture; behind result[] */
@@ -99,6 +101,9 @@ struct chain_input {
     const char *origin;
     bool woken;                          /* same input again because a stage's wake_at came, or the keys changed */
     const struct keyset *keys;           /* of the zone; NULL: none */
+    /* After the last stage, unless the run has ended before: what it has made, and `served`, what would be served. Adds findings; may be NULL. */
+    void (*judge)(void *ctx, const struct version *made, const struct snapshot *served, struct findings *findings);
+    void *judge_ctx;
 };
 /* prev: the accepted version, or NULL. If it was made by another chain, everything is judged anew. */
 struct candidate *chain_run(const struct chain *chain, const struct version *prev, const struct chain_input *input,
@@ -109,5 +114,10 @@ struct version *candidate_take(struct candidate *c);
 time_t version_wake_at(const struct version *v);           /* earliest of its stages, 0: never */
 /* What it shows of the zone's keys. False: no stage of it signs, or that one has no state. */
 bool version_keys_used(const struct version *v, struct key_uses *out);
+/* What signatures over its data there are, whoever made them. False: no stage knows. */
+bool version_signed_by(const struct version *v, struct key_uses *out);
+/* Has it a stage that signs; one of that name? */
+bool chain_signs(const struct chain *c);
+bool chain_has(const struct chain *c, const char *stage);
 
 #endif

@@ -99,6 +99,7 @@ struct zone_conf {
     int64_t notify_retries, notify_timeout_s;  /* RFC 1996 3.6: 5 tries, 60 s */
     bool signs;                          /* its chain has a stage that needs keys */
     bool rekeys;                         /* … one that needs DNSKEY sets made elsewhere, and no keys: those of keys.offline_ksk */
+    bool prepares;                       /* … has none, but has keys, which other signers are to know before the mode changes */
     struct keys_conf keys;
     bool shared;                         /* … one that takes keys of other signers */
     unsigned nsigners;

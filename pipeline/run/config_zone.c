@@ -367,10 +367,14 @@ static int read_keys(const struct reader *r, const struct row *row, struct zone_
                               "DNSKEY sets that take the place of the owner's");
     if (!s)
         return 0;
-    if (z->chain && !z->signs && !z->rekeys && s->parent == row->own)
+    /* One that is signed elsewhere may have keys that are to sign it one day. */
+    bool own = s->parent == row->own, with_keys = z->signs || z->rekeys;
+    z->prepares = own && z->chain && !with_keys && z->mode && !strcmp(z->mode, "pre-signed");
+    if (z->chain && own && !with_keys && !z->prepares)
         return setting_refuse(r->src, s, r->why,
-                              "keys: expected a chain that signs, such as mode = \"live\", or "
-                              "offline_ksk, whose DNSKEY sets take the place of the owner's");
+                              "keys: expected a chain that signs, such as mode = \"live\", or mode "
+                              "= \"pre-signed\", for a zone that is to be signed here later, or "
+                              "whose DNSKEY sets offline_ksk has");
     return zone_keys_read(r->src, s, r->config, z, r->why);
 }
 

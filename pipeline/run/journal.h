@@ -83,6 +83,8 @@ struct journal_loaded {
     char origin[96];
     time_t accepted_at;
     time_t good_until, serve_until;                      /* as in struct version */
+    uint8_t *caches;                                     /* … NULL: there is nothing */
+    size_t caches_len;
     time_t checked_at, expires_at;                       /* 0: not known */
     size_t nchanges;                                     /* oldest first, without a gap */
     struct journal_change *change;

@@ -213,6 +213,7 @@ void journal_loaded_free(struct journal_loaded **lp)
     for (size_t i = 0; i < l->nchanges; i++)
         changeset_unref(l->change[i].changes);
     mem_free(&l->change);
+    mem_free(&l->caches);
     mem_free(lp);
 }
 
@@ -311,6 +312,20 @@ static struct version *version_read(const struct zone_reading *z, const struct c
     return v;
 }
 
+/* Older versions have none. */
+static void caches_read(const struct zone_reading *z, struct journal_loaded *l)
+{
+    struct rbuf rest = z->about.findings;
+    struct findings *f = journal_findings_load(&rest);
+    size_t len = f && rbuf_left(&rest) ? rbuf_u32(&rest) : 0;
+    const uint8_t *octets = len ? rbuf_take(&rest, len) : NULL;
+    findings_unref(f);
+    if (!octets)
+        return;
+    l->caches = mem_dup(octets, len);
+    l->caches_len = len;
+}
+
 int timers_get(struct db_txn *txn, uint64_t zone, time_t *checked_at, time_t *expires_at,
                struct why *why)
 {
@@ -407,6 +422,7 @@ static int zone_read(struct zone_reading *z, struct family *family, const struct
     }
     if (chain)
         l->version = version_read(z, chain, l);
+    caches_read(z, l);
     timers_read(z, l);
     held_read(z, l);
     return 0;

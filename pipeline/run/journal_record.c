@@ -4,6 +4,7 @@
  *           | each: u64 image, u64 image step, u64 image octets, u64 step octets, u32 chunks | about
  *   about   i64 accepted at | u8 len, origin | u32 len, chain | u8 stages
  *           | each: u8 len, name | u8 layer | i64 wake at, good until, serve until | u32 len + 1, state, or 0: none, or ~0: lost | findings
+ *           | u32 len, caches (caches_record.c)
  *   step    u64 step | i64 at | u8 has from | u32 from, to, input | u8 len, origin | u64 notes, names, records
  *           | u8 layers | each: u8 has delta | u64 octets | the deltas (octets.h)
  *   chunk   u32 nodes | the nodes (octets.h)
@@ -213,6 +214,8 @@ void journal_about_save(const struct version *v, const unsigned *layer, struct g
     for (unsigned i = 0; i < v->n; i++)
         stage_save(v, i, layer[i], out);
     journal_findings_save(v->findings, out);
+    growbuf_u32(out, (uint32_t)v->caches_len);
+    growbuf_put(out, v->caches, v->caches_len);
 }
 
 static void stage_load(struct rbuf *in, struct journal_stage *s)

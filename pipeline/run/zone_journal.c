@@ -182,6 +182,9 @@ struct zone_restored zone_journal_restore(struct zone *z, const struct chain *ch
     r.version->history = history_restore(l, limits);
     r.held = l->held ? snapshot_ref(l->held) : NULL;
     memcpy(r.held_origin, l->held_origin, sizeof r.held_origin);
+    r.caches = l->caches;
+    r.caches_len = l->caches_len;
+    l->caches = NULL;
     timers_restore(z, l);
     log_info(other ? "version restored from the journal; the chain has changed since, so it is "
                      "judged again"

@@ -28,6 +28,8 @@ struct zone_restored {
     struct version *version;             /* a reference; NULL: nothing is known. Its chain is another one if it was then */
     struct snapshot *held;               /* a reference: the input of a candidate that was held, to be judged again */
     char held_origin[96];
+    uint8_t *caches;                     /* see struct version; the caller frees it */
+    size_t caches_len;
 };
 struct zone_restored zone_journal_restore(struct zone *z, const struct chain *chain, const struct history_limits *limits);
 

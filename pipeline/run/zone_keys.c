@@ -30,6 +30,7 @@ struct zone_keys {
     bool queued, again;
     bool idle;                /* the ring waits for nothing that a version brings */
     struct parent_view *view; /* said, and not yet taken in */
+    struct keyset *ds;        /* keys with a DS that may be somewhere; NULL: not known yet */
     int64_t due;              /* tick at which a turn is due; 0: never */
 };
 
@@ -55,6 +56,7 @@ void zone_keys_free(struct zone_keys **zk)
     keyring_store_clear(&(*zk)->store);
     zone_book_free(&(*zk)->book);
     parent_view_unref((*zk)->view);
+    keyset_unref((*zk)->ds);
     pthread_mutex_destroy(&(*zk)->lock);
     mem_free(zk);
 }
@@ -245,6 +247,19 @@ static int64_t sooner(int64_t a, int64_t b)
     return !a || (b && b < a) ? b : a;
 }
 
+static struct keyset *ds_of(const struct keyring *ring)
+{
+    unsigned n = 0;
+    struct keyset *set = keyset_new(ring->n, 0, 0);
+    for (unsigned i = 0; i < ring->n; i++)
+        if (ring->key[i].ds.state != CELL_ABSENT)
+            set->key[n++] = (struct keyset_key){
+                .rdata = mem_dup(ring->key[i].rdata, ring->key[i].len), .len = ring->key[i].len};
+    set->n = n;
+    keyset_seal(set);
+    return set;
+}
+
 static void turn_end(struct zone_keys *zk, const struct plans *plan, int err)
 {
     struct needs needs = {.moving = true};
@@ -264,10 +279,16 @@ static void turn_end(struct zone_keys *zk, const struct plans *plan, int err)
         zone_signers_want(zk->zone, plan->signers.ask_signers);
         zone_book_end(zk->book, zk->store.book);
     }
+    struct keyset *ds = err ? NULL : ds_of(zk->store.ring), *before = ds;
     pthread_mutex_lock(&zk->lock);
+    if (ds) {
+        before = zk->ds;
+        zk->ds = ds;
+    }
     zk->idle = !needs.moving && !zk->store.book;
     zk->due = in ? tick + in : 0;
     pthread_mutex_unlock(&zk->lock);
+    keyset_unref(before);
 }
 
 /* The zone's owner signs it: there are no keys of ours, only sets that take the place of his. */
@@ -295,21 +316,22 @@ static void turn(struct zone_keys *zk)
     struct config *config = config_ref(atomic_load(&z->config)->config);
     pthread_mutex_unlock(&z->lock);
     const struct zone_conf *conf = config_zone(config, z->name);
-    bool signs = conf && conf->signs;
-    int err = signs ? keyring_store_lock(&zk->store, true, LOCK_WAIT_MS, &why) : 0;
-    if (!err && signs) {
+    bool signs = conf && conf->signs, kept = signs || (conf && conf->prepares);
+    int err = kept ? keyring_store_lock(&zk->store, true, LOCK_WAIT_MS, &why) : 0;
+    if (!err && kept) {
         err = turn_locked(zk, conf, &plan, &why);
         keyring_store_unlock(&zk->store);
     }
     if (!signs && conf && conf->rekeys)
         turn_given(zk, &conf->keys);
     config_unref(config);
-    if (!signs)
+    if (!kept)
         return;
     tell_failed(zk, err ? &why : NULL);
     if (!err) {
         tell_missing(zk);
-        tell_steps(zk, &plan.ring);
+        if (signs) /* else they do nothing yet, whatever they are ready for */
+            tell_steps(zk, &plan.ring);
         zone_book_tell(z, &plan.signers);
     }
     turn_end(zk, &plan, err);
@@ -393,6 +415,17 @@ struct signers *zone_signers_book(struct zone *z)
 {
     struct zone_keys *zk = z->ring;
     return zk ? zone_book_copy(zk->book, z->name) : NULL;
+}
+
+struct keyset *zone_keys_ds(struct zone *z)
+{
+    struct zone_keys *zk = z->ring;
+    if (!zk)
+        return NULL;
+    pthread_mutex_lock(&zk->lock);
+    struct keyset *ds = zk->ds ? keyset_ref(zk->ds) : NULL;
+    pthread_mutex_unlock(&zk->lock);
+    return ds;
 }
 
 bool zone_keys_need(struct zone *z, struct zone_keys_need *out)

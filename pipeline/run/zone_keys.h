@@ -28,6 +28,9 @@ void zone_keys_turn(struct zone *z, bool after_version);
 void zone_keys_parent(struct zone *z, const struct parent_view *view);
 void zone_keys_signer(struct zone *z, const struct signer_view *view);
 
+/* The keys whose DS may be at the parent or in a cache, as a keyset in which they do nothing; a reference. NULL: that is not known (yet). */
+struct keyset *zone_keys_ds(struct zone *z);
+
 struct zone_keys_need {
     int64_t wake_in;                     /* seconds until zone_keys_turn is due; 0: never */
 };

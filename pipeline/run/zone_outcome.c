@@ -10,6 +10,7 @@
 #include "pipeline/run/zone_run_p.h"
 
 #include "pipeline/base/log.h"
+#include "pipeline/run/zone_guard.h"
 #include "pipeline/run/zone_journal.h"
 #include "pipeline/zone/transfer.h"
 
@@ -117,6 +118,7 @@ static void accept_publish(struct zone *z, struct version *v, struct candidate *
         refused = take_refused(z);
     struct version *old = rcu_swap(&z->version, v);
     pthread_mutex_unlock(&z->lock);
+    zone_guard_accepted(z, v);
 
     atomic_fetch_add(&z->counters.accepted, 1);
     log_info("version accepted", LOG_KV("zone", LOG_S(z->text)),
@@ -180,6 +182,7 @@ static bool version_accept(struct zone *z, struct candidate **cp, time_t now, bo
     bool unhold = was_held || (z->held && !held_stays(z->held, c, woken));
     pthread_mutex_unlock(&z->lock);
     v->history = history_next(before, v, c->changes, &limits);
+    zone_guard_keep(z, v);
     bool wait = zone_journal_waits(z);
     if (wait)
         z->run->accepting = (struct accepting){c, v, woken};

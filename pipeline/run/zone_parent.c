@@ -1,6 +1,7 @@
 /* zone_parent: see zone_parent.h. */
 #include "pipeline/run/zone_parent.h"
 
+#include "pipeline/run/zone_guard.h"
 #include "pipeline/run/zone_keys.h"
 #include "pipeline/run/zone_run_p.h"
 
@@ -14,6 +15,11 @@ static void want_change(struct zone *z, _Atomic bool *wanted, bool want)
 void zone_parent_want(struct zone *z, bool want)
 {
     want_change(z, &z->parent_wanted, want);
+}
+
+void zone_parent_want_guard(struct zone *z, bool want)
+{
+    want_change(z, &z->parent_guard_wanted, want);
 }
 
 void zone_parent_want_ns(struct zone *z, bool want)
@@ -36,5 +42,6 @@ void zone_parent_told(struct zone *z, const struct parent_view *view)
     z->parent = parent_view_ref(view);
     pthread_mutex_unlock(&z->lock);
     parent_view_unref(old);
+    zone_guard_parent(z, view);
     zone_keys_parent(z, view);
 }

@@ -15,9 +15,11 @@
 
 /* Its keys wait for a DS to come or to go, or no longer. The configuration may name no servers: then nobody is asked. */
 void zone_parent_want(struct zone *z, bool want);
+/* The same of its guard (zone_guard.h), beside the keys. */
+void zone_parent_want_guard(struct zone *z, bool want);
 static inline bool zone_parent_wanted(const struct zone *z)
 {
-    return atomic_load(&z->parent_wanted);
+    return atomic_load(&z->parent_wanted) || atomic_load(&z->parent_guard_wanted);
 }
 /* The same, of the NS of its delegation; views have no NS unless this is so. */
 void zone_parent_want_ns(struct zone *z, bool want);

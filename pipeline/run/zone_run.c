@@ -9,6 +9,7 @@
 
 #include "pipeline/base/log.h"
 #include "pipeline/run/parent_view.h"
+#include "pipeline/run/zone_guard.h"
 #include "pipeline/run/zone_journal.h"
 #include "pipeline/run/zone_keys.h"
 
@@ -156,6 +157,7 @@ struct zone *zone_new(struct zone_shared *shared, struct config *config,
     z->run->chain = chain_ref(conf->chain);
     z->run->history = history_limits_of(conf);
     family_set_hand_over(z->family, reap_hand_over, shared);
+    z->guard = zone_guard_new(z);
     return z;
 }
 
@@ -181,6 +183,7 @@ void zone_unref(struct zone *z)
     parent_view_unref(z->parent);
     struct zone_keys *ring = atomic_load(&z->ring);
     zone_keys_free(&ring);
+    zone_guard_free(&z->guard);
     journal_zone_unref(z->journal);
     pthread_mutex_destroy(&z->lock);
     mem_free(&z->last_error);
@@ -265,12 +268,21 @@ void run_judge_beside(struct zone *z, const struct snapshot *input, const char *
     run_submit(z, p);
 }
 
+/* What is served, or, if another chain made that and this one's version is held, the input of the held one, which is newer. */
 static void run_again(struct zone *z)
 {
+    struct pending *p = NULL;
     struct version *v = zone_version(z);
     if (!v)
         return;
-    struct pending *p = pending_again(v);
+    pthread_mutex_lock(&z->lock);
+    if (z->held && v->chain != z->run->chain) {
+        p = pending_new(z->held->version->input, z->held->origin);
+        p->yields = true;
+    }
+    pthread_mutex_unlock(&z->lock);
+    if (!p)
+        p = pending_again(v);
     version_unref(v);
     run_submit(z, p);
 }
@@ -319,7 +331,8 @@ static void unserved_keep(struct zone *z, const struct pending *p, bool keep,
 static struct zone_keys *ring_begin(struct zone *z, const struct zone_conf *conf)
 {
     struct zone_shared *shared = z->run->shared;
-    if (!atomic_load(&z->ring) && (conf->signs || conf->rekeys) && shared->state)
+    bool keys = conf->signs || conf->rekeys || conf->prepares;
+    if (!atomic_load(&z->ring) && keys && shared->state)
         atomic_store(&z->ring, zone_keys_new(z, shared));
     return atomic_load(&z->ring);
 }
@@ -330,6 +343,9 @@ static void journal_take(struct zone *z)
     z->journal = journal_zone_new(run->shared->journal, z->name);
     struct zone_restored r = zone_journal_restore(z, run->chain, &run->history);
     run->rejudge = true;
+    if (r.version)
+        zone_guard_restore(z, r.version, r.caches, r.caches_len);
+    mem_free(&r.caches);
     atomic_store(&z->version, r.version);
     if (r.held) {
         run->pending = pending_new(r.held, r.held_origin);
@@ -388,9 +404,9 @@ void zone_set_keys(struct zone *z, const struct keyset *keys)
 time_t zone_wake_at(struct zone *z)
 {
     struct version *v = zone_version(z);
-    time_t at = v ? version_wake_at(v) : 0;
+    time_t at = v ? version_wake_at(v) : 0, due = zone_guard_due(z);
     version_unref(v);
-    return at;
+    return due && (!at || due < at) ? due : at;
 }
 
 void zone_configure(struct zone *z, struct config *config, const struct zone_conf *conf)
@@ -469,7 +485,9 @@ static bool run_input(struct zone_run *run, struct pending *p, struct chain *cha
                                 .changes = p->changes,
                                 .origin = p->origin,
                                 .woken = p->woken,
-                                .keys = keys};
+                                .keys = keys,
+                                .judge = zone_guard_judge,
+                                .judge_ctx = z};
     bool ahead = !prev && chain->n > 0;
     if (ahead)
         zone_journal_ahead(z, p->input);
@@ -499,6 +517,7 @@ static bool run_approval(struct zone_run *run)
     }
     log_notice("held version approved by the operator", LOG_KV("zone", LOG_S(z->text)),
                LOG_KV("serial", LOG_U(c->serial)));
+    zone_guard_forced(z, c);
     return outcome_approve(z, &c, shared_now(run->shared));
 }
 

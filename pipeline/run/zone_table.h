@@ -49,6 +49,7 @@ struct zone {
     struct zone_config *_Atomic config; /* RCU; see zone_conf_of */
     _Atomic bool expired;               /* set and cleared by net: answer SERVFAIL */
     _Atomic bool parent_wanted;         /* its keys wait for its parent: see zone_parent.h */
+    _Atomic bool parent_guard_wanted;   /* … its guard */
     _Atomic bool parent_ns_wanted;      /* … its other signers for the NS there */
     _Atomic bool signers_wanted;        /* a step waits for its other signers: see zone_signers.h */
     _Atomic bool has_refused;           /* a refusal is on record that is newer than the version (for EDE) */
@@ -66,6 +67,7 @@ struct zone {
     struct keyset *keys;                /* for stages that sign; NULL: it has none */
     struct parent_view *parent;         /* what its parent's servers said of its DS last (zone_parent.h); NULL: nothing */
     struct zone_run *run;               /* private */
+    struct zone_guard *guard;           /* judges versions against what resolvers may have */
     struct zone_keys *_Atomic ring;     /* who decides about `keys`; NULL: its chain never signed */
     struct journal_zone *journal;       /* NULL: there is no journal */
 

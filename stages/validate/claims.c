@@ -30,7 +30,7 @@ static void claims_add(struct claims *claims, uint16_t tag, uint8_t algorithm, i
 
 void claims_count(struct claims *claims, const struct node *node, int sign)
 {
-    for (unsigned i = 0; i < node->nrrsets && !claims->overflow; i++) {
+    for (unsigned i = 0; i < node->nrrsets; i++) {
         struct rrset set;
         struct rdata rdata;
         struct rrsig view;
@@ -40,7 +40,10 @@ void claims_count(struct claims *claims, const struct node *node, int sign)
         for (const uint8_t *p = set.rdata; rrset_next(&set, &p, &rdata);) {
             bool parsed = rrsig_parse(rdata.data, rdata.len, &view);
             ASSERT(parsed); /* what is in a snapshot is well formed */
-            claims_add(claims, view.tag, view.algorithm, sign);
+            if (sign > 0 && view.original_ttl > claims->ttl_max)
+                claims->ttl_max = view.original_ttl;
+            if (!claims->overflow)
+                claims_add(claims, view.tag, view.algorithm, sign);
         }
     }
 }
@@ -48,6 +51,7 @@ void claims_count(struct claims *claims, const struct node *node, int sign)
 void claims_merge(struct claims *claims, const struct claims *other)
 {
     claims->overflow |= other->overflow;
+    claims->ttl_max = other->ttl_max > claims->ttl_max ? other->ttl_max : claims->ttl_max;
     for (unsigned i = 0; i < other->n; i++)
         claims_add(claims, other->claim[i].tag, other->claim[i].algorithm,
                    (int64_t)other->claim[i].signatures);

@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-enum { STATE_FORMAT = 1 };
+enum { STATE_FORMAT = 2 };
 enum {
     STATE_NSEC = 1,
     STATE_NSEC3 = 2,
@@ -15,7 +15,7 @@ enum {
     STATE_CLAIMS_OVER = 8,
     STATE_DOUBTS_OVER = 16
 };
-enum { STATE_HEAD = 1 + 1 + 8 + 2 + 2, STATE_CLAIM = 2 + 1 + 8 };
+enum { STATE_HEAD = 1 + 1 + 8 + 4 + 2 + 2, STATE_CLAIM = 2 + 1 + 8 };
 
 static void doubts_keep(struct doubts *doubts, const uint8_t *owner)
 {
@@ -109,6 +109,7 @@ uint8_t *state_save(const void *state, size_t *len)
                             (s->claims.overflow ? STATE_CLAIMS_OVER : 0) |
                             (doubts->overflow ? STATE_DOUBTS_OVER : 0)));
     wbuf_u64(&out, (uint64_t)s->earliest);
+    wbuf_u32(&out, s->claims.ttl_max);
     wbuf_u16(&out, (uint16_t)s->claims.n);
     wbuf_u16(&out, (uint16_t)doubts->n);
     for (unsigned i = 0; i < s->claims.n; i++) {
@@ -161,6 +162,7 @@ void *state_load(const uint8_t *octets, size_t len)
     s->usable = flags & STATE_USABLE;
     s->claims.overflow = flags & STATE_CLAIMS_OVER;
     s->earliest = (int64_t)rbuf_u64(&in);
+    s->claims.ttl_max = rbuf_u32(&in);
     unsigned claims = rbuf_u16(&in), doubts = rbuf_u16(&in);
     bool good = format == STATE_FORMAT && claims <= CLAIMS_MAX && doubts <= DOUBTS_MAX;
     for (unsigned i = 0; good && i < claims; i++) {
@@ -179,4 +181,18 @@ void *state_load(const uint8_t *octets, size_t len)
         return s;
     state_free(s);
     return NULL;
+}
+
+_Static_assert((int)CLAIMS_MAX <= (int)KEYSET_KEYS_MAX, "each claim has a place");
+
+bool state_signed_by(const void *state, struct key_uses *out)
+{
+    const struct claims *c = &((const struct validate_state *)state)->claims;
+    out->ttl_max = c->ttl_max;
+    out->n = c->overflow ? 0 : c->n;
+    for (unsigned i = 0; i < out->n; i++)
+        out->use[i] = (struct key_use){.tag = c->claim[i].tag,
+                                       .algorithm = c->claim[i].algorithm,
+                                       .signatures = c->claim[i].signatures};
+    return !c->overflow;
 }

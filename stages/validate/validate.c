@@ -279,4 +279,5 @@ const struct stage_type stage_validate = {
     .state_free = state_free,
     .state_save = state_save,
     .state_load = state_load,
+    .signed_by = state_signed_by,
 };

@@ -173,6 +173,7 @@ struct tally {
 enum { CLAIMS_MAX = 16 };
 struct claims {
     bool overflow; /* there are more kinds than room: nothing is known */
+    uint32_t ttl_max; /* no set that is signed has a larger TTL (it may be one that is gone) */
     unsigned n;
     struct claim {
         uint16_t tag;
@@ -211,6 +212,7 @@ struct validate_state *state_new(const struct check *check, int64_t earliest);
 void state_free(void *state);
 uint8_t *state_save(const void *state, size_t *len);
 void *state_load(const uint8_t *octets, size_t len);
+bool state_signed_by(const void *state, struct key_uses *out);
 
 /* --- signatures --- */
 struct signatures; /* one worker's batch */

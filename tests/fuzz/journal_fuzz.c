@@ -1,10 +1,12 @@
 /* journal_fuzz: what the journal reads, out of hostile octets. Sums are put on as they should be, so that what is behind them is reached.
  *
  *   | kind u8 | value |          Z row, S step, C chunk, H held candidate: the value without its sum
+ *   | M | octets |             what resolvers may have of a zone, as it ends a row
  *   | P | file |                 LMDB's pages
  *
  * Held against what is read: values that are taken give themselves again when they are written; a file whose pages are found to be right
  * can be read by LMDB from its first key to its last, changed, and is right afterwards. */
+#include "pipeline/run/caches.h"
 #include "pipeline/run/journal_pages.h"
 #include "pipeline/run/journal_record.h"
 
@@ -18,6 +20,23 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const uint8_t apex[] = "\7example";
+
+static void caches_take(const uint8_t *p, size_t len)
+{
+    struct growbuf out = {0}, again = {0};
+    struct caches *c = caches_load(p, len);
+    if (!c)
+        return;
+    caches_save(c, &out);
+    struct caches *same = caches_load(out.p, out.len);
+    ASSERT(same);
+    caches_save(same, &again);
+    ASSERT(again.len == out.len && memcmp(again.p, out.p, out.len) == 0);
+    mem_free(&out.p);
+    mem_free(&again.p);
+    caches_free(&same);
+    caches_free(&c);
+}
 
 static void row_take(struct rbuf in)
 {
@@ -36,6 +55,10 @@ static void row_take(struct rbuf in)
         return;
     struct findings *f = journal_findings_load(&about.findings);
     findings_unref(f);
+    size_t n = f && rbuf_left(&about.findings) ? rbuf_u32(&about.findings) : 0;
+    const uint8_t *octets = n ? rbuf_take(&about.findings, n) : NULL;
+    if (octets)
+        caches_take(octets, n);
 }
 
 static void changeset_take(struct rbuf *in)
@@ -231,6 +254,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     if (data[0] == 'P')
         pages_take(data + 1, size - 1);
+    else if (data[0] == 'M')
+        caches_take(data + 1, size - 1);
     else
         value_take(data[0], data + 1, size - 1);
     return 0;
