@@ -59,10 +59,8 @@ void book_key_clear(struct book_key *k)
 
 void book_signer_clear(struct book_signer *s)
 {
-    for (unsigned i = 0; i < s->nns; i++)
-        mem_free(&s->ns[i]);
-    for (unsigned i = 0; i < s->nown; i++)
-        mem_free(&s->own[i]);
+    names_clear(s->ns, &s->nns);
+    names_clear(s->own, &s->nown);
     node_unref(s->proved);
     mem_free(&s->name);
     *s = (struct book_signer){0};
@@ -105,6 +103,7 @@ struct book_key *book_key_add(struct signers *book, const uint8_t *rdata, uint16
                            .tag = dnssec_key_tag(rdata, len),
                            .algorithm = rdata[3],
                            .owner = OWNER_NOBODY,
+                           .known_at = book->clock,
                            .idle_at = -1,
                            .since = now};
     return k;
@@ -322,11 +321,9 @@ static void step_enter(struct book_turn *t, struct book_signer *s)
     s->asks_ds &= s->step < LEAVE_REMOVE_DS;
     if (s->step != LEFT)
         return;
-    s->taken = s->exposed = s->stopped = s->has_cds = false;
-    s->ds_at = s->keys_at = -1;
-    for (unsigned i = 0; i < s->nown; i++)
-        mem_free(&s->own[i]);
-    s->nown = 0;
+    s->taken = s->exposed = s->stopped = s->has_cds = s->ns_agreed = false;
+    names_clear(s->ns, &s->nns);
+    names_clear(s->own, &s->nown);
     keys_hide(book, s); /* others may show its keys yet: they stay known for its own */
 }
 
@@ -466,6 +463,25 @@ static void alarms(struct book_turn *t, struct book_signer *s)
 
 /* ---- keys that their signer has given up */
 
+/* Have all been looked at since, who may use it? */
+static bool all_seen(const struct signers *book, const struct book_key *k, int64_t due)
+{
+    EACH_SIGNER(book, s)
+    {
+        bool may = k->owner == OWNER_NOBODY ? s->taken : k->owner == s - book->signer;
+        if (may && s->polled && s->seen < due)
+            return false;
+    }
+    return true;
+}
+
+static bool may_leave(const struct signers *book, const struct book_key *k)
+{
+    if (k->ours || k->idle_at < 0 || k->gone || !k->member || !book->zone_ttl.ttl)
+        return false;
+    return k->owner == OWNER_NOBODY || book->signer[k->owner].taken;
+}
+
 static void keys_leave(struct book_turn *t)
 {
     struct signers *book = t->book;
@@ -473,20 +489,19 @@ static void keys_leave(struct book_turn *t)
     ttl = book->zone_ttl.ttl > ttl ? book->zone_ttl.ttl : ttl;
     EACH_BOOK_KEY(book, k)
     {
-        if (k->ours || k->owner == OWNER_NOBODY || k->idle_at < 0 || k->gone || !k->member)
+        if (!may_leave(book, k))
             continue;
-        struct book_signer *s = &book->signer[k->owner];
         int64_t due = k->idle_at + ttl + t->policy->propagation_delay_s + 1;
-        if (!s->taken || !book->zone_ttl.ttl)
-            continue;
-        if (book->clock < due)
+        if (book->clock < due) {
             book_wake(t, due);
-        else if (is_polled(s) && s->seen < due)
+        } else if (!all_seen(book, k, due)) {
             t->plan->ask_signers = true;
-        else {
+        } else {
             k->gone = true;
-            book_say(t, s, false, false, "its key %u is out of use everywhere: it leaves our set",
-                     k->tag);
+            t->plan->changed = true;
+            if (k->owner != OWNER_NOBODY)
+                book_say(t, &book->signer[k->owner], false, false,
+                         "its key %u is out of use everywhere: it leaves our set", k->tag);
         }
     }
 }
@@ -495,7 +510,7 @@ static void keys_leave(struct book_turn *t)
 static void exposure(struct book_turn *t, struct book_signer *s)
 {
     struct rrset ours = {0};
-    bool found = s->ns_agreed && s->nns && !s->nown;
+    bool found = s->wish == SIGNER_JOINS && s->ns_agreed && s->nns && !s->nown;
     const struct parent_view *v = t->facts->parent;
     if (t->facts->apex)
         (void)node_rrset(t->facts->apex, RR_NS, 0, &ours);

@@ -6,7 +6,8 @@
  * Of a view that does not count nothing is taken but why: one server that lies, or is down, changes nothing.
  *
  * Whose a key is: the signer's at whose servers a signature by it stands; else whose file has it; else whom alone CDS or CDNSKEY show as
- * naming it; else who showed it first, alone. What counts more replaces what counts less, and never the other way.
+ * naming it; else who shows it alone, when all others were looked at since. What counts more replaces what counts less, and never the other
+ * way. A key that several show, and that signs nowhere yet, is nobody's: it stays in our set as long as anybody has it.
  */
 #include "pipeline/run/signers_p.h"
 
@@ -32,7 +33,7 @@ bool names_have(uint8_t *const *names, unsigned n, const uint8_t *name)
     return false;
 }
 
-static void names_clear(uint8_t **names, unsigned *n)
+void names_clear(uint8_t **names, unsigned *n)
 {
     for (unsigned i = 0; i < *n; i++)
         mem_free(&names[i]);
@@ -362,18 +363,28 @@ static void key_see(struct book_turn *t, const struct book_signer *s, struct boo
     t->plan->changed |= changed;
 }
 
-/* The servers of its own: what is in its NS set, and not ours nor another's. What it takes out of its set is no longer a server of it, but
- * for one that leaves: those have to go elsewhere, too. */
-static void own_names(struct book_turn *t, struct book_signer *s)
+/* Servers of its own that it has taken out of its NS set, while it keeps others. An NS set with none of them is one of ours that it took over
+ * too early, or as one that leaves should. */
+static void own_names_drop(struct book_turn *t, struct book_signer *s)
 {
-    struct rrset ours;
-    bool known = t->facts->apex && node_rrset(t->facts->apex, RR_NS, 0, &ours);
-    for (unsigned i = s->nown; s->wish == SIGNER_JOINS && i-- > 0;)
+    unsigned kept = 0;
+    for (unsigned i = 0; i < s->nown; i++)
+        kept += names_have(s->ns, s->nns, s->own[i]);
+    for (unsigned i = s->nown; kept && i-- > 0;)
         if (!names_have(s->ns, s->nns, s->own[i])) {
             mem_free(&s->own[i]);
             s->own[i] = s->own[--s->nown];
             t->plan->changed = true;
         }
+}
+
+/* The servers of its own: what is in its NS set, and not ours nor another's. */
+static void own_names(struct book_turn *t, struct book_signer *s)
+{
+    struct rrset ours;
+    bool known = t->facts->apex && node_rrset(t->facts->apex, RR_NS, 0, &ours);
+    if (s->step == JOINED || s->step <= JOIN_EXCHANGE_KEYS)
+        own_names_drop(t, s);
     for (unsigned i = 0; known && i < s->nns; i++) {
         bool others = ns_set_has(&ours, s->ns[i]);
         EACH_SIGNER(t->book, o)
@@ -609,6 +620,15 @@ static int only(uint8_t mask)
     return OWNER_NOBODY;
 }
 
+/* Were all the others looked at since it was seen first? A signer's own key may be seen first where it was imported. */
+static bool others_seen(const struct signers *book, const struct book_key *k)
+{
+    EACH_SIGNER(book, s)
+    if (s->polled && s->step != LEFT && s->seen < k->known_at)
+        return false;
+    return true;
+}
+
 static void key_owner(struct book_turn *t, struct book_key *k)
 {
     const struct {
@@ -618,7 +638,7 @@ static void key_owner(struct book_turn *t, struct book_key *k)
         {BY_SIGNATURE, (uint8_t)(k->zone | k->keys)},
         {BY_FILE, k->file},
         {BY_CDS, k->cds},
-        {BY_FIRST, (uint8_t)(k->any | k->cds)},
+        {BY_FIRST, others_seen(t->book, k) ? (uint8_t)(k->any | k->cds) : 0},
     };
     if (k->ours)
         return;
@@ -635,20 +655,22 @@ static void key_owner(struct book_turn *t, struct book_key *k)
     }
 }
 
-/* In its owner's set, or signing there. */
-static bool key_in_use(const struct signers *book, const struct book_signer *s,
-                       const struct book_key *k)
+/* In its owner's set, or signing there; of nobody's key: in a set of one whose keys are in ours. */
+static bool key_in_use(const struct signers *book, const struct book_key *k)
 {
-    return (k->any | k->zone | k->keys | k->file) & book_bit(book, s);
+    uint8_t who = 0;
+    EACH_SIGNER(book, s)
+    if (k->owner == OWNER_NOBODY ? s->taken : k->owner == s - book->signer)
+        who |= book_bit(book, s);
+    return (k->any | k->zone | k->keys | k->file) & who;
 }
 
 static void key_follow(struct book_turn *t, struct book_key *k)
 {
     struct signers *book = t->book;
-    if (k->ours || k->owner == OWNER_NOBODY)
+    if (k->ours)
         return;
-    const struct book_signer *s = &book->signer[k->owner];
-    bool used = key_in_use(book, s, k), was = k->idle_at < 0;
+    bool used = key_in_use(book, k), was = k->idle_at < 0;
     k->idle_at = used ? -1 : was ? book->clock : k->idle_at;
     t->plan->changed |= used != was || (used && (!k->member || k->gone));
     k->member = k->member || used;
@@ -660,9 +682,10 @@ static bool key_is_over(const struct signers *book, const struct book_key *k)
 {
     if (k->any | k->zone | k->keys | k->file | k->claims | k->cds || k->pinned)
         return false;
-    if (k->ours || k->owner == OWNER_NOBODY)
+    if (k->ours)
         return true;
-    return !k->ds && (k->gone || !k->member || !book->signer[k->owner].taken);
+    bool taken = k->owner == OWNER_NOBODY || book->signer[k->owner].taken;
+    return !k->ds && (k->gone || !k->member || !taken);
 }
 
 static void keys_settle(struct book_turn *t)

@@ -1,25 +1,25 @@
 /* What the stages and the keyring are told of the other signers. */
 #include "pipeline/run/signers_p.h"
 
-/* One that the stage would refuse, and with it the whole version, is not given to it. */
+/* One that the stage would refuse, and with it the whole version, is not given to it. Nobody's key is somebody's who cannot be told yet. */
 bool key_is_published(const struct signers *book, const struct book_key *k)
 {
-    return !k->ours && k->owner != OWNER_NOBODY && k->member && k->fits && !k->gone &&
-           book->signer[k->owner].taken;
+    if (k->ours || !k->member || !k->fits || k->gone)
+        return false;
+    return k->owner == OWNER_NOBODY || book->signer[k->owner].taken;
 }
 
 static void put_key(const struct signers *book, const struct book_key *k, struct keyset *out)
 {
-    if (k->ours || k->owner == OWNER_NOBODY)
-        return;
-    const struct book_signer *s = &book->signer[k->owner];
-    bool publish = key_is_published(book, k), ds = s->asks_ds && key_wants_ds(book, s, k);
+    const struct book_signer *s = k->owner == OWNER_NOBODY ? NULL : &book->signer[k->owner];
+    bool publish = key_is_published(book, k);
+    bool ds = s && !k->ours && s->asks_ds && key_wants_ds(book, s, k);
     if (!publish && !ds)
         return;
     struct keyset_foreign *f = keyset_add_foreign(out, k->rdata, k->len, k->ttl);
     f->publish = publish;
     f->ds = ds;
-    f->csk = key_is_sep(k) && key_signs_zone(book, s, k);
+    f->csk = s && key_is_sep(k) && key_signs_zone(book, s, k);
 }
 
 void signers_keyset(const struct signers *book, const struct signers_policy *policy,

@@ -36,7 +36,8 @@ struct book_key {
     bool fits;                           /* for our DNSKEY set */
     bool ds;                             /* the parent had its DS when it was last heard of */
     bool gone;                           /* it has left our set */
-    int64_t idle_at;                     /* not in its owner's set and no signature by it there since then, on the book's clock; < 0: in use */
+    int64_t known_at;                    /* it was seen first, on the book's clock */
+    int64_t idle_at;                     /* not in its owner's set and no signature by it there since then; nobody's: in nobody's; < 0: in use */
     uint32_t ttl;
     time_t since;                        /* of the wall's clock */
 };
@@ -99,7 +100,7 @@ struct book_turn {
 };
 
 #define EACH_SIGNER(book, s)                                                                       \
-    for (struct book_signer *s = (book)->signer; s < (book)->signer + SIGNERS_MAX; s++)            \
+    for (__typeof__((book)->signer[0]) *s = (book)->signer; s < (book)->signer + SIGNERS_MAX; s++)  \
         if (s->name)
 #define EACH_BOOK_KEY(book, k) for (struct book_key *k = (book)->key; k < (book)->key + (book)->nkeys; k++)
 
@@ -138,6 +139,7 @@ void book_wake(struct book_turn *t, int64_t at);
 
 /* ---- signers_facts.c */
 void book_take_facts(struct book_turn *t);
+void names_clear(uint8_t **names, unsigned *n);
 bool names_have(uint8_t *const *names, unsigned n, const uint8_t *name);
 bool ns_set_has(const struct rrset *set, const uint8_t *name);
 bool rrset_has(const struct rrset *set, const uint8_t *rdata, uint16_t len);

@@ -113,8 +113,8 @@ static void put_key(struct growbuf *out, struct book_key *k)
         kept_put(out, " %s", *flags[i].flag ? flags[i].word : "-");
     for (unsigned i = 0; i < COUNT(masks); i++)
         kept_put(out, " %s %u", masks[i].word, *masks[i].mask);
-    kept_put(out, " idle %" PRId64 " ttl %u since %" PRId64 " rdata ", k->idle_at, k->ttl,
-             (int64_t)k->since);
+    kept_put(out, " known %" PRId64 " idle %" PRId64 " ttl %u since %" PRId64 " rdata ",
+             k->known_at, k->idle_at, k->ttl, (int64_t)k->since);
     kept_put_hex(out, k->rdata, k->len);
     growbuf_u8(out, '\n');
 }
@@ -317,6 +317,7 @@ static void scan_key(struct kept_scan *s, struct signers *book)
         *flags[i].flag = kept_flag(s, flags[i].word);
     for (unsigned i = 0; i < COUNT(masks); i++)
         *masks[i].mask = (uint8_t)number_after(s, masks[i].word, 0);
+    k.known_at = number_after(s, "known", 0);
     k.idle_at = number_after(s, "idle", -1);
     kept_literal(s, "ttl");
     k.ttl = (uint32_t)kept_number(s, 0, UINT32_MAX);

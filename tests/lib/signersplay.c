@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const uint8_t apex[] = "\4play\4test";
-static const uint8_t *const names[][2] = {
+const uint8_t play_apex[] = "\4play\4test";
+const uint8_t *const play_servers[PLAY_OTHERS + 1][2] = {
     {(const uint8_t *)"\2a1\4test", (const uint8_t *)"\2a2\4test"},
     {(const uint8_t *)"\2b1\4test", (const uint8_t *)"\2b2\4test"},
     {(const uint8_t *)"\2c1\4test", (const uint8_t *)"\2c2\4test"},
@@ -89,12 +89,12 @@ static void side_open(struct play_side *side, unsigned i, time_t now)
     set_put(&side->dnskey, play_key_new(side, 256, &side->zsk));
     set_put(&side->cds, play_ksk(side));
     for (int j = 0; j < 2; j++)
-        names_put(&side->ns, names[i][j]);
+        names_put(&side->ns, play_servers[i][j]);
 }
 
 struct node *play_node(const struct play_side *side)
 {
-    return provider_node(&(struct provider_apex){.apex = apex,
+    return provider_node(&(struct provider_apex){.apex = play_apex,
                                                  .signer = &side->signer,
                                                  .ksk = side->ksk,
                                                  .zsk = side->zsk,
@@ -114,7 +114,7 @@ static void ring_open(struct play *p)
     const enum keyring_role role[] = {KEYRING_KSK, KEYRING_ZSK};
     const struct rdata key[] = {play_ksk(&p->us), play_zsk(&p->us)};
     struct why why;
-    p->ring = keyring_new(apex);
+    p->ring = keyring_new(play_apex);
     for (int i = 0; i < 2; i++) {
         struct keyring_key *k;
         int err =
@@ -133,7 +133,7 @@ void play_open(struct play *p, unsigned n)
                        .ds_ttl = 300,
                        .parent_ns_ttl = 1800};
     p->trace = getenv("WEIR_TRACE");
-    p->book = signers_new(apex);
+    p->book = signers_new(play_apex);
     side_open(&p->us, 0, p->now);
     p->ours_in = p->us.ns;
     p->parent_ns = p->us.ns;
@@ -177,7 +177,7 @@ void play_restart(struct play *p)
     struct signers *again;
     struct why why;
     char *text = signers_print(p->book);
-    int err = signers_parse(text, strlen(text), apex, &again, &why);
+    int err = signers_parse(text, strlen(text), play_apex, &again, &why);
     ck_assert_msg(!err, "%s in\n%s", why.text, text);
     char *printed = signers_print(again);
     ck_assert_str_eq(text, printed);
@@ -229,7 +229,7 @@ static struct signer_view *view_of(const struct play *p, const struct play_other
 static void ds_add(struct parent_set *set, struct rdata key)
 {
     uint8_t ds[DNSSEC_DS_MAX];
-    size_t n = dnssec_ds_make(apex, key.data, key.len, 2, ds);
+    size_t n = dnssec_ds_make(play_apex, key.data, key.len, 2, ds);
     struct why why;
     int err = parent_set_add(set, ds, (uint16_t)n, &why);
     ck_assert_msg(!err, "%s", why.text);
@@ -241,16 +241,16 @@ static struct parent_view *parent_view_of(const struct play *p)
     struct why why;
     v->ns_asked = true;
     for (int i = 0; i < 2; i++) {
+        const struct play_set *ds = i && p->ds_split ? &p->ds_second : &p->ds;
         struct parent_server *s = &v->server[i];
         s->name = mem_printf("p-%d", i + 1);
         s->at = p->now;
-        s->said = p->parent_silent ? PARENT_NO_ANSWER : p->ds.n ? PARENT_DS : PARENT_NO_DS;
+        s->said = p->parent_silent ? PARENT_NO_ANSWER : ds->n ? PARENT_DS : PARENT_NO_DS;
         s->ns_said = p->parent_silent ? PARENT_NS_NO_ANSWER : PARENT_NS;
         s->set.ttl = p->ds_ttl;
         s->ns.ttl = p->parent_ns_ttl;
-        for (unsigned j = 0; !p->parent_silent && j < p->ds.n; j++)
-            if (!i || !set_has(&p->ds_second, p->ds.key[j]))
-                ds_add(&s->set, p->ds.key[j]);
+        for (unsigned j = 0; !p->parent_silent && j < ds->n; j++)
+            ds_add(&s->set, ds->key[j]);
         for (unsigned j = 0; !p->parent_silent && j < p->parent_ns.n; j++) {
             const uint8_t *name = p->parent_ns.name[j];
             if (i && p->parent_lacks_ns && name_equal(p->parent_lacks_ns, name))
@@ -271,6 +271,7 @@ static void tell(const struct play *p)
                    signer_step_text(e->step), e->text);
         ck_assert(e->signer && e->text[0]);
     }
+    fflush(stdout);
 }
 
 static void turn(struct play *p, unsigned nviews, const struct signer_view *const *view)
@@ -334,10 +335,11 @@ static struct keyset *keyset_of(const struct play *p)
 }
 
 /* Of foreign keys those that sign the zone, as with `include = "zsk"`. */
-void play_serve(struct play *p)
+void play_serve_cds(struct play *p, const struct play_set *cds)
 {
     struct keyset *k = keyset_of(p);
     struct play_side side = p->us;
+    side.cds = *cds;
     side.ns = p->ours_in;
     for (unsigned i = 0; i < k->nforeign; i++) {
         const struct keyset_foreign *f = &k->foreign[i];
@@ -356,16 +358,19 @@ void play_serve(struct play *p)
     for (unsigned i = 0; i < k->nns; i++)
         for (unsigned a = 0; a < 4; a++)
             for (int b = 0; b < 2; b++)
-                if (name_equal(names[a][b], k->ns[i]))
-                    names_put(&side.ns, names[a][b]);
+                if (name_equal(play_servers[a][b], k->ns[i]))
+                    names_put(&side.ns, play_servers[a][b]);
     keyset_unref(k);
     p->us.ns = side.ns;
-    p->us.cds = side.cds;
     node_unref(p->apex);
     p->apex = play_node(&side);
-    p->us.cds = (struct play_set){0};
-    set_put(&p->us.cds, play_ksk(&p->us));
     play_turn(p);
+}
+
+void play_serve(struct play *p)
+{
+    struct play_set cds = {1, {play_ksk(&p->us)}};
+    play_serve_cds(p, &cds);
 }
 
 void play_settle(struct play *p)

@@ -13,6 +13,9 @@
 #include "pipeline/zone/trust.h"
 
 enum { PLAY_OTHERS = 3, PLAY_KEYS = 48, PLAY_NS = 12 };
+extern const uint8_t play_apex[];
+/* Servers of side 0 (we), 1, …: two each. */
+extern const uint8_t *const play_servers[PLAY_OTHERS + 1][2];
 struct play_set {                      /* of DNSKEYs */
     unsigned n;
     struct rdata key[PLAY_KEYS];
@@ -56,7 +59,8 @@ struct play {
     struct play_side us;
     struct play_names ours_in;         /* NS that come with the transfer */
     struct node *apex;                 /* that is served; NULL: not known */
-    struct play_set ds, ds_second;     /* at the parent; what its second server has less */
+    struct play_set ds, ds_second;     /* at the parent; its second server's, … */
+    bool ds_split;                     /* … when it has another one */
     struct play_names parent_ns;
     const uint8_t *parent_lacks_ns;    /* its second server does not have this name */
     uint32_t ds_ttl, parent_ns_ttl;
@@ -78,6 +82,7 @@ void play_pass(struct play *p, int64_t seconds);
 void play_turn(struct play *p);        /* with no news */
 void play_look(struct play *p);        /* with everybody's */
 void play_serve(struct play *p);       /* what the keyset has the stages make, and a turn */
+void play_serve_cds(struct play *p, const struct play_set *cds);  /* the same; CDS of our own keys */
 void play_settle(struct play *p);      /* look and serve until nothing moves */
 /* All others import what all have that they must have; the parent what CDS and the NS set ask. */
 void play_import(struct play *p);
