@@ -111,6 +111,9 @@ struct stage_type {
     unsigned flags;
     size_t conf_size;             /* of the stage's conf struct; 0 = no options */
     const struct option *options; /* NULL or NULL-terminated */
+    /* Names of options of which another value concerns only what is made from then on, NULL-terminated, or NULL: the stage goes on with output
+     * and state that there are. If another option changes all is judged and made anew. */
+    const char *const *later;
     const struct finding_type *findings;
     /* All may be NULL but run. conf_check sees the parsed conf and the zone's apex; it refuses with a why. It may
      * also derive fields in conf that conf_close releases; conf_close must also cope with a conf that conf_check

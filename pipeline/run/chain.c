@@ -92,14 +92,25 @@ static enum verdict stage_policy(const struct chain_stage *s, unsigned code)
     return s->verdicts ? s->verdicts[code] : s->type->findings[code].verdict;
 }
 
-static bool chain_stage_same(const struct chain_stage *a, const struct chain_stage *b)
+static bool chain_stage_alike(const struct chain_stage *a, const struct chain_stage *b)
 {
     if (a->type != b->type || a->observe != b->observe)
         return false;
     for (unsigned i = 0; a->type->findings && a->type->findings[i].code; i++)
         if (stage_policy(a, i) != stage_policy(b, i))
             return false;
-    return option_conf_equal(a->type->options, a->conf, b->conf);
+    return true;
+}
+
+static bool chain_stage_same(const struct chain_stage *a, const struct chain_stage *b)
+{
+    return chain_stage_alike(a, b) && option_conf_equal(a->type->options, a->conf, b->conf);
+}
+
+static bool chain_stage_follows(const struct chain_stage *a, const struct chain_stage *b)
+{
+    return chain_stage_alike(a, b) &&
+           option_conf_equal_but(a->type->options, a->type->later, a->conf, b->conf);
 }
 
 bool chain_same(const struct chain *a, const struct chain *b)
@@ -112,7 +123,7 @@ bool chain_same(const struct chain *a, const struct chain *b)
     return true;
 }
 
-char *chain_print(const struct chain *c)
+char *chain_print(const struct chain *c, size_t *follows)
 {
     struct growbuf out = {0};
     for (unsigned i = 0; i < c->n; i++) {
@@ -122,8 +133,16 @@ char *chain_print(const struct chain *c)
         for (unsigned code = 0; s->type->findings && s->type->findings[code].code; code++)
             growbuf_u8(&out, (uint8_t)('0' + stage_policy(s, code)));
         growbuf_u8(&out, '{');
-        option_conf_print(s->type->options, s->conf, &out);
+        option_conf_print(s->type->options, s->type->later, false, s->conf, &out);
         growbuf_u8(&out, '}');
+    }
+    growbuf_u8(&out, '\n');
+    if (follows)
+        *follows = out.len;
+    for (unsigned i = 0; i < c->n; i++) {
+        const struct chain_stage *s = &c->stage[i];
+        option_conf_print(s->type->options, s->type->later, true, s->conf, &out);
+        growbuf_u8(&out, ';');
     }
     growbuf_u8(&out, 0);
     return (char *)out.p;
@@ -199,6 +218,13 @@ bool version_restore_stage(struct version *v, unsigned i, const struct snapshot 
     r->state = mem_zalloc(sizeof *r->state);
     *r->state = (struct stage_state){.refs = 1, .type = type, .state = loaded};
     return true;
+}
+
+void version_restore_later(struct version *v, time_t now)
+{
+    for (unsigned i = 0; i < v->n; i++)
+        if (v->chain->stage[i].type->later)
+            v->result[i].wake_at = now;
 }
 
 bool version_state_save(const struct version *v, unsigned i, uint8_t **octets, size_t *len)
@@ -294,7 +320,9 @@ struct version *candidate_take(struct candidate *c)
 /* One run's moving parts: what the next stage sees. */
 struct run {
     const struct chain *chain;
-    const struct version *base; /* the accepted version if it is of this chain, else NULL */
+    const struct version
+        *base;       /* the accepted version if it has to do with this chain, else NULL */
+    unsigned shared; /* of its stages, so many from the first are those of this chain */
     struct version *made;
     const struct soa *served; /* of the accepted version, whichever chain made it, or NULL */
     struct findings *findings;
@@ -304,10 +332,28 @@ struct run {
     struct changeset *delta;     /* held */
 };
 
+/* Of stage i; NULL: it was not there. */
+static const struct stage_result *stage_last(const struct run *r, unsigned i)
+{
+    return i < r->shared ? &r->base->result[i] : NULL;
+}
+
+static const struct snapshot *stage_last_out(const struct run *r, unsigned i)
+{
+    return i < r->shared ? r->base->result[i].out : NULL;
+}
+
+/* Nothing that it made before counts: it was not there, or it was told otherwise. */
+static bool stage_is_fresh(const struct run *r, unsigned i)
+{
+    return i >= r->shared || (r->base->chain != r->chain &&
+                              !chain_stage_follows(&r->base->chain->stage[i], &r->chain->stage[i]));
+}
+
 /* whole: the last output is no base for this one, only what it is compared with. */
 static struct edit *stage_edit_open(const struct run *r, unsigned i, bool whole)
 {
-    const struct snapshot *last = r->base ? r->base->result[i].out : NULL;
+    const struct snapshot *last = stage_last_out(r, i);
     if (last && !whole)
         return edit_open(last->family, last, last);
     struct family *family = family_beside(r->next->family);
@@ -359,7 +405,7 @@ static bool stage_edit_close(struct run *r, unsigned i, struct edit **out)
     }
     bool kept = stage_kept_data(r, i, made, delta);
     r->made->result[i].out = made;
-    r->prev = r->base ? r->base->result[i].out : NULL;
+    r->prev = stage_last_out(r, i);
     snapshot_unref(r->next);
     r->next = snapshot_ref(made);
     changeset_unref(r->delta);
@@ -388,31 +434,37 @@ static void stage_keep_state(struct run *r, unsigned i, void *state, const struc
     r->made->result[i].state = kept;
 }
 
-/* A stage that has had nothing to change so far, and has nothing to change now? If it has, it begins from nothing: what went
+/* A stage that has had nothing to change so far, and has nothing to change now? If it has, it begins from nothing (whole): what went
  * out so far was its input, in which it has no part. */
 static bool stage_passes(const struct run *r, unsigned i, const struct stage_run *call, bool *whole)
 {
     const struct stage_type *type = r->chain->stage[i].type;
-    const struct snapshot *last = r->base ? r->base->result[i].out : NULL;
-    *whole = type->passes && last && last == r->prev;
-    return type->passes && (!last || *whole) && type->passes(call);
+    const struct snapshot *last = stage_last_out(r, i);
+    bool passed = type->passes && last && last == r->prev;
+    *whole |= passed;
+    return type->passes && (!last || passed) && type->passes(call);
+}
+
+/* *all: what the call's delta is then; the caller holds it until the call is over. */
+static void call_from_nothing(const struct run *r, struct stage_run *call, struct changeset **all)
+{
+    call->prev = NULL;
+    if (r->prev && !*all)
+        *all = changeset_between(NULL, r->next);
+    if (*all)
+        call->delta = *all;
 }
 
 static void stage_call(struct run *r, unsigned i, struct stage_run *call, bool whole)
 {
     const struct chain_stage *s = &r->chain->stage[i];
-    struct changeset *all = NULL;
+    const struct stage_result *last = stage_last(r, i);
     if (!(s->type->flags & STAGE_CHECK_ONLY))
         call->out = stage_edit_open(r, i, whole);
-    if (whole) {
-        call->prev = NULL;
-        call->delta = all = changeset_between(NULL, r->next);
-    }
     findings_stage(r->findings, s->type, s->verdicts, s->observe);
     s->type->run(call);
-    changeset_unref(all);
     struct stage_result *result = &r->made->result[i];
-    stage_keep_state(r, i, call->next_state, r->base ? r->base->result[i].state : NULL);
+    stage_keep_state(r, i, call->next_state, last ? last->state : NULL);
     result->wake_at = call->wake_at;
     result->good_until = call->good_until;
     result->serve_until = call->serve_until;
@@ -425,8 +477,10 @@ static void stage_call(struct run *r, unsigned i, struct stage_run *call, bool w
 static bool stage_run_one(struct run *r, unsigned i, const struct chain_input *input, time_t now,
                           struct par *par)
 {
-    const struct stage_result *last = r->base ? &r->base->result[i] : NULL;
+    bool fresh = stage_is_fresh(r, i), whole = fresh;
+    const struct stage_result *last = fresh ? NULL : stage_last(r, i);
     void *state = last && last->state ? last->state->state : NULL;
+    struct changeset *all = NULL;
     struct stage_run call = {
         .conf = r->chain->stage[i].conf,
         .state = state,
@@ -442,12 +496,18 @@ static bool stage_run_one(struct run *r, unsigned i, const struct chain_input *i
         .findings = r->findings,
         .next_state = state,
     };
-    bool whole;
-    if (stage_passes(r, i, &call, &whole)) {
+    if (fresh)
+        call_from_nothing(r, &call, &all);
+    bool passes = stage_passes(r, i, &call, &whole);
+    if (whole)
+        call_from_nothing(r, &call, &all);
+    if (!passes)
+        stage_call(r, i, &call, whole);
+    changeset_unref(all);
+    if (passes) {
         r->made->result[i].out = snapshot_ref(r->next);
         return true;
     }
-    stage_call(r, i, &call, whole);
     arena_reset(r->scratch);
     if (findings_stage_verdict(r->findings) >= STAGE_RETRY) {
         edit_abort(&call.out);
@@ -494,15 +554,26 @@ static struct version *version_begin(const struct chain *chain, const struct cha
     return v;
 }
 
+/* So many stages at the head of both chains are of one type. */
+static unsigned stages_shared(const struct chain *a, const struct chain *b)
+{
+    unsigned n = 0;
+    while (n < a->n && n < b->n && a->stage[n].type == b->stage[n].type)
+        n++;
+    return n;
+}
+
 struct candidate *chain_run(const struct chain *chain, const struct version *prev,
                             const struct chain_input *input, time_t now, struct par *par)
 {
     struct timespec began;
     clock_gettime(CLOCK_MONOTONIC, &began);
-    const struct version *base = prev && prev->chain == chain ? prev : NULL;
+    unsigned shared = prev ? stages_shared(prev->chain, chain) : 0;
+    const struct version *base = shared || (prev && prev->chain == chain) ? prev : NULL;
     struct run r = {
         .chain = chain,
         .base = base,
+        .shared = shared,
         .served = prev ? &prev->soa : NULL,
         .made = version_begin(chain, input),
         .findings = findings_new(chain->keep_findings),
@@ -530,8 +601,9 @@ struct candidate *chain_run(const struct chain *chain, const struct version *pre
         r.made->findings = findings_ref(r.findings);
         snapshot_soa(r.next, &r.made->soa);
         c->version = r.made;
-        c->changes =
-            prev && !base ? changeset_between(prev->served, r.next) : changeset_ref(r.delta);
+        bool whole = prev && (!base || shared != chain->n ||
+                              shared != prev->n); /* the last is no stage of both */
+        c->changes = whole ? changeset_between(prev->served, r.next) : changeset_ref(r.delta);
     } else {
         snapshot_unref(r.next);
         version_unref(r.made);

@@ -40,8 +40,9 @@ bool chain_changes_records(const struct chain *c);
 /* Same stages, options and policy? Then a reload need not judge the zone again. */
 bool chain_same(const struct chain *a, const struct chain *b);
 
-/* Stages, options and policy in one way only: equal text, same chain. Caller frees. Not for people. */
-char *chain_print(const struct chain *c);
+/* Stages, options and policy in one way only: equal text, same chain. The first `follows` octets are without the options that concern
+ * only what is made later: where these are equal a version that the one chain made can go on with the other. Caller frees. Not for people. */
+char *chain_print(const struct chain *c, size_t *follows);
 
 struct stage_state;                      /* refcounted: versions share it while a stage leaves it alone */
 struct stage_result {
@@ -77,6 +78,8 @@ struct version *version_restore(const struct chain *chain, const struct snapshot
                                 const char *origin);
 /* Stage i gave `out`, and had this state (NULL: none); a stage that cannot load it starts from nothing: false. */
 bool version_restore_stage(struct version *v, unsigned i, const struct snapshot *out, const uint8_t *state, size_t len);
+/* It was made with other values of options that concern what is made later: the stages that have some are woken. */
+void version_restore_later(struct version *v, time_t now);
 void version_times(struct version *v);                     /* good_until and serve_until, from its stages' */
 /* The state of stage i for the journal. False: it has one, and cannot save it. Caller frees octets, NULL for none. */
 bool version_state_save(const struct version *v, unsigned i, uint8_t **octets, size_t *len);
@@ -105,7 +108,8 @@ struct chain_input {
     void (*judge)(void *ctx, const struct version *made, const struct snapshot *served, struct findings *findings);
     void *judge_ctx;
 };
-/* prev: the accepted version, or NULL. If it was made by another chain, everything is judged anew. */
+/* prev: the accepted version, or NULL. If it was made by another chain, stages that were there before, at the head of the chain, go on with what
+ * they made, unless their policy or an option is another one that concerns it (struct stage_type, later); everything else is judged anew. */
 struct candidate *chain_run(const struct chain *chain, const struct version *prev, const struct chain_input *input,
                             time_t now, struct par *par);
 void candidate_free(struct candidate **c);

@@ -276,13 +276,15 @@ static int layers_read(struct zone_reading *z, struct family *family, struct jou
     return 0;
 }
 
-/* The version as this chain would have made it; NULL: another chain did. */
+/* The version as this chain would have made it, or can go on with; NULL: another chain did. */
 static struct version *version_read(const struct zone_reading *z, const struct chain *chain,
                                     const struct journal_loaded *l)
 {
-    char *now = chain_print(chain);
-    bool same = strlen(now) == z->about.chain_len &&
-                memcmp(now, z->about.chain, z->about.chain_len) == 0 &&
+    size_t follows;
+    char *now = chain_print(chain, &follows);
+    bool equal =
+        strlen(now) == z->about.chain_len && memcmp(now, z->about.chain, z->about.chain_len) == 0;
+    bool same = z->about.chain_len >= follows && memcmp(now, z->about.chain, follows) == 0 &&
                 z->about.nstages == chain->n;
     mem_free(&now);
     for (unsigned i = 0; same && i < chain->n; i++)
@@ -302,6 +304,8 @@ static struct version *version_read(const struct zone_reading *z, const struct c
         return NULL;
     }
     version_times(v);
+    if (!equal)
+        version_restore_later(v, 1);
     struct rbuf findings = z->about.findings;
     v->findings = journal_findings_load(&findings);
     if (!v->findings) {

@@ -204,7 +204,7 @@ static void stage_save(const struct version *v, unsigned i, unsigned layer, stru
 void journal_about_save(const struct version *v, const unsigned *layer, struct growbuf *out)
 {
     ASSERT(v->n <= JOURNAL_STAGES_MAX);
-    char *chain = chain_print(v->chain);
+    char *chain = chain_print(v->chain, NULL);
     growbuf_u64(out, (uint64_t)v->accepted_at);
     short_text_save(v->origin, out);
     growbuf_u32(out, (uint32_t)strlen(chain));

@@ -394,21 +394,36 @@ static bool same_string(const char *a, const char *b)
     return a == b || (a && b && strcmp(a, b) == 0);
 }
 
+static bool same_value(const struct option *o, const void *a, const void *b)
+{
+    const void *x = (const char *)a + o->offset, *y = (const char *)b + o->offset;
+    if (o->kind == OPTION_STRING)
+        return same_string(*(char *const *)x, *(char *const *)y);
+    if (o->kind == OPTION_LIST)
+        return same_list(x, y);
+    return memcmp(x, y, kind_size(o->kind)) == 0;
+}
+
+static bool is_one_of(const struct option *o, const char *const *names)
+{
+    for (; names && *names; names++)
+        if (strcmp(*names, o->name) == 0)
+            return true;
+    return false;
+}
+
+bool option_conf_equal_but(const struct option *table, const char *const *but, const void *a,
+                           const void *b)
+{
+    for (const struct option *o = table; o && o->name; o++)
+        if (!is_one_of(o, but) && !same_value(o, a, b))
+            return false;
+    return true;
+}
+
 bool option_conf_equal(const struct option *table, const void *a, const void *b)
 {
-    for (const struct option *o = table; o && o->name; o++) {
-        const void *x = (const char *)a + o->offset, *y = (const char *)b + o->offset;
-        bool same;
-        if (o->kind == OPTION_STRING)
-            same = same_string(*(char *const *)x, *(char *const *)y);
-        else if (o->kind == OPTION_LIST)
-            same = same_list(x, y);
-        else
-            same = memcmp(x, y, kind_size(o->kind)) == 0;
-        if (!same)
-            return false;
-    }
-    return true;
+    return option_conf_equal_but(table, NULL, a, b);
 }
 
 static void print_word(const char *word, struct growbuf *out)
@@ -451,9 +466,12 @@ static void print_option(const struct option *o, const void *at, struct growbuf 
     UNREACHABLE();
 }
 
-void option_conf_print(const struct option *table, const void *conf, struct growbuf *out)
+void option_conf_print(const struct option *table, const char *const *but, bool only,
+                       const void *conf, struct growbuf *out)
 {
     for (const struct option *o = table; o && o->name; o++) {
+        if (is_one_of(o, but) != only)
+            continue;
         growbuf_put(out, o->name, strlen(o->name));
         growbuf_u8(out, '=');
         print_option(o, (const char *)conf + o->offset, out);

@@ -28,8 +28,10 @@ void option_conf_free(const struct option *table, void **conf);
 void option_defaults(const struct option *table, void *conf, size_t conf_size);
 void option_clear(const struct option *table, void *conf);
 bool option_conf_equal(const struct option *table, const void *a, const void *b); /* options only, not derived fields */
-/* All of them, name by name, one way only: equal text, equal options. Not for people. */
-void option_conf_print(const struct option *table, const void *conf, struct growbuf *out);
+/* The same, but for these (names, NULL-terminated; or NULL). */
+bool option_conf_equal_but(const struct option *table, const char *const *but, const void *a, const void *b);
+/* All of them but these, or only these; name by name, one way only: equal text, equal options. Not for people. */
+void option_conf_print(const struct option *table, const char *const *but, bool only, const void *conf, struct growbuf *out);
 const struct option *option_find(const struct option *table, const char *name); /* NULL */
 int option_set(const struct option *option, void *conf, const struct option_value *value, struct why *why) MUST_CHECK;
 /* "5m" -> 300, "64k" -> 65536. -E_CONF. */

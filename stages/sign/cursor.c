@@ -37,10 +37,10 @@ static uint64_t cursor_target(uint64_t rrsets, int64_t period, int64_t passed)
     return (uint64_t)((unsigned __int128)rrsets * (uint64_t)passed / (uint64_t)period);
 }
 
-uint64_t cursor_quota(const struct cursor *c, uint64_t rrsets, int64_t period, int64_t now)
+uint64_t cursor_quota(const struct cursor *c, uint64_t rrsets, int64_t now)
 {
-    uint64_t target = cursor_target(rrsets, period, now - c->began);
-    if (now - c->began >= period)
+    uint64_t target = cursor_target(rrsets, c->period, now - c->began);
+    if (now - c->began >= c->period)
         return UINT64_MAX; /* to the end, whatever was counted */
     return target > c->behind ? target - c->behind : 0;
 }
@@ -53,23 +53,37 @@ static uint64_t cursor_step_size(uint64_t rrsets)
     return many < few ? few : many > STEP_LARGE ? STEP_LARGE : many;
 }
 
-int64_t cursor_due(const struct cursor *c, uint64_t rrsets, int64_t period)
+int64_t cursor_due(const struct cursor *c, uint64_t rrsets)
 {
     uint64_t step = cursor_step_size(rrsets);
     if (rrsets == 0 || c->behind + step >= rrsets)
-        return c->began + period;
-    unsigned __int128 passed = (unsigned __int128)(c->behind + step) * (uint64_t)period;
+        return c->began + c->period;
+    unsigned __int128 passed = (unsigned __int128)(c->behind + step) * (uint64_t)c->period;
     return c->began + (int64_t)((passed + rrsets - 1) / rrsets);
 }
 
-void cursor_begin(struct cursor *c, int64_t now)
+void cursor_begin(struct cursor *c, int64_t period, int64_t now)
 {
-    *c = (struct cursor){.began = now};
+    *c = (struct cursor){.began = now, .period = period, .after = period};
 }
 
 /* Rounds follow each other by plan, so that small delays do not add up; a plan that was missed by more than a round is none. */
 void cursor_turn(struct cursor *c, int64_t period, int64_t now)
 {
-    int64_t began = c->began + period;
-    cursor_begin(c, now - began > period ? now - period : began);
+    int64_t began = c->began + c->period, next = c->after;
+    *c = (struct cursor){
+        .began = now - began > next ? now - next : began, .period = next, .after = period};
+}
+
+/* A round that should be shorter is so from where it is. One that may be longer is not yet: the signatures in front of the cursor, and those that
+ * it has just passed, were made to last for a round as it was. */
+void cursor_pace(struct cursor *c, uint64_t rrsets, int64_t period, int64_t now)
+{
+    int64_t was = c->period;
+    c->after = c->after == 0 || c->after > period ? period : c->after;
+    if (was && was <= period)
+        return;
+    c->period = period;
+    if (was && rrsets && c->behind <= rrsets)
+        c->began = now - (int64_t)((unsigned __int128)c->behind * (uint64_t)period / rrsets);
 }

@@ -106,20 +106,26 @@ static bool cursor_step(struct signing *s, int64_t *apex_keep)
 {
     struct sign_state *state = s->state;
     struct cursor *c = &state->cursor;
-    int64_t period = cursor_period(s->conf), now = s->run->now;
-    if (now < cursor_due(c, state->rrsets, period))
+    int64_t now = s->run->now;
+    if (now < cursor_due(c, state->rrsets))
         return true;
-    uint64_t quota = cursor_quota(c, state->rrsets, period, now), passed;
+    uint64_t quota = cursor_quota(c, state->rrsets, now), passed;
     uint64_t most = quota > RRSETS_STEP ? RRSETS_LATE : RRSETS_STEP;
     bool end;
     if (c->at_len == 0)
         *apex_keep = keep_passed(s);
-    if (!renew_walk(s, c->at, &c->at_len, quota < most ? quota : most, NAMES_STEP, keep_passed(s),
-                    &passed, &end))
+    s->passing = true;
+    bool good = renew_walk(s, c->at, &c->at_len, quota < most ? quota : most, NAMES_STEP,
+                           keep_passed(s), &passed, &end);
+    s->passing = false;
+    if (!good)
         return false;
     c->behind = end ? state->rrsets : c->behind + passed;
-    if (end && now - c->began >= period)
-        cursor_turn(c, period, now);
+    if (!end || now - c->began < c->period)
+        return true;
+    cursor_turn(c, cursor_period(s->conf), now);
+    if (state->expiries.width != expiries_width(s->conf))
+        tally_expiries(s); /* validity was longer once */
     return true;
 }
 
@@ -164,7 +170,7 @@ static int64_t earlier(int64_t a, int64_t b)
 time_t renew_wake_at(const struct signing *s)
 {
     const struct sign_state *state = s->state;
-    int64_t at = cursor_due(&state->cursor, state->rrsets, cursor_period(s->conf));
+    int64_t at = cursor_due(&state->cursor, state->rrsets);
     if (state->sweeping)
         at = s->run->now;
     at = earlier(at, sweep_at(s));

@@ -35,8 +35,10 @@ static bool has_signature(const struct wanted *want, unsigned i, uint8_t algorit
 /* Times are compared as RRSIGs have them (RFC 4034 3.1.5). */
 static bool in_time(const struct signing *s, const struct wanted *want, const struct rrsig *sig)
 {
-    return (int32_t)((uint32_t)s->run->now - sig->inception) >= 0 &&
-           (int32_t)(sig->expiration - (uint32_t)want->keep) >= 0;
+    uint32_t now = (uint32_t)s->run->now, last = (uint32_t)(s->run->now + s->conf->validity);
+    return (int32_t)(now - sig->inception) >= 0 &&
+           (int32_t)(sig->expiration - (uint32_t)want->keep) >= 0 &&
+           (!s->passing || (int32_t)(last - sig->expiration) >= 0);
 }
 
 static bool rrsig_keep(struct worker *w, const struct rrset *set, struct rdata rdata)

@@ -70,6 +70,14 @@ static void output_clear(struct signing *s)
     s->changed = true;
 }
 
+/* The options that say when may be others than those that the output was made with (stage_sign.later): what there is stays. */
+static void options_follow(struct signing *s)
+{
+    if (s->state->expiries.width < expiries_width(s->conf))
+        tally_expiries(s);
+    cursor_pace(&s->state->cursor, s->state->rrsets, cursor_period(s->conf), s->run->now);
+}
+
 static bool signing_open(struct signing *s)
 {
     struct stage_run *run = s->run;
@@ -82,7 +90,7 @@ static bool signing_open(struct signing *s)
     s->nsec_ttl = s->soa.minimum < s->soa.ttl ? s->soa.minimum : s->soa.ttl;
     /* The operator has said that nothing of it is to stay: clocks were wrong, and so are its times. */
     bool anew = last && run->keys && last->resigns != run->keys->resigns;
-    if (run->prev && last && last->expiries.width == expiries_width(s->conf) && !anew)
+    if (run->prev && last && !anew)
         s->last = last;
     if (!sign_keys_open(s))
         return false;
@@ -93,7 +101,9 @@ static bool signing_open(struct signing *s)
         memcpy(s->state, s->last, sizeof(*s->state));
     s->state->seen = run->now;
     s->state->resigns = run->keys->resigns;
-    if (!s->last)
+    if (s->last)
+        options_follow(s);
+    else
         output_clear(s);
     return true;
 }
@@ -107,7 +117,7 @@ static bool zone_sign(struct signing *s)
     s->all = !last || !last->is_signed || last->nsec_ttl != s->nsec_ttl;
     s->empty = !s->last;
     if (s->all && (!last || !last->is_signed))
-        cursor_begin(&s->state->cursor, s->run->now);
+        cursor_begin(&s->state->cursor, cursor_period(s->conf), s->run->now);
     s->state->is_signed = true;
     s->state->nsec_ttl = s->nsec_ttl;
     if (!names_sign(s))
@@ -198,12 +208,19 @@ static void sign_run(struct stage_run *run)
     mem_free(&s.state);
 }
 
+/* What is signed is signed until its time comes, and the apex is made at each run. A digest of the zone is not among these: it is in the types
+ * that are denied. */
+static const char *const later[] = {
+    "validity",        "refresh",       "jitter", "inception_offset", "dnskey_ttl",
+    "dnskey_validity", "prepared_warn", "serial", "cds_digest",       NULL};
+
 const struct stage_type stage_sign = {
     .name = "sign",
     .summary = "signs a zone, and keeps its signatures fresh",
     .flags = STAGE_DNSSEC_ONLY | STAGE_INEXACT,
     .conf_size = sizeof(struct sign_conf),
     .options = sign_options,
+    .later = later,
     .findings = sign_findings,
     .conf_check = sign_conf_check,
     .run = sign_run,

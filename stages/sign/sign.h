@@ -90,6 +90,7 @@ int64_t expiries_first(const struct expiries *e, int64_t now);
 /* Where the renewal of signatures is: a round through all names in canonical order a period. */
 struct cursor {
     int64_t began;                 /* of this round, as planned */
+    int64_t period, after;         /* its length, and the next one's: as of the options, unless they became longer (cursor_pace) */
     uint64_t behind;               /* rrsets with signatures at names up to the cursor's */
     uint8_t at_len;                /* 0: before the first name */
     uint8_t at[NAME_MAX_OCTETS];
@@ -213,6 +214,7 @@ struct signing {
     struct owners touched;         /* unless all: what is made anew */
     bool empty;                    /* while the output is made in order from nothing: no name of it is put twice */
     bool changed;                  /* something of the output */
+    bool passing;                  /* the cursor: what lasts longer than what is made now is made anew, too */
     bool failed;                   /* a finding was made, and the run ends */
     unsigned workers;
     struct worker *worker;
@@ -303,12 +305,14 @@ time_t renew_wake_at(const struct signing *s);
 /* --- pace: pure arithmetic --- */
 int64_t cursor_period(const struct sign_conf *conf);       /* seconds a round */
 /* How many rrsets the cursor should pass by now, beside those that it has. */
-uint64_t cursor_quota(const struct cursor *c, uint64_t rrsets, int64_t period, int64_t now);
+uint64_t cursor_quota(const struct cursor *c, uint64_t rrsets, int64_t now);
 /* When it has enough to do to be woken for. */
-int64_t cursor_due(const struct cursor *c, uint64_t rrsets, int64_t period);
+int64_t cursor_due(const struct cursor *c, uint64_t rrsets);
 /* The first round begins; the end was reached. */
-void cursor_begin(struct cursor *c, int64_t now);
+void cursor_begin(struct cursor *c, int64_t period, int64_t now);
 void cursor_turn(struct cursor *c, int64_t period, int64_t now);
+/* The options may be others now. */
+void cursor_pace(struct cursor *c, uint64_t rrsets, int64_t period, int64_t now);
 
 /* --- serials: pure arithmetic --- */
 bool serial_after(uint32_t a, uint32_t b);                 /* RFC 1982 */
@@ -317,5 +321,8 @@ uint32_t serial_next(enum sign_serial policy, uint32_t input, const uint32_t *se
 
 /* --- tally --- */
 void tally_node(struct signing *s, const struct node *node, int sign);
+/* Counts what the output has, by when it ends, in slots of the options' width; or leaves the count as it is, if some of it lasts longer than those
+ * reach. */
+void tally_expiries(struct signing *s);
 
 #endif

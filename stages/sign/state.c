@@ -7,7 +7,8 @@
 
 enum { STATE_FORMAT = 2, STATE_FORMAT_1 = 1, STATE_SIGNED = 1, STATE_SWEEPING = 2 };
 enum {
-    STATE_HEAD = 1 + 1 + 4 + 8 + 8 + 4 + 4 + 8 + 8 + 8 + 1 + 1 + 4 + 8 * EXPIRY_SLOTS + 1 + 1,
+    STATE_HEAD =
+        1 + 1 + 4 + 8 + 8 + 4 + 4 + 8 + 8 + 8 + 8 + 8 + 1 + 1 + 4 + 8 * EXPIRY_SLOTS + 1 + 1,
     STATE_ALGORITHM = 1 + 8,
     STATE_KEY = 2 + 1 + 8 + 8 + 8
 };
@@ -18,7 +19,7 @@ struct sign_state *sign_state_new(const struct sign_conf *conf, int64_t now)
     state->seen = now;
     state->keys_end = NEVER;
     state->expiries.width = expiries_width(conf);
-    cursor_begin(&state->cursor, now);
+    cursor_begin(&state->cursor, cursor_period(conf), now);
     return state;
 }
 
@@ -45,6 +46,8 @@ uint8_t *sign_state_save(const void *state, size_t *len)
     wbuf_u32(&out, s->ttl_max);
     wbuf_u64(&out, s->rrsets);
     wbuf_u64(&out, (uint64_t)s->cursor.began);
+    wbuf_u64(&out, (uint64_t)s->cursor.period);
+    wbuf_u64(&out, (uint64_t)s->cursor.after);
     wbuf_u64(&out, s->cursor.behind);
     wbuf_u8(&out, s->cursor.at_len);
     wbuf_put(&out, s->cursor.at, s->cursor.at_len);
@@ -95,7 +98,8 @@ static bool state_reasonable(const struct sign_state *s)
     bool good = s->expiries.width > 0 && s->nalgorithms <= ALGORITHMS_MAX &&
                 s->nkeys <= KEYSET_KEYS_MAX && within_reason(s->seen) &&
                 (s->keys_end == NEVER || within_reason(s->keys_end)) &&
-                within_reason(s->cursor.began) && within_reason((int64_t)s->rrsets) &&
+                within_reason(s->cursor.began) && within_reason(s->cursor.period) &&
+                within_reason(s->cursor.after) && within_reason((int64_t)s->rrsets) &&
                 within_reason((int64_t)s->cursor.behind);
     for (unsigned i = 0; good && i < s->nkeys; i++)
         good = within_reason(s->key[i].use.last_expiration);
@@ -132,6 +136,9 @@ void *sign_state_load(const uint8_t *octets, size_t len)
     s->ttl_max = rbuf_u32(&in);
     s->rrsets = rbuf_u64(&in);
     s->cursor.began = (int64_t)rbuf_u64(&in);
+    s->cursor.period =
+        format == STATE_FORMAT_1 ? 0 : (int64_t)rbuf_u64(&in); /* as of the options */
+    s->cursor.after = format == STATE_FORMAT_1 ? 0 : (int64_t)rbuf_u64(&in);
     s->cursor.behind = rbuf_u64(&in);
     bool good = (format == STATE_FORMAT || format == STATE_FORMAT_1) &&
                 take_name(&in, s->cursor.at, &s->cursor.at_len) &&

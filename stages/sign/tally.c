@@ -97,6 +97,31 @@ static void tally_signatures(struct signing *s, const struct rrset *sigs, int si
     }
 }
 
+void tally_expiries(struct signing *s)
+{
+    struct snapshot_iter it;
+    struct expiries made = {.width = expiries_width(s->conf)};
+    int64_t last = s->run->now + (EXPIRY_SLOTS * 3 / 4 - 1) * (int64_t)made.width;
+    for (const struct node *node = snapshot_first(&it, edit_view(s->run->out)); node;
+         node = snapshot_next(&it)) {
+        s->run->visited++;
+        for (unsigned i = 0; i < node->nrrsets; i++) {
+            struct rrset set;
+            struct rdata rdata;
+            node_rrset_at(node, i, &set);
+            if (set.type != RR_RRSIG || is_key_set(s, node, set.covered))
+                continue;
+            for (const uint8_t *p = set.rdata; rrset_next(&set, &p, &rdata);) {
+                int64_t end = end_of(s, get_u32(rdata.data + RRSIG_EXPIRATION));
+                if (end > last)
+                    return;
+                expiries_add(&made, end, 1);
+            }
+        }
+    }
+    s->state->expiries = made;
+}
+
 void tally_node(struct signing *s, const struct node *node, int sign)
 {
     struct sign_state *state = s->state;

@@ -40,6 +40,8 @@ START_TEST(every_stage_keeps_the_rules)
             ck_assert(option_conf_equal(t->options, conf, conf));
             option_conf_free(t->options, &conf);
         }
+        for (const char *const *later = t->later; later && *later; later++)
+            ck_assert_msg(option_find(t->options, *later), "%s: %s", t->name, *later);
         for (const struct finding_type *f = t->findings; f && f->code; f++) {
             ck_assert_msg(is_word(f->code), "%s.%s", t->name, f->code);
             ck_assert_msg(registry_finding(t, f->code) == f - t->findings, "%s.%s", t->name,

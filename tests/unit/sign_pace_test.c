@@ -16,14 +16,14 @@ enum { BEGIN = 1700000000, DAY = 86400 };
 static void round_play(struct random *random, uint64_t rrsets, int64_t period, int64_t late)
 {
     struct cursor c;
-    cursor_begin(&c, BEGIN);
+    cursor_begin(&c, period, BEGIN);
     int64_t now = BEGIN;
     while (c.behind < rrsets) {
-        int64_t due = cursor_due(&c, rrsets, period);
+        int64_t due = cursor_due(&c, rrsets);
         ck_assert_int_le(due, BEGIN + period);
         now = due > now ? due : now + 1;
         now += (int64_t)random_below(random, (uint64_t)late + 1);
-        uint64_t quota = cursor_quota(&c, rrsets, period, now), left = rrsets - c.behind;
+        uint64_t quota = cursor_quota(&c, rrsets, now), left = rrsets - c.behind;
         ck_assert_uint_gt(quota, 0);
         c.behind += quota < left ? quota : left;
         double by_plan = (double)rrsets * (double)(now - BEGIN) / (double)period;
@@ -55,9 +55,9 @@ START_TEST(test_batch)
 {
     for (uint64_t rrsets = 1; rrsets < 1u << 30; rrsets *= 2) {
         struct cursor c;
-        cursor_begin(&c, BEGIN);
-        int64_t due = cursor_due(&c, rrsets, 9 * DAY);
-        uint64_t quota = cursor_quota(&c, rrsets, 9 * DAY, due);
+        cursor_begin(&c, 9 * DAY, BEGIN);
+        int64_t due = cursor_due(&c, rrsets);
+        uint64_t quota = cursor_quota(&c, rrsets, due);
         uint64_t a_second = rrsets / (9 * DAY) + 1;
         if (rrsets > 1)
             ck_assert_uint_le(quota, 1000 + a_second);
@@ -66,21 +66,55 @@ START_TEST(test_batch)
 }
 END_TEST
 
+/* A shorter round begins where the cursor is, and brings no rush; a longer one when nothing was made to last for the shorter only. */
+START_TEST(test_round_of_another_length)
+{
+    struct cursor c;
+    cursor_begin(&c, 10 * DAY, BEGIN);
+    c.behind = 50;
+    cursor_pace(&c, 100, 2 * DAY, BEGIN + 5 * DAY);
+    ck_assert_int_eq(c.period, 2 * DAY);
+    ck_assert_uint_eq(cursor_quota(&c, 100, BEGIN + 5 * DAY), 0);
+    ck_assert_uint_eq(cursor_quota(&c, 100, BEGIN + 5 * DAY + DAY / 2), 25);
+    ck_assert_uint_eq(cursor_quota(&c, 100, BEGIN + 6 * DAY), UINT64_MAX);
+    c.behind = 100;
+    cursor_turn(&c, 2 * DAY, BEGIN + 6 * DAY);
+    ck_assert_int_eq(c.began, BEGIN + 6 * DAY);
+
+    cursor_begin(&c, 2 * DAY, BEGIN);
+    c.behind = 50;
+    for (int i = 0; i < 3; i++)
+        cursor_pace(&c, 100, 10 * DAY, BEGIN + DAY);
+    ck_assert_uint_eq(cursor_quota(&c, 100, BEGIN + DAY + DAY / 2), 25);
+    cursor_turn(&c, 10 * DAY, BEGIN + 2 * DAY);
+    ck_assert_int_eq(c.period, 2 * DAY);
+    cursor_pace(&c, 100, 10 * DAY, BEGIN + 2 * DAY);
+    cursor_turn(&c, 10 * DAY, BEGIN + 4 * DAY);
+    ck_assert_int_eq(c.period, 10 * DAY);
+    ck_assert_int_eq(c.began, BEGIN + 4 * DAY);
+
+    c = (struct cursor){.began = BEGIN, .behind = 50}; /* a weir that kept no length */
+    cursor_pace(&c, 100, 10 * DAY, BEGIN + 5 * DAY);
+    ck_assert_int_eq(c.began, BEGIN);
+    ck_assert_int_eq(c.after, 10 * DAY);
+}
+END_TEST
+
 START_TEST(test_round_after_a_pause)
 {
     struct cursor c;
-    cursor_begin(&c, BEGIN);
+    cursor_begin(&c, DAY, BEGIN);
     c.behind = 10;
-    ck_assert_uint_eq(cursor_quota(&c, 100, DAY, BEGIN + DAY / 2), 40);
-    ck_assert_uint_eq(cursor_quota(&c, 100, DAY, BEGIN + DAY), UINT64_MAX); /* to the end */
-    ck_assert_uint_eq(cursor_quota(&c, 100, DAY, BEGIN - 5), 0);
+    ck_assert_uint_eq(cursor_quota(&c, 100, BEGIN + DAY / 2), 40);
+    ck_assert_uint_eq(cursor_quota(&c, 100, BEGIN + DAY), UINT64_MAX); /* to the end */
+    ck_assert_uint_eq(cursor_quota(&c, 100, BEGIN - 5), 0);
     cursor_turn(&c, DAY, BEGIN + DAY + 100);
     ck_assert_int_eq(c.began, BEGIN + DAY); /* no drift */
     cursor_turn(&c, DAY, BEGIN + 10 * DAY);
     ck_assert_int_eq(
         c.began,
         BEGIN + 9 * DAY); /* what was missed by more is not made up for, a round at a time */
-    ck_assert_int_eq(cursor_due(&c, 0, DAY), BEGIN + 10 * DAY);
+    ck_assert_int_eq(cursor_due(&c, 0), BEGIN + 10 * DAY);
 }
 END_TEST
 
@@ -245,6 +279,7 @@ int main(void)
     suite_add(s, test_round);
     suite_add(s, test_batch);
     suite_add(s, test_round_after_a_pause);
+    suite_add(s, test_round_of_another_length);
     suite_add(s, test_serials);
     suite_add(s, test_serials_never_go_back);
     suite_add(s, test_expiries);

@@ -479,6 +479,110 @@ START_TEST(test_clock)
 }
 END_TEST
 
+static void options_set(struct world *w, const char *options)
+{
+    struct stageplay other;
+    struct why why;
+    int rc = stageplay_open(&other, registry_find("sign"), w->apex, options, &why);
+    ck_assert_msg(rc == 0, "%s: %s", options, why.text);
+    void *conf = w->sign.conf;
+    w->sign.conf = other.conf;
+    other.conf = conf;
+    stageplay_close(&other);
+}
+
+/* Options that say when, and what the apex has, touch no signature that is there. */
+START_TEST(test_options_that_come_later)
+{
+    static const char *const options[] = {"validity=30d",
+                                          "validity=7d refresh=2d",
+                                          "refresh=6d",
+                                          "jitter=2h",
+                                          "serial=unixtime",
+                                          "inception_offset=2h",
+                                          "dnskey_ttl=2",
+                                          "dnskey_validity=20d",
+                                          "cds_digest=both",
+                                          "prepared_warn=2d",
+                                          "validity=3d refresh=1d jitter=0"};
+    struct world w;
+    world_open(&w, "");
+    step(&w, false);
+    uint64_t all = signatures_by(&w, 1);
+    for (unsigned i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+        options_set(&w, options[i]);
+        ck_assert_uint_le(step(&w, false), 1);
+        ck_assert_uint_eq(step(&w, false), 0);
+        ck_assert_uint_eq(signatures_by(&w, 1), all);
+    }
+    world_close(&w);
+}
+END_TEST
+
+/* Woken as it asks for it, until then: each version is good, for as long as the margin, and never is a large part of the zone made at once. */
+static void renew_until(struct world *w, time_t then, int64_t margin, size_t most)
+{
+    while (w->now < then) {
+        struct stageresult result = stageplay_run(&w->sign, w->plain, w->now, true, NULL);
+        ck_assert_int_eq(result.verdict, STAGE_PASS);
+        ck_assert_int_ge(result.good_until, w->now + margin);
+        time_t next = result.wake_at;
+        stageplay_drop(&w->sign, &result);
+        size_t n = step(w, true);
+        ck_assert_msg(n <= most, "%zu names at once, %.1f days after the beginning", n,
+                      (double)(w->now - NOW) / DAY);
+        ck_assert_int_gt(next, w->now);
+        w->now = next;
+    }
+}
+
+static int64_t first_end(struct world *w)
+{
+    struct stageresult result = stageplay_run(&w->sign, w->plain, w->now, false, NULL);
+    int64_t first = result.good_until;
+    stageplay_drop(&w->sign, &result);
+    return first;
+}
+
+static int64_t last_end(const struct world *w)
+{
+    struct snapshot_iter it;
+    int64_t last = 0;
+    for (const struct node *node = snapshot_first(&it, w->sign.out); node;
+         node = snapshot_next(&it))
+        for (unsigned i = 0; i < node->nrrsets; i++) {
+            struct rrset set;
+            struct rdata rdata;
+            struct rrsig sig;
+            node_rrset_at(node, i, &set);
+            if (set.type == RR_RRSIG && rrset_first(&set, &rdata) &&
+                rrsig_parse(rdata.data, rdata.len, &sig) && sig.expiration > last)
+                last = sig.expiration;
+        }
+    return last;
+}
+
+/* A zone that was signed at once, so that all of it ends at once; then signatures are to live longer, and shorter, and have more margin. */
+START_TEST(test_validity_changes)
+{
+    enum { MOST = 6 };
+    struct world w;
+    world_open(&w, "");
+    step(&w, false);
+    options_set(&w, "validity=60d refresh=4d dnskey_validity=60d");
+    renew_until(&w, NOW + 40 * DAY, 3 * DAY, MOST);
+    ck_assert_int_gt(first_end(&w), w.now + 14 * DAY);
+    options_set(&w, "validity=14d refresh=4d");
+    renew_until(&w, NOW + 60 * DAY, 3 * DAY, MOST);
+    options_set(&w, "validity=14d refresh=6d jitter=2h");
+    renew_until(&w, NOW + 61 * DAY, 3 * DAY, NAMES / 2); /* what has less is late by that word */
+    renew_until(&w, NOW + 70 * DAY, 5 * DAY, NAMES / 4);
+    renew_until(&w, NOW + 90 * DAY, 5 * DAY, MOST);
+    ck_assert_int_le(last_end(&w), w.now + 14 * DAY);
+    world_close(&w);
+}
+END_TEST
+
 static void resign(struct world *w)
 {
     uint32_t resigns = w->set->resigns;
@@ -544,16 +648,17 @@ END_TEST
 /* What a weir kept that knew of no such word: it is good, until there is one. */
 START_TEST(test_state_of_an_older_weir)
 {
-    enum { FORMAT = 0, RESIGNS = 2, OCTETS = 4 };
+    enum { FORMAT = 0, RESIGNS = 2, OCTETS = 4, PERIODS = 46, BOTH = 16 };
     struct world w;
     size_t len;
     world_open(&w, "");
     step(&w, false);
     uint8_t *octets = w.sign.type->state_save(w.sign.state, &len);
     octets[FORMAT] = 1;
+    memmove(octets + PERIODS, octets + PERIODS + BOTH, len - PERIODS - BOTH);
     memmove(octets + RESIGNS, octets + RESIGNS + OCTETS, len - RESIGNS - OCTETS);
     w.sign.type->state_free(w.sign.state);
-    w.sign.state = w.sign.type->state_load(octets, len - OCTETS);
+    w.sign.state = w.sign.type->state_load(octets, len - OCTETS - BOTH);
     mem_free(&octets);
     ck_assert_ptr_nonnull(w.sign.state);
     w.now += DAY / 24;
@@ -677,6 +782,8 @@ int main(void)
     suite_add(s, test_state_lost);
     suite_add(s, test_clock);
     tcase_add_loop_test(s.tcase, test_resign, 0, 2);
+    suite_add(s, test_options_that_come_later);
+    suite_add(s, test_validity_changes);
     suite_add(s, test_state_of_an_older_weir);
     suite_add(s, test_unsigned);
     tcase_add_loop_test(s.tcase, test_years_that_wrap, 0, 2);
