@@ -3,7 +3,8 @@
  * CDS and CDNSKEY say the same thing in two ways, so where both are, each names what the other
  * names; and a parent that does as it is asked must not end with a DS whose key is not there, or
  * the zone goes dark. A request to remove the DS (algorithm 0) stands alone. All of it is a note:
- * the parent decides, and a standby key that is not published yet may be named on purpose.
+ * the parent decides, and a standby key that is not published yet may be named on purpose. Where weir signs the zone it knows whether
+ * that is so: the next KSK (RFC 7583 3.3.2), the KSK of another signer (RFC 8901).
  *
  * Each digest costs a hash; how many there are is bounded by max_keys.
  */
@@ -49,11 +50,27 @@ static bool requests_agree(const struct check *check, const struct request *a,
                              : request_names(check, b, a->rdata);
 }
 
+/* Does the keyset say so? */
+static bool is_meant(const struct check *check, const struct request *request)
+{
+    const struct keyset *set = check->run->keys;
+    for (unsigned i = 0; set && i < set->n; i++)
+        if (set->key[i].ds &&
+            request_names(check, request, (struct rdata){set->key[i].rdata, set->key[i].len}))
+            return true;
+    for (unsigned i = 0; set && i < set->nforeign; i++)
+        if (set->foreign[i].ds &&
+            request_names(check, request,
+                          (struct rdata){set->foreign[i].rdata, set->foreign[i].len}))
+            return true;
+    return false;
+}
+
 static void key_check(struct check *check, const struct request *request)
 {
     struct rrset keys;
     struct rdata key;
-    if (!node_rrset(check->apex, RR_DNSKEY, 0, &keys))
+    if (!node_rrset(check->apex, RR_DNSKEY, 0, &keys) || is_meant(check, request))
         return;
     for (const uint8_t *p = keys.rdata; rrset_next(&keys, &p, &key);)
         if (request_names(check, request, key))

@@ -261,6 +261,27 @@ END_TEST
 
 /* --- rolls --- */
 
+/* Double-DS: CDS names the next KSK, which is no DNSKEY yet. Whoever has the keyset knows that it is meant, and says nothing of it. */
+START_TEST(test_cds_before_the_key)
+{
+    struct world w;
+    world_open(&w, "");
+    keyplay_make(&w.keys, DNSKEY_ZONE | DNSKEY_SEP, ALG_ED25519, "d");
+    keys_set(&w);
+    step(&w, false);
+    for (int known = 0; known < 2; known++) {
+        w.judge.keys = known ? w.set : NULL;
+        stageplay_forget(&w.judge);
+        struct stageresult judged = stageplay_run(&w.judge, w.sign.out, w.now, false, NULL);
+        char *text = stageresult_print(&judged);
+        ck_assert_msg((strstr(text, "cds-no-key") == NULL) == known, "%s", text);
+        free(text);
+        stageplay_drop(&w.judge, &judged);
+    }
+    world_close(&w);
+}
+END_TEST
+
 /* A ZSK that signs no more keeps its signatures until their time comes, or it is gone. */
 START_TEST(test_zsk_roll)
 {
@@ -776,6 +797,7 @@ int main(void)
     suite_add(s, test_failing);
     suite_add(s, test_failing_in_parallel);
     suite_add(s, test_namesakes);
+    suite_add(s, test_cds_before_the_key);
     suite_add(s, test_zsk_roll);
     suite_add(s, test_algorithm_comes);
     suite_add(s, test_prepared);
