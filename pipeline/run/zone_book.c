@@ -16,7 +16,7 @@ struct book_file {
 
 struct zone_book {
     unsigned nfiles; /* of the turn */
-    struct book_file file[SIGNERS_MAX];
+    struct book_file *file[SIGNERS_MAX];
 
     pthread_mutex_t lock; /* for what follows */
     unsigned nviews;
@@ -31,11 +31,11 @@ struct zone_book *zone_book_new(void)
     return b;
 }
 
-static void file_clear(struct book_file *f)
+static void file_free(struct book_file **f)
 {
-    mem_free(&f->signer);
-    signer_keys_clear(&f->keys);
-    f->told = false;
+    mem_free(&(*f)->signer);
+    signer_keys_clear(&(*f)->keys);
+    mem_free(f);
 }
 
 void zone_book_free(struct zone_book **bp)
@@ -44,7 +44,7 @@ void zone_book_free(struct zone_book **bp)
     if (!b)
         return;
     for (unsigned i = 0; i < b->nfiles; i++)
-        file_clear(&b->file[i]);
+        file_free(&b->file[i]);
     for (unsigned i = 0; i < b->nviews; i++)
         signer_view_unref(b->view[i]);
     mem_free(&b->shown);
@@ -99,11 +99,12 @@ static void file_tell(struct book_file *f, const struct zone *z, const struct wh
 static struct book_file *file_of(struct zone_book *b, const char *signer)
 {
     for (unsigned i = 0; i < b->nfiles; i++)
-        if (strcmp(b->file[i].signer, signer) == 0)
-            return &b->file[i];
+        if (strcmp(b->file[i]->signer, signer) == 0)
+            return b->file[i];
     ASSERT(b->nfiles < SIGNERS_MAX);
-    struct book_file *f = &b->file[b->nfiles++];
-    *f = (struct book_file){.signer = mem_strdup(signer)};
+    struct book_file *f = mem_zalloc(sizeof *f);
+    f->signer = mem_strdup(signer);
+    b->file[b->nfiles++] = f;
     return f;
 }
 
@@ -121,11 +122,11 @@ static unsigned files_look(struct zone_book *b, const struct zone *z, const stru
 {
     unsigned n = 0;
     for (unsigned i = 0; i < b->nfiles;) {
-        if (has_file(conf, b->file[i].signer)) {
+        if (has_file(conf, b->file[i]->signer)) {
             i++;
             continue;
         }
-        file_clear(&b->file[i]);
+        file_free(&b->file[i]);
         b->file[i] = b->file[--b->nfiles];
     }
     for (unsigned i = 0; i < conf->nsigners; i++) {
