@@ -160,6 +160,7 @@ $(B)/tests/fuzz/%_replay: $(B)/tests/fuzz/%_fuzz.o $(B)/tests/fuzz/replay_main.o
 $(B)/tests/fuzz/answer_fuzz $(B)/tests/fuzz/answer_replay: $(B)/tests/lib/held.o $(B)/tests/lib/forge.o
 # These two feed transfers.
 $(foreach f,transfer ixfr,$(B)/tests/fuzz/$(f)_fuzz $(B)/tests/fuzz/$(f)_replay): $(B)/tests/lib/fed.o
+$(B)/tests/fuzz/imported_fuzz $(B)/tests/fuzz/imported_replay: $(B)/tests/lib/stageplay.o
 # validate_fuzz plays the stage on zones that the test library signs.
 $(B)/tests/fuzz/validate_fuzz $(B)/tests/fuzz/validate_replay: $(patsubst %,$(B)/tests/lib/%.o,signer stageplay types)
 

@@ -168,7 +168,10 @@ static int do_roll(struct key_command *c, struct why *why)
     if (!err)
         printf("zone %s: the %s is rolled over; `weir dnssec` says what is waited for\n",
                c->turn.zone->text, keyring_role_text(role));
-    if (!err && c->turn.zone->mode && strcmp(c->turn.zone->mode, "multi-signer") == 0)
+    if (!err && c->turn.zone->keys.policy.offline_ksk)
+        printf("the holder of the KSK must put the new key (`weir key export`) into the DNSKEY "
+               "set: it signs when the set has had it for its TTL\n");
+    else if (!err && c->turn.zone->mode && strcmp(c->turn.zone->mode, "multi-signer") == 0)
         printf("its other signers must show the new key (`weir key export`) before "
                "keys.propagation_delay is over: then it may sign\n");
     return err;

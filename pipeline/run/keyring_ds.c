@@ -267,6 +267,7 @@ void keyring_ds_json(const struct keyring *ring, const struct zone_conf *zone, t
     json_string(json, "status", ring ? keyring_status(ring) : "pending");
     json_bool(json, "dnssec_multi_signer", zone->mode && !strcmp(zone->mode, "multi-signer"));
     json_bool(json, "dnssec_presigned", false);
+    json_bool(json, "ksk_elsewhere", zone->keys.policy.offline_ksk);
     json_bool(json, "dnssec_use_nsec3", uses_nsec3(zone));
     if (k)
         ds_fields(ring->apex, k, json);
@@ -303,7 +304,7 @@ void keyring_key_text(const struct keyring *ring, const struct keyring_policy *p
     fputc('\n', out);
 }
 
-static const char *status_words(const struct keyring *ring)
+static const char *status_words(const struct keyring *ring, const struct keyring_policy *policy)
 {
     static const char *const words[][2] = {
         {"pending", "signed; the DS is not at the parent yet"},
@@ -314,6 +315,8 @@ static const char *status_words(const struct keyring *ring)
     const char *status = keyring_status(ring);
     if (ring->wish == KEYRING_DELETED)
         return "not signed";
+    if (policy->offline_ksk)
+        return "signed; the KSK is elsewhere, and its holder looks after the DS";
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         if (strcmp(words[i][0], status) == 0)
             return words[i][1];
@@ -356,7 +359,8 @@ void keyring_ds_text(const struct keyring *ring, const struct zone_conf *zone, t
         return;
     }
     const struct keyring_key *k = keyring_ds_key(ring);
-    fprintf(out, "zone %s: %s: %s\n", zone->text, keyring_status(ring), status_words(ring));
+    fprintf(out, "zone %s: %s: %s\n", zone->text, keyring_status(ring),
+            status_words(ring, &zone->keys.policy));
     if (k && ring->wish == KEYRING_ENABLED) {
         char *line = keyring_dnskey_line(ring->apex, k);
         ds_advice(ring, k, out);

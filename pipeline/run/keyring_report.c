@@ -103,9 +103,19 @@ static const struct words coming_everywhere = {
     "its DNSKEY must be served by all other signers of the zone, too",
     "its DNSKEY must reach every cache, from all signers of the zone", "it may be used"};
 
-static const struct words *words_of(const struct keyring *ring, const struct keyring_key *k,
-                                    int cell, bool comes)
+/* As the first rows, where the KSK is elsewhere: its holder makes the DNSKEY set. */
+static const struct words coming_elsewhere = {
+    "its DNSKEY must be in the set that the holder of the KSK signs: `weir key export` prints it",
+    "its DNSKEY must reach every cache", "it may be used"};
+static const struct words going_elsewhere = {
+    "the holder of the KSK must take its DNSKEY out of the set",
+    "its DNSKEY must be gone from every cache", "it is removed"};
+
+static const struct words *words_of(const struct keyring *ring, const struct keyring_policy *policy,
+                                    const struct keyring_key *k, int cell, bool comes)
 {
+    if (cell == 0 && policy->offline_ksk && !(k->dnskey.at < 0 && k->lacking))
+        return comes ? &coming_elsewhere : &going_elsewhere;
     if (!comes)
         return &going[cell];
     bool everywhere = k->dnskey.at < 0 ? k->lacking : ring->others && k->role & KEYRING_ZSK;
@@ -124,7 +134,7 @@ struct keyring_wait keyring_waits(const struct keyring *ring, const struct keyri
             continue;
         if (i == 1 && state == CELL_COMING && key->covers)
             continue; /* the last key's signatures do as well */
-        const struct words *w = words_of(ring, key, i, state == CELL_COMING);
+        const struct words *w = words_of(ring, policy, key, i, state == CELL_COMING);
         int64_t due = keyring_due_in(ring, policy, key, cell[i]);
         return (struct keyring_wait){due < 0 ? w->before : w->after,
                                      due < 0 ? 0 : now + (time_t)due, w->next};
