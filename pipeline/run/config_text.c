@@ -10,6 +10,10 @@
  * - A string that is not closed is reported at the end of the file, and leaks. Refused where it
  * begins.
  *
+ * What is left to it: a refused text in which a string stands where none may leaks that string's
+ * buffer, 64 octets or the string. Only a parser of our own could tell; it takes an operator's
+ * reload each time.
+ *
  * So the text is copied with one pass over strings, comments, words and numbers. Lines stay what
  * they were.
  */

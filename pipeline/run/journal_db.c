@@ -9,10 +9,12 @@
  * process is open, which the lock sees to: transactions hold it for reading, db_grow for writing.
  *
  * A write that fails while a meta page is written leaves LMDB unwilling to do more (MDB_PANIC); then the next write begins with
- * opening the environment anew. */
+ * opening the environment anew. So it does when the disk could not read a page of the map (journal_map.c), and then all pages are
+ * checked once more. */
 #include "pipeline/run/journal_db.h"
 
 #include "pipeline/base/alloc.h"
+#include "pipeline/run/journal_map.h"
 #include "pipeline/run/journal_pages.h"
 
 #include <errno.h>
@@ -32,6 +34,8 @@ struct db {
     char *folder;
     bool read_only;
     _Atomic bool panic;    /* the next write opens the environment anew */
+    _Atomic bool doubtful; /* … and checks its pages */
+    struct map watch;
     size_t map;            /* its map, at least: what had to grow is not opened smaller again */
     pthread_rwlock_t lock; /* held for reading by every transaction */
 };
@@ -41,6 +45,7 @@ struct db_txn {
     bool write;
 };
 struct db_cursor {
+    struct db_txn *txn;
     MDB_cursor *cursor;
 };
 
@@ -162,6 +167,21 @@ static int env_check(MDB_env *env, struct why *why)
     return err;
 }
 
+static void env_watch(struct db *db)
+{
+    mdb_filehandle_t fd;
+    if (!mdb_env_get_fd(db->env, &fd))
+        map_watch(&db->watch, fd);
+}
+
+static void env_drop(struct db *db)
+{
+    map_unwatch(&db->watch);
+    if (db->env)
+        mdb_env_close(db->env);
+    db->env = NULL;
+}
+
 int db_open(const char *folder, bool read_only, struct db **out, struct why *why)
 {
     struct db *db = mem_zalloc(sizeof *db);
@@ -172,11 +192,11 @@ int db_open(const char *folder, bool read_only, struct db **out, struct why *why
     if (!err)
         err = table_open(db->env, read_only, &db->table, why);
     if (err) {
-        if (db->env)
-            mdb_env_close(db->env);
+        env_drop(db);
         mem_free(&db);
         return err;
     }
+    env_watch(db);
     db->folder = mem_strdup(folder);
     db->read_only = read_only;
     pthread_rwlock_init(&db->lock, NULL);
@@ -189,8 +209,7 @@ void db_close(struct db **dbp)
     struct db *db = *dbp;
     if (!db)
         return;
-    if (db->env)
-        mdb_env_close(db->env);
+    env_drop(db);
     pthread_rwlock_destroy(&db->lock);
     mem_free(&db->folder);
     mem_free(dbp);
@@ -210,10 +229,11 @@ int db_grow(struct db *db, struct why *why)
     if (!rc && !dead)
         db->map = info.me_mapsize * 2;
     if (rc && db->env) {
-        mdb_env_close(db->env);
-        db->env = NULL;
+        env_drop(db);
         db->panic = true;
     }
+    if (!rc && !dead)
+        env_watch(db);
     pthread_rwlock_unlock(&db->lock);
     return rc ? db_fail(why, "cannot make the journal's map larger", rc) : 0;
 }
@@ -238,12 +258,14 @@ struct db_size db_size(struct db *db)
 static int env_and_table(struct db *db, bool read_only, struct why *why)
 {
     int err = env_open(db->folder, read_only, db->map, &db->env, why);
+    if (!err && db->doubtful)
+        err = env_check(db->env, why);
     if (!err)
         err = table_open(db->env, read_only, &db->table, why);
-    if (err && db->env) {
-        mdb_env_close(db->env);
-        db->env = NULL;
-    }
+    if (err)
+        env_drop(db);
+    else
+        env_watch(db);
     return err;
 }
 
@@ -251,13 +273,12 @@ static int env_and_table(struct db *db, bool read_only, struct why *why)
 static int db_reopen(struct db *db, struct why *why)
 {
     pthread_rwlock_wrlock(&db->lock);
-    if (db->env)
-        mdb_env_close(db->env);
-    db->env = NULL;
+    env_drop(db);
     int err = env_and_table(db, db->read_only, why);
-    if (err && !db->read_only)
+    if (err && !db->read_only && !db->doubtful)
         (void)!env_and_table(db, true, NULL); /* zones can be read meanwhile */
     db->panic = err != 0;
+    db->doubtful = db->doubtful && err;
     pthread_rwlock_unlock(&db->lock);
     return err;
 }
@@ -269,6 +290,7 @@ static int txn_begin(struct db *db, bool write, MDB_txn **out)
     if (rc != MDB_MAP_RESIZED)
         return rc;
     rc = mdb_env_set_mapsize(db->env, 0);
+    env_watch(db);
     return rc ? rc : mdb_txn_begin(db->env, NULL, write ? 0 : MDB_RDONLY, out);
 }
 
@@ -308,22 +330,45 @@ static void txn_end(struct db_txn **txn)
     mem_free(txn);
 }
 
-int db_commit(struct db_txn **txnp, struct why *why)
+/* Something of what it has read may not have been what is in the file. */
+static int db_lost(struct db_txn *txn, struct why *why)
 {
-    struct db_txn *txn = *txnp;
-    int rc = mdb_txn_commit(txn->txn);
-    if (rc && rc != MDB_MAP_FULL && txn->write)
-        txn->db->panic = true; /* it may be; opening it anew costs little */
-    txn_end(txnp);
-    return rc ? db_fail(why, "cannot commit", rc) : 0;
+    int err = map_lost(&txn->db->watch, why);
+    if (err)
+        txn->db->doubtful = txn->db->panic = true;
+    return err;
 }
 
 void db_abort(struct db_txn **txn)
 {
     if (!*txn)
         return;
+    (void)!db_lost(*txn, NULL);
     mdb_txn_abort((*txn)->txn);
     txn_end(txn);
+}
+
+int db_commit(struct db_txn **txnp, struct why *why)
+{
+    struct db_txn *txn = *txnp;
+    int err = db_lost(txn, why);
+    if (err) {
+        db_abort(txnp);
+        return err;
+    }
+    map_commit_begin();
+    int rc = mdb_txn_commit(txn->txn);
+    map_commit_end();
+    if (rc && rc != MDB_MAP_FULL && txn->write)
+        txn->db->panic = true; /* it may be; opening it anew costs little */
+    txn_end(txnp);
+    return rc ? db_fail(why, "cannot commit", rc) : 0;
+}
+
+static int txn_fail(struct db_txn *txn, struct why *why, const char *doing, int rc)
+{
+    int err = db_lost(txn, why);
+    return err ? err : db_fail(why, doing, rc);
 }
 
 static MDB_val val(const uint8_t *p, size_t n)
@@ -342,7 +387,7 @@ int db_get(struct db_txn *txn, const uint8_t *key, size_t key_len, struct db_ite
     MDB_val k = val(key, key_len), v;
     int rc = mdb_get(txn->txn, txn->db->table, &k, &v);
     if (rc)
-        return db_fail(why, "cannot read", rc);
+        return txn_fail(txn, why, "cannot read", rc);
     item_set(out, &k, &v);
     return db_readable(txn, out, why);
 }
@@ -380,14 +425,14 @@ int db_put(struct db_txn *txn, const uint8_t *key, size_t key_len, const uint8_t
 {
     MDB_val k = val(key, key_len), v = val(value, len);
     int rc = mdb_put(txn->txn, txn->db->table, &k, &v, 0);
-    return rc ? db_fail(why, "cannot write", rc) : 0;
+    return rc ? txn_fail(txn, why, "cannot write", rc) : 0;
 }
 
 int db_del(struct db_txn *txn, const uint8_t *key, size_t key_len, struct why *why)
 {
     MDB_val k = val(key, key_len);
     int rc = mdb_del(txn->txn, txn->db->table, &k, NULL);
-    return rc && rc != MDB_NOTFOUND ? db_fail(why, "cannot delete", rc) : 0;
+    return rc && rc != MDB_NOTFOUND ? txn_fail(txn, why, "cannot delete", rc) : 0;
 }
 
 /* ---- cursors ---- */
@@ -399,6 +444,7 @@ int db_cursor_open(struct db_txn *txn, struct db_cursor **out, struct why *why)
     if (rc)
         return db_fail(why, "cannot read", rc);
     struct db_cursor *made = mem_zalloc(sizeof *made);
+    made->txn = txn;
     made->cursor = cursor;
     *out = made;
     return 0;
@@ -416,7 +462,7 @@ static int cursor_get(struct db_cursor *cursor, MDB_val *key, MDB_cursor_op op, 
     MDB_val v;
     int rc = mdb_cursor_get(cursor->cursor, key, &v, op);
     if (rc)
-        return db_fail(why, "cannot read", rc);
+        return txn_fail(cursor->txn, why, "cannot read", rc);
     item_set(out, key, &v);
     return 0;
 }
@@ -431,7 +477,7 @@ int db_seek(struct db_cursor *cursor, const uint8_t *key, size_t key_len, struct
 int db_cursor_del(struct db_cursor *cursor, struct why *why)
 {
     int rc = mdb_cursor_del(cursor->cursor, 0);
-    return rc ? db_fail(why, "cannot delete", rc) : 0;
+    return rc ? txn_fail(cursor->txn, why, "cannot delete", rc) : 0;
 }
 
 int db_next(struct db_cursor *cursor, struct db_item *out, struct why *why)

@@ -343,6 +343,73 @@ START_TEST(test_map_that_cannot_grow)
 }
 END_TEST
 
+static uint8_t *file_keep(const struct place *p, size_t *size)
+{
+    struct stat st;
+    int fd = open(p->file, O_RDONLY);
+    ck_assert(fd >= 0 && fstat(fd, &st) == 0);
+    *size = (size_t)st.st_size;
+    uint8_t *file = mem_alloc(*size);
+    ck_assert_int_eq(pread(fd, file, *size, 0), st.st_size);
+    close(fd);
+    return file;
+}
+
+static void file_put_back(const struct place *p, const uint8_t *file, size_t size)
+{
+    int fd = open(p->file, O_WRONLY);
+    ck_assert(fd >= 0);
+    ck_assert_int_eq(pwrite(fd, file, size, 0), (ssize_t)size);
+    close(fd);
+}
+
+/* What the map can no longer give, as when the disk cannot read it, is an error with words, in a reader and in a writer; nothing
+ * more is written until all of the file can be read again, and then all is there. */
+START_TEST(test_map_that_cannot_be_read)
+{
+    struct place p = place_make();
+    struct db *db = db_at(&p);
+    struct db_txn *txn;
+    struct db_item item;
+    struct why why = {""};
+    struct model *m = mem_zalloc(sizeof *m);
+    uint8_t key[KEY_LEN_MAX];
+    bool writes = _i;
+    ck_assert_int_eq(db_begin(db, true, &txn, &why), 0);
+    for (unsigned i = 0; i < KEYS; i++)
+        put(txn, m, i, 1000, (uint8_t)i);
+    ck_assert_int_eq(db_commit(&txn, &why), 0);
+    size_t size, key_len = key_make(1, key);
+    uint8_t *file = file_keep(&p, &size);
+    ck_assert_int_eq(truncate(p.file, 2 * PAGE), 0); /* a SIGBUS as good as that of a bad sector */
+
+    ck_assert_msg(db_begin(db, writes, &txn, &why) == 0, "%s", why.text);
+    ck_assert_int_eq(writes ? db_put(txn, key, key_len, key, 1, &why)
+                            : db_get(txn, key, key_len, &item, &why),
+                     -E_FORMAT);
+    ck_assert_msg(strstr(why.text, "cannot read the file at octet"), "%s", why.text);
+    if (writes)
+        ck_assert_int_eq(db_commit(&txn, &why), -E_FORMAT);
+    else
+        db_abort(&txn);
+    for (unsigned i = 0; i < 2; i++) {
+        ck_assert_int_eq(db_begin(db, true, &txn, &why), -E_FORMAT);
+        ck_assert_msg(strstr(why.text, "lies outside the file"), "%s", why.text);
+    }
+
+    file_put_back(&p, file, size);
+    ck_assert_msg(db_begin(db, true, &txn, &why) == 0, "%s", why.text);
+    put(txn, m, 1, 2000, 'y');
+    ck_assert_int_eq(db_commit(&txn, &why), 0);
+    check_model(db, m);
+    check_file(&p, "put back");
+    db_close(&db);
+    mem_free(&file);
+    mem_free(&m);
+    place_end(&p);
+}
+END_TEST
+
 int main(void)
 {
     struct suite s = suite_open("journal_db");
@@ -350,6 +417,7 @@ int main(void)
     suite_add(s, test_values_of_all_sizes);
     suite_add(s, test_put_again_smaller);
     suite_add(s, test_killed_reader);
+    tcase_add_loop_test(s.tcase, test_map_that_cannot_be_read, 0, 2);
 #if !defined(__SANITIZE_ADDRESS__) &&                                                              \
     !defined(__SANITIZE_THREAD__) /* they need address space themselves */
     suite_add(s, test_map_that_cannot_grow);
