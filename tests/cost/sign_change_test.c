@@ -4,12 +4,12 @@
  * signatures made (by standing before dnssec_sign) and branches of the trie that were copied. One name gets another address; one comes
  * and one goes; a delegation comes over a name; a key is published, another signs; nothing changes, and signatures are renewed.
  */
+#include "tests/lib/hosts.h"
 #include "tests/lib/keyplay.h"
 #include "tests/lib/stageplay.h"
 #include "tests/lib/suite.h"
 
 #include "pipeline/run/registry.h"
-#include "pipeline/zone/edit.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -32,58 +32,12 @@ int __wrap_dnssec_sign(struct dnssec_signer *signer, const struct dnssec_private
 }
 
 struct zone {
-    uint8_t apex[NAME_MAX_OCTETS];
-    unsigned n, serial;
-    struct family *family;
-    struct snapshot *plain;
+    struct hosts hosts;
     struct keyplay keys;
     struct keyset *set;
     struct stageplay play;
     time_t now, wake_at;
 };
-
-static void name_of(const char *label, uint8_t owner[NAME_MAX_OCTETS])
-{
-    char text[64];
-    snprintf(text, sizeof(text), "%s.cost.test.", label);
-    ck_assert_int_gt(name_parse(text, owner, NULL), 0);
-}
-
-static void put_host(struct edit *e, const char *label, uint32_t address)
-{
-    uint8_t owner[NAME_MAX_OCTETS], rdata[4];
-    name_of(label, owner);
-    put_u32(rdata, address);
-    edit_remove(e, owner);
-    ck_assert_int_eq(edit_add(e, owner, RR_A, 300, rdata, 4, NULL), 0);
-}
-
-static void put_soa(struct zone *z, struct edit *e)
-{
-    uint8_t soa[] = "\2ns\4test\0\1h\4test\0\0\0\0\1\0\0\16\20\0\0\2\130\0\1\121\200\0\0\1\54";
-    uint16_t len = sizeof(soa) - 1;
-    if (z->serial) {
-        put_u32(soa + len - 20, z->serial);
-        ck_assert_int_eq(edit_del(e, z->apex, RR_SOA, soa, len, NULL), 0);
-    }
-    put_u32(soa + len - 20, ++z->serial);
-    ck_assert_int_eq(edit_add(e, z->apex, RR_SOA, 300, soa, len, NULL), 0);
-}
-
-static struct edit *plain_open(struct zone *z)
-{
-    struct edit *e = edit_open(z->family, z->plain, z->plain);
-    put_soa(z, e);
-    return e;
-}
-
-static void plain_seal(struct zone *z, struct edit *e)
-{
-    struct snapshot *next;
-    ck_assert_int_eq(edit_seal(&e, &next, NULL, NULL), 0);
-    snapshot_unref(z->plain);
-    z->plain = next;
-}
 
 static void keys_set(struct zone *z)
 {
@@ -101,7 +55,7 @@ static struct cost run(struct zone *z, bool woken)
     signatures = 0;
     family_reap(z->play.family);
     family_stats(z->play.family, &before);
-    struct stageresult result = stageplay_run(&z->play, z->plain, z->now, woken, NULL);
+    struct stageresult result = stageplay_run(&z->play, z->hosts.version, z->now, woken, NULL);
     family_stats(z->play.family, &after);
     if (result.verdict != STAGE_PASS)
         ck_abort_msg("%.2000s", stageresult_print(&result));
@@ -114,19 +68,10 @@ static struct cost run(struct zone *z, bool woken)
 static void zone_open(struct zone *z, unsigned n, bool nsec3)
 {
     struct why why;
-    *z = (struct zone){.n = n, .now = NOW};
-    name_parse("cost.test.", z->apex, NULL);
-    z->family = family_new(z->apex);
-    struct edit *e = plain_open(z);
-    ck_assert_int_eq(edit_add(e, z->apex, RR_NS, 300, (const uint8_t *)"\2ns\5other", 10, NULL), 0);
-    for (unsigned i = 0; i < n; i++) {
-        char label[32];
-        snprintf(label, sizeof(label), "h%u", i);
-        put_host(e, label, i);
-    }
-    plain_seal(z, e);
-    int rc =
-        stageplay_open(&z->play, registry_find("sign"), z->apex, nsec3 ? "denial=nsec3" : "", &why);
+    *z = (struct zone){.now = NOW};
+    hosts_open(&z->hosts, "cost.test.", n);
+    int rc = stageplay_open(&z->play, registry_find("sign"), z->hosts.apex,
+                            nsec3 ? "denial=nsec3" : "", &why);
     ck_assert_msg(rc == 0, "%s", why.text);
     keyplay_make(&z->keys, DNSKEY_ZONE | DNSKEY_SEP, ALG_ED25519, "pkd");
     keyplay_make(&z->keys, DNSKEY_ZONE, ALG_ED25519, "pz");
@@ -140,16 +85,9 @@ static void zone_open(struct zone *z, unsigned n, bool nsec3)
 static void zone_close(struct zone *z)
 {
     stageplay_close(&z->play);
-    snapshot_unref(z->plain);
-    family_unref(z->family);
+    hosts_close(&z->hosts);
     keyset_unref(z->set);
     keyplay_close(&z->keys);
-}
-
-static const char *host_label(char out[32], unsigned i, const char *more)
-{
-    snprintf(out, 32, "h%u%s", i, more);
-    return out;
 }
 
 /* What a change cost: exactly so many signatures, and no more visits and copies than a few paths. */
@@ -163,28 +101,30 @@ static void expect(const char *what, struct cost cost, uint64_t made, uint64_t v
 
 static void names_change(struct zone *z)
 {
-    char label[32];
+    struct hosts *h = &z->hosts;
     uint8_t owner[NAME_MAX_OCTETS];
-    struct edit *e = plain_open(z);
-    put_host(e, host_label(label, z->n / 2, ""), ADDRESS);
-    plain_seal(z, e);
+    struct edit *e = hosts_next(h);
+    hosts_name(h, owner, "h%u", h->n / 2);
+    hosts_put(e, owner, ADDRESS);
+    hosts_seal(h, e);
     expect("another address", run(z, false), 2, 12); /* it and the SOA */
 
-    e = plain_open(z);
-    put_host(e, host_label(label, z->n / 3, "new"), ADDRESS);
-    plain_seal(z, e);
+    e = hosts_next(h);
+    hosts_name(h, owner, "h%unew", h->n / 3);
+    hosts_put(e, owner, ADDRESS);
+    hosts_seal(h, e);
     expect("a name comes", run(z, false), 4, 16); /* it, its denial, the one before, the SOA */
 
-    e = plain_open(z);
-    name_of(host_label(label, z->n / 4, ""), owner);
+    e = hosts_next(h);
+    hosts_name(h, owner, "h%u", h->n / 4);
     ck_assert(edit_remove(e, owner));
-    plain_seal(z, e);
+    hosts_seal(h, e);
     expect("a name goes", run(z, false), 2, 16);
 
-    e = plain_open(z);
-    name_of(host_label(label, z->n / 5, ""), owner);
-    ck_assert_int_eq(edit_add(e, owner, RR_NS, 300, (const uint8_t *)"\2ns\5other", 10, NULL), 0);
-    plain_seal(z, e);
+    e = hosts_next(h);
+    hosts_name(h, owner, "h%u", h->n / 5);
+    hosts_add(e, owner, RR_NS, "\2ns\5other", 10);
+    hosts_seal(h, e);
     expect("a name becomes a delegation", run(z, false), 2,
            16); /* its denial; the address is glue */
 }
@@ -198,8 +138,7 @@ static void keys_change(struct zone *z)
     keyplay_roles(&z->keys, 2, "pz");
     keys_set(z);
     expect("another key signs", run(z, false), 0, 4);
-    struct edit *e = plain_open(z);
-    plain_seal(z, e);
+    hosts_seal(&z->hosts, hosts_next(&z->hosts));
     expect("the serial that came in", run(z, false), 0, 8);
 }
 

@@ -6,6 +6,7 @@
  * is not counted; the few signatures of a change are OpenSSL's to verify.
  */
 #include "tests/lib/crypto_count.h"
+#include "tests/lib/hosts.h"
 #include "tests/lib/random.h"
 #include "tests/lib/signer.h"
 #include "tests/lib/stageplay.h"
@@ -21,69 +22,26 @@ enum { FEW = 1000, MANY = 30000, NOW = 1700000000, CHANGED = 10 };
 /* --- a zone, and its changes --- */
 
 struct zone {
-    uint8_t apex[NAME_MAX_OCTETS];
-    unsigned n, serial;
-    struct family *plain_family, *family;
+    struct hosts hosts;
+    struct family *family; /* of what is signed */
     struct signer signer;
-    struct snapshot *plain;
     struct stageplay play;
 };
 
-static void put_host(struct edit *e, const char *label, uint32_t address)
-{
-    uint8_t owner[NAME_MAX_OCTETS], rdata[4];
-    char text[64];
-    snprintf(text, sizeof(text), "%s.cost.test.", label);
-    ck_assert_int_gt(name_parse(text, owner, NULL), 0);
-    put_u32(rdata, address);
-    edit_remove(e, owner);
-    ck_assert_int_eq(edit_add(e, owner, RR_A, 300, rdata, 4, NULL), 0);
-}
-
-static void put_soa(struct zone *z, struct edit *e)
-{
-    uint8_t soa[] = "\2ns\4test\0\1h\4test\0\0\0\0\1\0\0\16\20\0\0\2\130\0\1\121\200\0\0\1\54";
-    uint16_t len = sizeof(soa) - 1;
-    if (z->serial) {
-        put_u32(soa + len - 20, z->serial);
-        ck_assert_int_eq(edit_del(e, z->apex, RR_SOA, soa, len, NULL), 0);
-    }
-    put_u32(soa + len - 20, ++z->serial);
-    ck_assert_int_eq(edit_add(e, z->apex, RR_SOA, 300, soa, len, NULL), 0);
-}
-
-static void plain_seal(struct zone *z, struct edit *e)
-{
-    struct snapshot *next;
-    ck_assert_int_eq(edit_seal(&e, &next, NULL, NULL), 0);
-    snapshot_unref(z->plain);
-    z->plain = next;
-}
-
 static struct snapshot *signed_now(struct zone *z)
 {
-    return signer_sign(&z->signer, z->plain, z->family, z->play.prev);
+    return signer_sign(&z->signer, z->hosts.version, z->family, z->play.prev);
 }
 
 static void zone_open(struct zone *z, unsigned n, bool nsec3)
 {
     struct why why;
-    *z = (struct zone){.n = n, .signer = signer_open(NOW, 1)};
+    *z = (struct zone){.signer = signer_open(NOW, 1)};
     z->signer.nsec = !nsec3;
     z->signer.nsec3 = nsec3;
-    name_parse("cost.test.", z->apex, NULL);
-    z->plain_family = family_new(z->apex);
-    z->family = family_new(z->apex);
-    struct edit *e = edit_open(z->plain_family, NULL, NULL);
-    put_soa(z, e);
-    ck_assert_int_eq(edit_add(e, z->apex, RR_NS, 300, (const uint8_t *)"\2ns\5other", 10, NULL), 0);
-    for (unsigned i = 0; i < n; i++) {
-        char label[32];
-        snprintf(label, sizeof(label), "h%u", i);
-        put_host(e, label, i);
-    }
-    plain_seal(z, e);
-    int rc = stageplay_open(&z->play, registry_find("validate"), z->apex,
+    hosts_open(&z->hosts, "cost.test.", n);
+    z->family = family_new(z->hosts.apex);
+    int rc = stageplay_open(&z->play, registry_find("validate"), z->hosts.apex,
                             nsec3 ? "denial=nsec3-only" : "", &why);
     ck_assert_msg(rc == 0, "%s", why.text);
     struct snapshot *first = signed_now(z);
@@ -96,9 +54,8 @@ static void zone_open(struct zone *z, unsigned n, bool nsec3)
 static void zone_close(struct zone *z)
 {
     stageplay_close(&z->play);
-    snapshot_unref(z->plain);
+    hosts_close(&z->hosts);
     signer_close(&z->signer);
-    family_unref(z->plain_family);
     family_unref(z->family);
 }
 
@@ -127,39 +84,35 @@ static struct cost changed(struct zone *z)
 
 static struct cost addresses_change(struct zone *z)
 {
-    struct edit *e = edit_open(z->plain_family, z->plain, z->plain);
-    put_soa(z, e);
+    struct hosts *h = &z->hosts;
+    struct edit *e = hosts_next(h);
     for (unsigned i = 0; i < CHANGED; i++) {
-        char label[32];
-        snprintf(label, sizeof(label), "h%u", z->n / CHANGED * i);
-        put_host(e, label, 77777777 + i);
+        uint8_t owner[NAME_MAX_OCTETS];
+        hosts_name(h, owner, "h%u", h->n / CHANGED * i);
+        hosts_put(e, owner, 77777777 + i);
     }
-    plain_seal(z, e);
+    hosts_seal(h, e);
     return changed(z);
 }
 
 static struct cost names_come_and_go(struct zone *z)
 {
-    struct edit *e = edit_open(z->plain_family, z->plain, z->plain);
-    put_soa(z, e);
+    struct hosts *h = &z->hosts;
+    struct edit *e = hosts_next(h);
     for (unsigned i = 0; i < CHANGED / 2; i++) {
-        char label[32], text[64];
         uint8_t owner[NAME_MAX_OCTETS];
-        snprintf(label, sizeof(label), "h%unew", z->n / CHANGED * i);
-        put_host(e, label, i);
-        snprintf(text, sizeof(text), "h%u.cost.test.", z->n / CHANGED * i + 3);
-        ck_assert_int_gt(name_parse(text, owner, NULL), 0);
+        hosts_name(h, owner, "h%unew", h->n / CHANGED * i);
+        hosts_put(e, owner, i);
+        hosts_name(h, owner, "h%u", h->n / CHANGED * i + 3);
         ck_assert(edit_remove(e, owner));
     }
-    plain_seal(z, e);
+    hosts_seal(h, e);
     return changed(z);
 }
 
 static struct cost standby_key(struct zone *z)
 {
-    struct edit *e = edit_open(z->plain_family, z->plain, z->plain);
-    put_soa(z, e);
-    plain_seal(z, e);
+    hosts_seal(&z->hosts, hosts_next(&z->hosts));
     unsigned key = signer_add_key(&z->signer, DNSKEY_ZONE, ALG_ECDSAP256, 2);
     z->signer.key[key].sign = false;
     return changed(z);

@@ -1,4 +1,5 @@
 /* sign: keys that fail, change places or are elsewhere; clocks; states that were lost. */
+#include "tests/lib/hosts.h"
 #include "tests/lib/keyplay.h"
 #include "tests/lib/stageplay.h"
 #include "tests/lib/suite.h"
@@ -34,29 +35,12 @@ int __wrap_dnssec_sign(struct dnssec_signer *signer, const struct dnssec_private
 /* --- a zone --- */
 
 struct world {
-    uint8_t apex[NAME_MAX_OCTETS];
-    struct family *family;
-    struct snapshot *plain;
+    struct hosts hosts;
     struct keyplay keys;
     struct keyset *set;
     struct stageplay sign, judge;
     time_t now;
 };
-
-static void add(struct edit *e, const char *name, uint16_t type, const void *rdata, size_t len)
-{
-    uint8_t owner[NAME_MAX_OCTETS];
-    ck_assert_int_gt(name_parse(name, owner, NULL), 0);
-    ck_assert_int_eq(edit_add(e, owner, type, 300, rdata, (uint16_t)len, NULL), 0);
-}
-
-static void seal(struct world *w, struct edit *e)
-{
-    struct snapshot *next;
-    ck_assert_int_eq(edit_seal(&e, &next, NULL, NULL), 0);
-    snapshot_unref(w->plain);
-    w->plain = next;
-}
 
 static void keys_set(struct world *w)
 {
@@ -66,25 +50,13 @@ static void keys_set(struct world *w)
 
 static void world_open(struct world *w, const char *options)
 {
-    static const uint8_t soa[] =
-        "\2ns\4test\0\1h\4test\0\0\0\0\1\0\0\16\20\0\0\2\130\0\1\121\200\0\0\1\54";
     struct why why;
     *w = (struct world){.now = NOW};
     fail_after = -1;
-    name_parse("test.", w->apex, NULL);
-    w->family = family_new(w->apex);
-    struct edit *e = edit_open(w->family, NULL, NULL);
-    add(e, "test.", RR_SOA, soa, sizeof(soa) - 1);
-    add(e, "test.", RR_NS, "\2ns\5other", 10);
-    for (unsigned i = 0; i < NAMES; i++) {
-        char name[32];
-        snprintf(name, sizeof(name), "h%u.test.", i);
-        add(e, name, RR_A, "\300\0\2\1", 4);
-    }
-    seal(w, e);
-    int rc = stageplay_open(&w->sign, registry_find("sign"), w->apex, options, &why);
+    hosts_open(&w->hosts, "test.", NAMES);
+    int rc = stageplay_open(&w->sign, registry_find("sign"), w->hosts.apex, options, &why);
     ck_assert_msg(rc == 0, "%s", why.text);
-    rc = stageplay_open(&w->judge, registry_find("validate"), w->apex, "denial=any", &why);
+    rc = stageplay_open(&w->judge, registry_find("validate"), w->hosts.apex, "denial=any", &why);
     ck_assert_msg(rc == 0, "%s", why.text);
     keyplay_make(&w->keys, DNSKEY_ZONE | DNSKEY_SEP, ALG_ED25519, "pkd");
     keyplay_make(&w->keys, DNSKEY_ZONE, ALG_ED25519, "pz");
@@ -95,8 +67,7 @@ static void world_close(struct world *w)
 {
     stageplay_close(&w->sign);
     stageplay_close(&w->judge);
-    snapshot_unref(w->plain);
-    family_unref(w->family);
+    hosts_close(&w->hosts);
     keyset_unref(w->set);
     keyplay_close(&w->keys);
 }
@@ -104,7 +75,7 @@ static void world_close(struct world *w)
 /* One run that is accepted, and right; returns how many names changed. */
 static size_t step(struct world *w, bool woken)
 {
-    struct stageresult result = stageplay_run(&w->sign, w->plain, w->now, woken, NULL);
+    struct stageresult result = stageplay_run(&w->sign, w->hosts.version, w->now, woken, NULL);
     if (result.verdict != STAGE_PASS)
         ck_abort_msg("%.2000s", stageresult_print(&result));
     stageplay_forget(&w->judge);
@@ -120,7 +91,7 @@ static size_t step(struct world *w, bool woken)
 /* One run that is refused, with this code and these words. */
 static void refused(struct world *w, enum verdict verdict, const char *code, const char *words)
 {
-    struct stageresult result = stageplay_run(&w->sign, w->plain, w->now, false, NULL);
+    struct stageresult result = stageplay_run(&w->sign, w->hosts.version, w->now, false, NULL);
     char *text = stageresult_print(&result);
     ck_assert_int_eq(result.verdict, verdict);
     ck_assert_msg(strstr(text, code) && strstr(text, words), "%s", text);
@@ -131,11 +102,11 @@ static void refused(struct world *w, enum verdict verdict, const char *code, con
 
 static void address_change(struct world *w, unsigned i)
 {
-    char name[32];
-    struct edit *e = edit_open(w->family, w->plain, w->plain);
-    snprintf(name, sizeof(name), "h%u.test.", i);
-    add(e, name, RR_A, "\300\0\2\7", 4);
-    seal(w, e);
+    uint8_t owner[NAME_MAX_OCTETS];
+    struct edit *e = hosts_same_serial(&w->hosts);
+    hosts_name(&w->hosts, owner, "h%u", i);
+    hosts_add(e, owner, RR_A, "\300\0\2\7", 4);
+    hosts_seal(&w->hosts, e);
 }
 
 static uint64_t signatures_by(const struct world *w, unsigned key)
@@ -180,7 +151,8 @@ START_TEST(test_failing_in_parallel)
     struct pool *pool = pool_new(3);
     world_open(&w, "");
     fail_after = 0;
-    struct stageresult result = stageplay_run(&w.sign, w.plain, w.now, false, pool_par(pool));
+    struct stageresult result =
+        stageplay_run(&w.sign, w.hosts.version, w.now, false, pool_par(pool));
     ck_assert_int_eq(result.verdict, STAGE_RETRY);
     ck_assert_uint_eq(result.findings->total, 1);
     stageplay_drop(&w.sign, &result);
@@ -300,7 +272,7 @@ START_TEST(test_zsk_roll)
     ck_assert_uint_eq(step(&w, false), 2);
     ck_assert_uint_eq(signatures_by(&w, next), 2); /* the address, the SOA */
     for (unsigned wakes = 0; signatures_by(&w, 1) > 0; wakes++) {
-        struct stageresult result = stageplay_run(&w.sign, w.plain, w.now, false, NULL);
+        struct stageresult result = stageplay_run(&w.sign, w.hosts.version, w.now, false, NULL);
         w.now = result.wake_at;
         stageplay_drop(&w.sign, &result);
         step(&w, true);
@@ -342,14 +314,15 @@ static struct node *prepared_at(struct world *w, time_t at)
 {
     struct stageplay play;
     struct why why;
-    int rc = stageplay_open(&play, registry_find("sign"), w->apex, "inception_offset=0", &why);
+    int rc =
+        stageplay_open(&play, registry_find("sign"), w->hosts.apex, "inception_offset=0", &why);
     ck_assert_msg(rc == 0, "%s", why.text);
     play.keys = w->set;
-    struct stageresult result = stageplay_run(&play, w->plain, at, false, NULL);
+    struct stageresult result = stageplay_run(&play, w->hosts.version, at, false, NULL);
     ck_assert_int_eq(result.verdict, STAGE_PASS);
     const struct node *apex = snapshot_apex(result.out);
     struct node_builder *b = node_builder_new();
-    node_builder_begin(b, w->apex);
+    node_builder_begin(b, w->hosts.apex);
     for (unsigned i = 0; i < apex->nrrsets; i++) {
         struct rrset set;
         node_rrset_at(apex, i, &set);
@@ -396,10 +369,10 @@ START_TEST(test_prepared)
                 seen++;
             }
         }
-        struct stageresult result = stageplay_run(&w.sign, w.plain, w.now, true, NULL);
+        struct stageresult result = stageplay_run(&w.sign, w.hosts.version, w.now, true, NULL);
         w.now = result.wake_at;
         stageplay_drop(&w.sign, &result);
-        result = stageplay_run(&w.sign, w.plain, w.now, true, NULL);
+        result = stageplay_run(&w.sign, w.hosts.version, w.now, true, NULL);
         char *text = stageresult_print(&result);
         if (result.verdict != STAGE_PASS) {
             ck_assert_msg(strstr(text, "prepared-none"), "%s", text);
@@ -699,7 +672,7 @@ START_TEST(test_years_that_wrap)
     w.now = wrap - 15 * DAY;
     step(&w, false);
     for (unsigned wakes = 0; w.now < wrap + 15 * DAY; wakes++) {
-        struct stageresult result = stageplay_run(&w.sign, w.plain, w.now, true, NULL);
+        struct stageresult result = stageplay_run(&w.sign, w.hosts.version, w.now, true, NULL);
         ck_assert_int_eq(result.verdict, STAGE_PASS);
         ck_assert_int_gt(result.wake_at, w.now);
         ck_assert_int_ge(result.good_until, w.now + 3 * DAY);
@@ -725,7 +698,7 @@ START_TEST(test_unsigned)
     none->unsigned_zone = true;
     w.sign.keys = w.judge.keys = none;
     step(&w, false);
-    ck_assert_uint_eq(w.sign.out->names, w.plain->names);
+    ck_assert_uint_eq(w.sign.out->names, w.hosts.version->names);
     ck_assert_uint_eq(signatures_by(&w, 1), 0);
     ck_assert_uint_eq(step(&w, false), 0);
     address_change(&w, 3);
@@ -742,16 +715,17 @@ END_TEST
 START_TEST(test_signed_before_enabled)
 {
     struct world w;
-    uint8_t rrsig[64] = {0, 1, 15, 2};
+    uint8_t rrsig[64] = {0, 1, 15, 2}, owner[NAME_MAX_OCTETS];
     world_open(&w, "");
     struct keyset *none = keyset_new(0, 0, 0);
     none->unsigned_zone = true;
-    struct edit *e = edit_open(w.family, w.plain, w.plain);
-    memcpy(rrsig + 18, w.apex, name_len(w.apex));
-    add(e, "h3.test.", RR_RRSIG, rrsig, sizeof(rrsig));
-    seal(&w, e);
+    struct edit *e = hosts_same_serial(&w.hosts);
+    memcpy(rrsig + 18, w.hosts.apex, name_len(w.hosts.apex));
+    hosts_name(&w.hosts, owner, "h3");
+    hosts_add(e, owner, RR_RRSIG, rrsig, sizeof(rrsig));
+    hosts_seal(&w.hosts, e);
     w.sign.keys = none;
-    struct stageresult result = stageplay_run(&w.sign, w.plain, w.now, false, NULL);
+    struct stageresult result = stageplay_run(&w.sign, w.hosts.version, w.now, false, NULL);
     ck_assert_int_eq(result.verdict, STAGE_PASS);
     stageplay_accept(&w.sign, &result);
     w.sign.keys = w.set;
@@ -770,15 +744,15 @@ START_TEST(test_full_apex)
     struct world w;
     world_open(&w, _i ? "zonemd=sha384" : "");
     for (unsigned have = 2; have < NODE_RECORDS_MAX;) { /* SOA and NS are there */
-        struct edit *e = edit_open(w.family, w.plain, w.plain);
+        struct edit *e = hosts_same_serial(&w.hosts);
         unsigned until = have < NODE_RECORDS_MAX - SOME ? NODE_RECORDS_MAX - SOME : have + 1;
         for (; have < until; have++) {
             uint8_t text[5] = {4};
             put_u32(text + 1, have);
-            add(e, "test.", 16, text, sizeof(text));
+            hosts_add(e, w.hosts.apex, RR_TXT, text, sizeof(text));
         }
-        seal(&w, e);
-        struct stageresult result = stageplay_run(&w.sign, w.plain, w.now, false, NULL);
+        hosts_seal(&w.hosts, e);
+        struct stageresult result = stageplay_run(&w.sign, w.hosts.version, w.now, false, NULL);
         char *said = stageresult_print(&result);
         ck_assert_msg(result.verdict == STAGE_REJECT ? strstr(said, "too-many-records") != NULL
                                                      : result.verdict == STAGE_PASS,
