@@ -383,7 +383,7 @@ static void own_names(struct book_turn *t, struct book_signer *s)
 {
     struct rrset ours;
     bool known = t->facts->apex && node_rrset(t->facts->apex, RR_NS, 0, &ours);
-    if (s->step == JOINED || s->step <= JOIN_EXCHANGE_KEYS)
+    if (s->wish == SIGNER_JOINS)
         own_names_drop(t, s);
     for (unsigned i = 0; known && i < s->nns; i++) {
         bool others = ns_set_has(&ours, s->ns[i]);
