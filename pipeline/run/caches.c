@@ -235,11 +235,13 @@ int64_t caches_settled_in(const struct caches *c, int64_t delay_s)
     return in;
 }
 
-void caches_ring(struct caches *c, const struct keyset *ds)
+void caches_ring(struct caches *c, const struct keyset *keys)
 {
-    for (unsigned i = 0; i < c->nkeys; i++)
-        if (c->key[i].own)
-            c->key[i].ds = caches_own(ds, c->key[i].rdata, c->key[i].len);
+    for (unsigned i = 0; i < keys->n; i++) {
+        struct caches_key *k = key_of(c, (struct rdata){keys->key[i].rdata, keys->key[i].len});
+        if (k)
+            k->ds = keys->key[i].ds;
+    }
 }
 
 /* ---- the parent

@@ -100,8 +100,8 @@ struct caches_policy {
     bool parent_known;                   /* the configuration names the parent's servers */
     int64_t parent_gap_s;                /* two words of theirs no further apart leave nothing out */
 };
-/* The keyring's word: the keys of ours whose DS may be somewhere. It counts where nobody can be asked. */
-void caches_ring(struct caches *c, const struct keyset *ds);
+/* The keyring's word: all its keys, with `ds` for those whose DS may be somewhere. Of a key that it does not know it says nothing. */
+void caches_ring(struct caches *c, const struct keyset *keys);
 /* A view that is complete. */
 void caches_parent(struct caches *c, const struct parent_view *view, const struct caches_policy *policy, const struct keyring_time *time);
 

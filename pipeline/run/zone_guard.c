@@ -215,6 +215,21 @@ static void report(struct zone *z, const struct facts *f, const struct caches_pl
     version_unref(v);
 }
 
+/* With the guard's lock held, while something waits. Who could make new signatures is not asked to any more. */
+static void tell_end(struct zone *z)
+{
+    struct zone_guard *g = z->guard;
+    struct version *v = zone_version(z);
+    time_t end = v ? v->good_until : 0, now = time(NULL);
+    version_unref(v);
+    if (!end || end - now >= ENDS_SOON_S || g->alarmed == end)
+        return;
+    g->alarmed = end;
+    log_warn("signatures of what is served end, and a change of who signs waits: go back to the "
+             "mode that the zone had, or `weir approve`",
+             LOG_KV("zone", LOG_S(z->text)), LOG_KV("end_in_s", LOG_I(end - now)));
+}
+
 void zone_guard_judge(void *zone, const struct version *made, const struct snapshot *served,
                       struct findings *findings)
 {
@@ -237,9 +252,20 @@ void zone_guard_judge(void *zone, const struct version *made, const struct snaps
     else
         guard_facts_clear(&f);
     bool want = parent_matters(g, &conf);
+    if (g->waits)
+        tell_end(z);
     pthread_mutex_unlock(&g->lock);
     keyset_unref(ds);
     zone_parent_want_guard(z, want);
+}
+
+void zone_guard_turned(struct zone *z)
+{
+    struct zone_guard *g = z->guard;
+    pthread_mutex_lock(&g->lock);
+    guard_facts_clear(&g->waiting);
+    g->waits = false;
+    pthread_mutex_unlock(&g->lock);
 }
 
 void zone_guard_forced(const struct zone *z, const struct candidate *c)
@@ -265,9 +291,16 @@ time_t zone_guard_due(struct zone *z)
     if (g->waits)
         caches_judge(g->caches, &g->waiting.v, &conf.policy, false, &plan);
     bool due = g->waits && (plan.allowed || plan.in >= 0);
+    time_t at = due ? time(NULL) + (plan.allowed ? 0 : plan.in) : 0;
+    struct version *v = g->waits ? zone_version(z) : NULL;
+    /* The alarm comes with a run. */
+    if (v && v->good_until && v->good_until != g->alarmed &&
+        (!at || v->good_until - ENDS_SOON_S + 1 < at))
+        at = v->good_until - ENDS_SOON_S + 1;
     pthread_mutex_unlock(&g->lock);
+    version_unref(v);
     keyset_unref(ds);
-    return due ? time(NULL) + (plan.allowed ? 0 : plan.in) : 0;
+    return at;
 }
 
 /* ---- remembered
@@ -343,7 +376,8 @@ void zone_guard_restore(struct zone *z, const struct version *v, const uint8_t *
     struct guard_zone conf = guard_zone_of(z);
     struct facts f;
     guard_facts_of(v, v->served, &f);
-    f.v.world = WORLD_UNKNOWN;
+    if (!v->chain->n) /* another chain's */
+        f.v.world = WORLD_UNKNOWN;
     observe(g->caches, &f, &conf, NULL);
     guard_facts_clear(&f);
 }

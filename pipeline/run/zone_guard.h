@@ -23,6 +23,8 @@ void zone_guard_judge(void *zone, const struct version *made, const struct snaps
 /* v->caches, as it is to be when v is served. */
 void zone_guard_keep(struct zone *z, struct version *v);
 void zone_guard_accepted(struct zone *z, const struct version *v);
+/* The zone has another chain now: what waits is no longer what will come. */
+void zone_guard_turned(struct zone *z);
 /* The operator has a version published that was held: says so if it was held for this. */
 void zone_guard_forced(const struct zone *z, const struct candidate *c);
 void zone_guard_parent(struct zone *z, const struct parent_view *view);

@@ -23,6 +23,7 @@ struct zone_guard {
     struct caches *caches;
     bool waits;
     struct facts waiting;                /* … that is held */
+    time_t alarmed;                      /* good_until of the version that is served meanwhile, when its end was told of */
 };
 
 struct guard_zone {                      /* of the configuration in force */

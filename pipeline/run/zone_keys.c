@@ -30,8 +30,8 @@ struct zone_keys {
     bool queued, again;
     bool idle;                /* the ring waits for nothing that a version brings */
     struct parent_view *view; /* said, and not yet taken in */
-    struct keyset *ds;        /* keys with a DS that may be somewhere; NULL: not known yet */
-    int64_t due;              /* tick at which a turn is due; 0: never */
+    struct keyset *ds; /* all keys, and whether their DS may be somewhere; NULL: not known yet */
+    int64_t due;       /* tick at which a turn is due; 0: never */
 };
 
 static void keys_job(struct job *job);
@@ -212,6 +212,23 @@ struct plans {
     struct signers_plan signers;
 };
 
+/* What the guard is told of DS (zone_guard.h), before there is a version for it to judge. */
+static void ds_tell(struct zone_keys *zk)
+{
+    const struct keyring *ring = zk->store.ring;
+    struct keyset *set = keyset_new(ring->n, 0, 0);
+    for (unsigned i = 0; i < ring->n; i++)
+        set->key[i] = (struct keyset_key){.rdata = mem_dup(ring->key[i].rdata, ring->key[i].len),
+                                          .len = ring->key[i].len,
+                                          .ds = ring->key[i].ds.state != CELL_ABSENT};
+    keyset_seal(set);
+    pthread_mutex_lock(&zk->lock);
+    struct keyset *before = zk->ds;
+    zk->ds = set;
+    pthread_mutex_unlock(&zk->lock);
+    keyset_unref(before);
+}
+
 static int turn_locked(struct zone_keys *zk, const struct zone_conf *conf, struct plans *plan,
                        struct why *why)
 {
@@ -237,6 +254,7 @@ static int turn_locked(struct zone_keys *zk, const struct zone_conf *conf, struc
     struct why offline;
     bool bad = keyring_store_keyset(&zk->store, conf, &keys, &offline);
     tell_offline(zk, bad ? &offline : NULL);
+    ds_tell(zk);
     zone_set_keys(zk->zone, keys);
     keyset_unref(keys);
     return 0;
@@ -245,19 +263,6 @@ static int turn_locked(struct zone_keys *zk, const struct zone_conf *conf, struc
 static int64_t sooner(int64_t a, int64_t b)
 {
     return !a || (b && b < a) ? b : a;
-}
-
-static struct keyset *ds_of(const struct keyring *ring)
-{
-    unsigned n = 0;
-    struct keyset *set = keyset_new(ring->n, 0, 0);
-    for (unsigned i = 0; i < ring->n; i++)
-        if (ring->key[i].ds.state != CELL_ABSENT)
-            set->key[n++] = (struct keyset_key){
-                .rdata = mem_dup(ring->key[i].rdata, ring->key[i].len), .len = ring->key[i].len};
-    set->n = n;
-    keyset_seal(set);
-    return set;
 }
 
 static void turn_end(struct zone_keys *zk, const struct plans *plan, int err)
@@ -279,16 +284,10 @@ static void turn_end(struct zone_keys *zk, const struct plans *plan, int err)
         zone_signers_want(zk->zone, plan->signers.ask_signers);
         zone_book_end(zk->book, zk->store.book);
     }
-    struct keyset *ds = err ? NULL : ds_of(zk->store.ring), *before = ds;
     pthread_mutex_lock(&zk->lock);
-    if (ds) {
-        before = zk->ds;
-        zk->ds = ds;
-    }
     zk->idle = !needs.moving && !zk->store.book;
     zk->due = in ? tick + in : 0;
     pthread_mutex_unlock(&zk->lock);
-    keyset_unref(before);
 }
 
 /* The zone's owner signs it: there are no keys of ours, only sets that take the place of his. */

@@ -28,7 +28,7 @@ void zone_keys_turn(struct zone *z, bool after_version);
 void zone_keys_parent(struct zone *z, const struct parent_view *view);
 void zone_keys_signer(struct zone *z, const struct signer_view *view);
 
-/* The keys whose DS may be at the parent or in a cache, as a keyset in which they do nothing; a reference. NULL: that is not known (yet). */
+/* All keys, as a keyset in which they do nothing, but for `ds`: it may be at the parent or in a cache. A reference; NULL: nothing is known (yet). */
 struct keyset *zone_keys_ds(struct zone *z);
 
 struct zone_keys_need {

@@ -409,19 +409,49 @@ time_t zone_wake_at(struct zone *z)
     return due && (!at || due < at) ? due : at;
 }
 
+/* With the lock held. If it is the chain that made what is served, that is as good as ever: nothing need be made anew, and what the chain in
+ * between has held is for this one to judge. What it found wrong with what is served counts no more. */
+static void chain_change(struct zone *z, const struct chain *chain, struct candidate *gone[2])
+{
+    struct zone_run *run = z->run;
+    struct version *v = atomic_load(&z->version);
+    bool back = v && chain_same(v->chain, chain);
+    run->chain = chain_ref(back ? v->chain : chain);
+    run->rejudge = true;
+    if (back && z->refused && z->refused->woken) {
+        gone[0] = z->refused;
+        z->refused = NULL;
+        atomic_store(&z->has_refused, false);
+    }
+    if (!back || !z->held)
+        return;
+    gone[1] = z->held;
+    z->held = NULL;
+    run->approve = false;
+    zone_journal_unhold(z);
+    if (!run->pending) {
+        run->pending = pending_new(gone[1]->version->input, gone[1]->origin);
+        run->pending->yields = true;
+    }
+}
+
 void zone_configure(struct zone *z, struct config *config, const struct zone_conf *conf)
 {
     pthread_mutex_lock(&z->lock);
     struct zone_config *old = rcu_swap(&z->config, config_hold(config, conf));
     struct chain *gone = NULL;
+    struct candidate *dropped[2] = {NULL, NULL};
     z->run->history = history_limits_of(conf);
     if (!chain_same(z->run->chain, conf->chain)) {
         gone = z->run->chain;
-        z->run->chain = chain_ref(conf->chain);
-        z->run->rejudge = true;
+        chain_change(z, conf->chain, dropped);
     }
     bool submit = gone && (z->run->pending || rejudge_next(z->run)) && run_queue(z->run);
     pthread_mutex_unlock(&z->lock);
+    if (gone)
+        zone_guard_turned(z);
+    candidate_free(&dropped[0]);
+    candidate_free(&dropped[1]);
     chain_unref(gone);
     rcu_defer(&old->rcu, config_release);
     if (submit)

@@ -187,16 +187,23 @@ static const struct shown pre = {WORLD_PASSED, THEIRS, THEIR_KSK, THEIR_ZSK};
 static const struct shown pre_with_ours = {WORLD_PASSED, THEIRS | OUR_ZSK, THEIR_KSK, THEIR_ZSK};
 static const struct shown bare = {WORLD_STRIPPED, 0, 0, 0};
 
+static void ring_says(struct play *p, unsigned knows, unsigned ds)
+{
+    struct keyset *keys = keyset_of(knows);
+    for (unsigned i = 0; i < keys->n; i++)
+        for (unsigned k = 0; k <= KEYS; k++)
+            if (ds >> k & 1 && memcmp(keys->key[i].rdata, key[k].rdata, 12) == 0)
+                keys->key[i].ds = true;
+    caches_ring(p->c, keys);
+    keyset_unref(keys);
+}
+
 /* Served for long, with that DS. */
 static struct play settled(struct shown s, unsigned ds)
 {
     struct play p = play_open();
     served(&p, s);
-    if (ds & OUR_KSK) {
-        struct keyset *ours = keyset_of(OUR_KSK);
-        caches_ring(p.c, ours);
-        keyset_unref(ours);
-    }
+    ring_says(&p, OURS, ds);
     pass_watched(&p, 100, ds);
     return p;
 }
@@ -376,9 +383,7 @@ START_TEST(test_without_a_parent_the_keyring_knows)
     struct play p = settled(live, OUR_KSK);
     p.policy.parent_known = false;
     refused(judged(&p, bare), POINT_UNSIGNED);
-    struct keyset *none = keyset_of(0);
-    caches_ring(p.c, none);
-    keyset_unref(none);
+    ring_says(&p, OURS, 0);
     ck_assert(judged(&p, bare).allowed && judged(&p, pre).allowed);
     play_close(&p);
     p = settled(live,
@@ -409,6 +414,7 @@ START_TEST(test_keys_that_were_lost)
     struct shown anew = {WORLD_OURS, THEIRS, THEIR_KSK, THEIR_ZSK};
     keyset_unref(p.own);
     p.own = keyset_of(THEIRS); /* the folder is gone, and the keyring began anew */
+    ring_says(&p, THEIRS, 0);
     struct caches_plan plan = judged(&p, anew);
     refused(plan, POINT_SIGNER_UNSEEN);
     refused(plan, POINT_SIGNER_WITHDRAWN);
@@ -577,16 +583,14 @@ static struct shown made(const struct world *w)
     return s;
 }
 
-static void ring_says(struct world *w)
+static void ring_knows(struct world *w)
 {
     unsigned somewhere = 0;
     for (unsigned s = 0; s < 2; s++)
         for (unsigned d = w->ds[s].n;
              d-- > 0 && cached(&w->ds[s], d, w->t, w->p.ds_ttl + w->p.policy.delay_s);)
             somewhere |= w->ds[s].row[d].set;
-    struct keyset *set = keyset_of(somewhere & OUR_KSK);
-    caches_ring(w->p.c, set);
-    keyset_unref(set);
+    ring_says(&w->p, OURS, somewhere & OUR_KSK);
 }
 
 /* A DS set that makes nothing bogus, with what is cached now and with what is served from now on. */
@@ -697,7 +701,7 @@ START_TEST(test_no_cache_ever_holds_what_is_bogus)
             if (w->watched)
                 parent_says(&w->p, w->ds[0].row[w->ds[0].n - 1].set,
                             w->ds[1].row[w->ds[1].n - 1].set);
-            ring_says(w);
+            ring_knows(w);
             version_comes(w, &at_version);
             const char *what = bogus(w);
             ck_assert_msg(!what, "round %d, step %d: %s (mode %s)", round, step, what,
