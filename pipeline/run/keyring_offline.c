@@ -14,7 +14,7 @@
 enum { PERIODS_MAX = 4096, FILE_MAX_OCTETS = 64 << 20 };
 
 struct reading {
-    const char *path;
+    const char *path; /* NULL: it is no file */
     const uint8_t *apex;
     unsigned line;  /* at which the period begins */
     unsigned first; /* of its text */
@@ -23,6 +23,8 @@ struct reading {
 
 static int refuse(const struct reading *r, int code, struct why *why, const char *what)
 {
+    if (!r->path)
+        return why_set(why, code, "%s", what);
     return why_set(why, code, "%s:%u: the keys of the period that begins here: %s", r->path,
                    r->line, what);
 }
@@ -88,13 +90,10 @@ static int set_judge(const struct reading *r, const struct node *node, const str
                         "a signature is not one by a KSK (flags 257) of the DNSKEY set");
 }
 
-static int period_judge(const struct reading *r, const struct snapshot *s,
-                        struct keyset_prepared *p, struct why *why)
+static int node_judge(const struct reading *r, const struct node *node, struct keyset_prepared *p,
+                      struct why *why)
 {
-    const struct node *node = snapshot_apex(s);
     struct rrset keys, set;
-    if (!node || s->names != 1)
-        return refuse(r, -E_MISMATCH, why, "expected records of the zone's apex only");
     if (!node_rrset(node, RR_DNSKEY, 0, &keys))
         return refuse(r, -E_MISMATCH, why, "there is no DNSKEY");
     *p = (struct keyset_prepared){0};
@@ -110,6 +109,15 @@ static int period_judge(const struct reading *r, const struct snapshot *s,
         return refuse(r, -E_MISMATCH, why, "there is no moment at which all signatures are valid");
     p->node = node_ref(node);
     return 0;
+}
+
+static int period_judge(const struct reading *r, const struct snapshot *s,
+                        struct keyset_prepared *p, struct why *why)
+{
+    const struct node *node = snapshot_apex(s);
+    if (!node || s->names != 1)
+        return refuse(r, -E_MISMATCH, why, "expected records of the zone's apex only");
+    return node_judge(r, node, p, why);
 }
 
 /* ---- text
@@ -258,4 +266,37 @@ void keyring_offline_attach(const struct keyring_offline *o, struct keyset *keys
     }
     keys->nprepared = o->n;
     keyset_seal(keys);
+}
+
+static bool set_has(const struct rrset *set, const struct keyset_key *key)
+{
+    struct rdata r;
+    for (const uint8_t *p = set->rdata; rrset_next(set, &p, &r);)
+        if (r.len == key->len && memcmp(r.data, key->rdata, r.len) == 0)
+            return true;
+    return false;
+}
+
+int keyring_offline_attach_node(const struct node *node, const uint8_t *apex, struct keyset *keys,
+                                struct why *why)
+{
+    struct reading r = {.apex = apex};
+    struct keyset_prepared p;
+    struct rrset set = {.count = 0};
+    int err = node_judge(&r, node, &p, why);
+    if (err)
+        return err;
+    node_rrset(node, RR_DNSKEY, 0, &set);
+    for (unsigned i = 0; !err && i < keys->n; i++)
+        if (keys->key[i].signs_zone && keys->key[i].publish && !set_has(&set, &keys->key[i]))
+            err = why_set(why, -E_MISMATCH, "our key %u signs, and is not in its DNSKEY set",
+                          keys->key[i].tag);
+    if (err) {
+        node_unref(p.node);
+        return err;
+    }
+    keys->prepared = mem_resize(keys->prepared, (keys->nprepared + 1) * sizeof keys->prepared[0]);
+    keys->prepared[keys->nprepared++] = p;
+    keyset_seal(keys);
+    return 0;
 }

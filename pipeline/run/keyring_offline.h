@@ -25,5 +25,8 @@ int keyring_offline_read(const char *path, const uint8_t *apex, struct keyring_o
 void keyring_offline_clear(struct keyring_offline *o);
 /* Into a keyset that nobody else has yet; sealed again. */
 void keyring_offline_attach(const struct keyring_offline *o, struct keyset *keys);
+/* Beside these, sets that another signer serves (RFC 8901 model 1), a node with nothing else, judged as a period of a file is. -E_MISMATCH
+ * with what is wrong: a signature, or that a key of `keys` that signs the zone is not among them. */
+int keyring_offline_attach_node(const struct node *node, const uint8_t *apex, struct keyset *keys, struct why *why) MUST_CHECK;
 
 #endif

@@ -364,6 +364,22 @@ static int offline_look(struct keyring_store *s, const char *path, struct why *w
     return 0;
 }
 
+/* Where the KSK is elsewhere, another signer may serve what its holder has signed (RFC 8901 model 1). What is no good is no reason to do
+ * without the rest; `weir multisigner` and the stages say what is missing. */
+static void polled_attach(const struct keyring_store *s, const struct zone_conf *zone,
+                          struct keyset *keys)
+{
+    struct why why;
+    for (unsigned i = 0; i < zone->nsigners; i++) {
+        time_t at;
+        const struct node *node = signers_proved(s->book, zone->signers[i].name, &at);
+        if (node && keyring_offline_attach_node(node, s->apex, keys, &why))
+            log_debug("a signer's DNSKEY set cannot be served as ours",
+                      LOG_KV("signer", LOG_S(zone->signers[i].name)),
+                      LOG_KV("why", LOG_S(why.text)));
+    }
+}
+
 int keyring_store_keyset(struct keyring_store *s, const struct zone_conf *zone, struct keyset **out,
                          struct why *why)
 {
@@ -377,6 +393,8 @@ int keyring_store_keyset(struct keyring_store *s, const struct zone_conf *zone, 
         signers_conf_of(zone, &signers);
         signers_keyset(s->book, &signers.policy, *out);
         keyset_seal(*out);
+        if (conf->policy.offline_ksk)
+            polled_attach(s, zone, *out);
     }
     return err;
 }
