@@ -203,17 +203,15 @@ static void signers_look(struct server *s, struct zone *z)
 {
     const struct zone_conf *conf = zone_conf_of(z);
     struct signer_polled polled[SIGNERS_MAX];
-    size_t n = 0;
     for (unsigned i = 0; i < conf->nsigners; i++) {
         const struct signer_conf *c = &conf->signers[i];
-        if (c->nservers)
-            polled[n++] = (struct signer_polled){.name = c->name,
-                                                 .n = c->nservers,
-                                                 .server = c->servers,
-                                                 .check_s = conf->signer_check_s,
-                                                 .wanted = zone_signers_wanted(z)};
+        polled[i] = (struct signer_polled){.name = c->name,
+                                           .n = c->nservers,
+                                           .server = c->servers,
+                                           .check_s = conf->signer_check_s,
+                                           .wanted = zone_signers_wanted(z)};
     }
-    signer_watch(s->signers, z, polled, n);
+    signer_watch(s->signers, z, polled, conf->nsigners);
 }
 
 struct want_task {

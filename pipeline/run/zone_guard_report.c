@@ -89,7 +89,7 @@ const char *guard_point_text(const struct caches_point *p, enum caches_world fro
         snprintf(out, POINT_TEXT_MAX, "%s", form);
     else
         snprintf(out, POINT_TEXT_MAX, "%.*s%u%s%s", (int)(at - form), form,
-                 algorithm ? p->algorithm : p->tag, at + 2, advice(p, from, to));
+                 algorithm ? (unsigned)p->algorithm : p->tag, at + 2, advice(p, from, to));
     return out;
 }
 
@@ -231,7 +231,7 @@ static const char *tags_text(const struct caches *c, bool ksk, char out[TAGS_TEX
     for (unsigned i = 0; i < (ksk ? c->nksk : c->nsigners) && n < TAGS_TEXT_MAX - 8; i++)
         if (ksk || c->signer[i].in)
             n += snprintf(out + n, TAGS_TEXT_MAX - (size_t)n, "%s%u", n ? ", " : "",
-                          ksk ? c->ksk[i].tag : c->signer[i].tag);
+                          (unsigned)(ksk ? c->ksk[i].tag : c->signer[i].tag));
     return out;
 }
 
