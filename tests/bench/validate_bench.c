@@ -6,6 +6,7 @@
  * exit code is 1 when a figure is missed by more than 25 %.
  *
  * usage: validate_bench [DELEGATIONS] */
+#include "tests/bench/registry.h"
 #include "tests/lib/random.h"
 #include "tests/lib/signer.h"
 
@@ -22,83 +23,9 @@
 
 enum { NOW = 1700000000, CHANGED = 10, ROUNDS = 5, THREADS = 2, SMALL = 15000 };
 
-static const uint8_t apex[] = "\5bench";
 static struct random rnd = {.state = 7};
-static bool missed;
-
-static void figure(const char *name, double ours, double target)
-{
-    printf("validate.%-24s %10.2f %10.2f %6.2f\n", name, ours, target, ours / target);
-    fflush(stdout);
-    missed |= ours > target * 1.25;
-}
-
-static double now_s(clockid_t clock)
-{
-    struct timespec t;
-    clock_gettime(clock, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* --- zones --- */
-
-static void must(int rc, const struct why *why)
-{
-    if (rc == 0)
-        return;
-    fprintf(stderr, "validate_bench: %s\n", why->text);
-    exit(EXIT_FAILURE);
-}
-
-static void add(struct edit *e, const uint8_t *owner, uint16_t type, const void *rdata, size_t len)
-{
-    struct why why;
-    must(edit_add(e, owner, type, 3600, rdata, (uint16_t)len, &why), &why);
-}
-
-static void delegation_name(unsigned i, uint8_t out[32])
-{
-    char text[24];
-    uint64_t x = (i + 1) * 0x9e3779b97f4a7c15u;
-    int n = 0;
-    for (unsigned k = 0; k < 4 + x % 11; k++)
-        text[n++] = "abcdefghijklmnopqrstuvwxyz0123456789"[(x >> (k * 5)) % 36];
-    n += snprintf(text + n, sizeof(text) - (size_t)n, "%x", i);
-    out[0] = (uint8_t)n;
-    memcpy(out + 1, text, (size_t)n);
-    memcpy(out + 1 + n, apex, sizeof(apex));
-}
-
-static void put_ds(struct edit *e, const uint8_t *owner, unsigned salt)
-{
-    uint8_t ds[36] = {0, 1, 13, 2};
-    put_u32(ds + 4, salt);
-    memcpy(ds + 8, owner, owner[0] < 28 ? owner[0] : 28u);
-    add(e, owner, RR_DS, ds, sizeof(ds));
-}
-
-static struct snapshot *zone_plain(struct family *family, unsigned n)
-{
-    static const uint8_t soa[] =
-        "\3ns1\5bench\0\4host\5bench\0\0\0\0\1\0\0\7\10\0\0\3\204\0\11\72\200\0\0\3\204";
-    struct edit *e = edit_open(family, NULL, NULL);
-    struct snapshot *plain;
-    struct why why;
-    add(e, apex, RR_SOA, soa, sizeof(soa) - 1);
-    add(e, apex, RR_NS, "\2ns\4test", 9);
-    for (unsigned i = 0; i < n; i++) {
-        uint8_t owner[32], server[40] = "\3ns1\7example";
-        delegation_name(i, owner);
-        server[3] = '1';
-        add(e, owner, RR_NS, server, 13);
-        server[3] = '2';
-        add(e, owner, RR_NS, server, 13);
-        if (i % 10 < 3)
-            put_ds(e, owner, i);
-    }
-    must(edit_seal(&e, &plain, NULL, &why), &why);
-    return plain;
-}
 
 struct zone {
     struct family *plain_family, *family;
@@ -113,7 +40,7 @@ static struct zone zone_open(uint8_t algorithm, unsigned n)
                      .signer = signer_open(NOW, 1)};
     signer_remove_key(&z.signer, 0);
     signer_add_key(&z.signer, DNSKEY_ZONE | DNSKEY_SEP, algorithm, 1);
-    z.plain = zone_plain(z.plain_family, n);
+    z.plain = zone_of_delegations(z.plain_family, n, false);
     z.version = signer_sign(&z.signer, z.plain, z.family, NULL);
     return z;
 }
@@ -143,16 +70,7 @@ static struct version *judge(const struct chain *chain, const struct version *be
                              const struct changeset *changes, struct pool *pool)
 {
     struct chain_input in = {.snapshot = input, .since = since, .changes = changes};
-    struct candidate *c = chain_run(chain, before, &in, NOW, pool_par(pool));
-    if (c->verdict != STAGE_PASS) {
-        fprintf(stderr, "validate_bench: %s\n",
-                c->findings->n ? finding_print(&c->findings->list[0]) : "?");
-        exit(EXIT_FAILURE);
-    }
-    struct version *v = candidate_take(c);
-    v->accepted_at = NOW;
-    candidate_free(&c);
-    return v;
+    return accepted(chain, before, &in, NOW, pool);
 }
 
 /* Ten delegations get another DS, the rest stays: as a changeset, signed. */
@@ -162,7 +80,7 @@ static struct changeset *change_make(struct zone *z, unsigned n, unsigned round)
     struct snapshot *plain;
     struct why why;
     for (unsigned i = 0; i < CHANGED; i++) {
-        uint8_t owner[32];
+        uint8_t owner[NAME_MAX_OCTETS];
         delegation_name((unsigned)random_below(&rnd, n) / 10 * 10, owner);
         put_ds(e, owner, 1000000 + round * CHANGED + i);
     }
@@ -207,8 +125,8 @@ static void bench_change(struct zone *z, const struct chain *chain, struct versi
         changeset_unref(made);
     }
     printf("validate.changed_names            %10zu\n", names);
-    figure("change_cpu_ms", cpu * 1000, 5);
-    figure("change_copies", (double)copies, 200);
+    figure("validate", "change_cpu_ms", cpu * 1000, 5);
+    figure("validate", "change_copies", (double)copies, 200);
 }
 
 static void bench_registry(unsigned n, struct pool *pool)
@@ -271,11 +189,7 @@ static void bench_algorithm(const char *name, uint8_t algorithm, const EVP_MD *m
     struct zone z = zone_open(algorithm, SMALL);
     struct chain *chain = chain_validate();
     struct raw raw = {.key = z.signer.key[0].private, .md = md};
-    size_t signatures = 0;
-    struct snapshot_iter it;
-    for (const struct node *node = snapshot_first(&it, z.version); node; node = snapshot_next(&it))
-        for (unsigned i = 0; i < node->nrrsets; i++)
-            signatures += node->head[i].type == RR_RRSIG;
+    size_t signatures = signatures_in(z.version);
     double ours = 1e9, theirs = 1e9;
     for (unsigned round = 0; round < ROUNDS; round++) {
         double start = now_s(CLOCK_MONOTONIC);
@@ -290,7 +204,7 @@ static void bench_algorithm(const char *name, uint8_t algorithm, const EVP_MD *m
            (double)signatures / theirs);
     char row[64];
     snprintf(row, sizeof(row), "%s_to_openssl", name);
-    figure(row, ours / theirs, 1.15);
+    figure("validate", row, ours / theirs, 1.15);
     chain_unref(chain);
     zone_close(&z);
 }
