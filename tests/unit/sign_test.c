@@ -517,7 +517,7 @@ END_TEST
 static void renew_until(struct world *w, time_t then, int64_t margin, size_t most)
 {
     while (w->now < then) {
-        struct stageresult result = stageplay_run(&w->sign, w->hosts.plain, w->now, true, NULL);
+        struct stageresult result = stageplay_run(&w->sign, w->hosts.version, w->now, true, NULL);
         ck_assert_int_eq(result.verdict, STAGE_PASS);
         ck_assert_int_ge(result.good_until, w->now + margin);
         time_t next = result.wake_at;
@@ -532,7 +532,7 @@ static void renew_until(struct world *w, time_t then, int64_t margin, size_t mos
 
 static int64_t first_end(struct world *w)
 {
-    struct stageresult result = stageplay_run(&w->sign, w->hosts.plain, w->now, false, NULL);
+    struct stageresult result = stageplay_run(&w->sign, w->hosts.version, w->now, false, NULL);
     int64_t first = result.good_until;
     stageplay_drop(&w->sign, &result);
     return first;
