@@ -36,6 +36,18 @@ static int owner_check(const struct source *src, const setting *group, struct wh
     return 0;
 }
 
+int ksk_check_include(const struct source *src, const setting *multisigner, struct why *why)
+{
+    const setting *s = NULL;
+    if (multisigner && config_setting_type(multisigner) == CONFIG_TYPE_GROUP)
+        s = config_setting_get_member(multisigner, "include");
+    if (!s)
+        return 0;
+    return setting_unexpected(src, s, why,
+                              "expected no such word, for the KSK is elsewhere: who holds it "
+                              "decides which keys are in the DNSKEY set");
+}
+
 int ksk_check(const struct source *src, const setting *group, const struct zone_conf *z,
               struct why *why)
 {

@@ -43,6 +43,8 @@ bool ksk_is_elsewhere(const setting *group);
 bool ksk_has_file(const setting *group);
 /* What such a zone cannot have, or lacks. */
 int ksk_check(const struct source *src, const setting *group, const struct zone_conf *z, struct why *why) MUST_CHECK;
+/* multisigner: the options of the stage in the mode of such a zone, or NULL. */
+int ksk_check_include(const struct source *src, const setting *multisigner, struct why *why) MUST_CHECK;
 
 /* config_zone.c. Either list may be NULL. Zones are kept in name order. */
 int zones_read(const struct source *src, const setting *zones, const setting *templates, struct config *config,

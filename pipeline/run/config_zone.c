@@ -375,7 +375,10 @@ static int read_keys(const struct reader *r, const struct row *row, struct zone_
                               "keys: expected a chain that signs, such as mode = \"live\", or mode "
                               "= \"pre-signed\", for a zone that is to be signed here later, or "
                               "whose DNSKEY sets offline_ksk has");
-    return zone_keys_read(r->src, s, r->config, z, r->why);
+    int err = zone_keys_read(r->src, s, r->config, z, r->why);
+    if (!err && z->mode && z->shared && z->keys.policy.offline_ksk)
+        err = ksk_check_include(r->src, row_get(row, "multisigner"), r->why);
+    return err;
 }
 
 /* apex NULL: a template, of which nothing is required. */
