@@ -23,9 +23,43 @@ struct caches *caches_new(void)
     return c;
 }
 
+static void *list_copy(const void *list, size_t bytes)
+{
+    return bytes ? mem_dup(list, bytes) : NULL;
+}
+
+struct caches_key *caches_key_room(struct caches *c)
+{
+    c->key = mem_resize(c->key, (c->nkeys + 1) * sizeof *c->key);
+    return &c->key[c->nkeys++];
+}
+
+struct caches_signer *caches_signer_room(struct caches *c)
+{
+    c->signer = mem_resize(c->signer, (c->nsigners + 1) * sizeof *c->signer);
+    return &c->signer[c->nsigners++];
+}
+
+struct caches_ds *caches_ds_room(struct caches *c)
+{
+    c->ds = mem_resize(c->ds, (c->nds + 1) * sizeof *c->ds);
+    return &c->ds[c->nds++];
+}
+
+void caches_ksk_set(struct caches *c, const struct caches_id *ksk, unsigned n)
+{
+    mem_free(&c->ksk);
+    c->ksk = list_copy(ksk, n * sizeof *ksk);
+    c->nksk = n;
+}
+
 struct caches *caches_copy(const struct caches *from)
 {
     struct caches *c = mem_dup(from, sizeof *from);
+    c->ksk = list_copy(from->ksk, c->nksk * sizeof *c->ksk);
+    c->key = list_copy(from->key, c->nkeys * sizeof *c->key);
+    c->signer = list_copy(from->signer, c->nsigners * sizeof *c->signer);
+    c->ds = list_copy(from->ds, c->nds * sizeof *c->ds);
     for (unsigned i = 0; i < c->nkeys; i++)
         c->key[i].rdata = mem_dup(from->key[i].rdata, from->key[i].len);
     for (unsigned i = 0; i < c->nds; i++)
@@ -42,6 +76,10 @@ void caches_free(struct caches **c)
         mem_free(&(*c)->key[i].rdata);
     for (unsigned i = 0; i < (*c)->nds; i++)
         parent_set_clear(&(*c)->ds[i].set);
+    mem_free(&(*c)->ksk);
+    mem_free(&(*c)->key);
+    mem_free(&(*c)->signer);
+    mem_free(&(*c)->ds);
     mem_free(c);
 }
 
@@ -127,12 +165,12 @@ static void key_add(struct caches *c, struct rdata r, int64_t since)
         c->overflow = true;
         return;
     }
-    c->key[c->nkeys++] = (struct caches_key){.rdata = mem_dup(r.data, r.len),
-                                             .len = r.len,
-                                             .tag = dnssec_key_tag(r.data, r.len),
-                                             .algorithm = r.data[3],
-                                             .in = true,
-                                             .since = since};
+    *caches_key_room(c) = (struct caches_key){.rdata = mem_dup(r.data, r.len),
+                                              .len = r.len,
+                                              .tag = dnssec_key_tag(r.data, r.len),
+                                              .algorithm = r.data[3],
+                                              .in = true,
+                                              .since = since};
 }
 
 static struct caches_key *key_of(struct caches *c, struct rdata r)
@@ -188,7 +226,7 @@ static void signers_observe(struct caches *c, const struct caches_version *v, bo
             continue;
         }
         if (!s) {
-            s = &c->signer[c->nsigners++];
+            s = caches_signer_room(c);
             *s = (struct caches_signer){.tag = v->signer[i].tag,
                                         .algorithm = v->signer[i].algorithm};
         }
@@ -214,8 +252,7 @@ void caches_observe(struct caches *c, const struct caches_version *v,
     signers_forget(c, delay_s);
     signers_observe(c, v, first, switched);
     keys_observe(c, v, first);
-    memcpy(c->ksk, v->ksk, sizeof c->ksk);
-    c->nksk = v->nksk;
+    caches_ksk_set(c, v->ksk, v->nksk);
     if (switched) {
         c->before = c->world;
         c->switched_at = c->clock;
@@ -273,7 +310,7 @@ static void ds_seen(struct caches *c, const struct parent_set *set)
             c->watched = c->clock; /* as if it had not been looked */
             return;
         }
-        d = &c->ds[c->nds++];
+        d = caches_ds_room(c);
         *d = (struct caches_ds){.set = *set};
         d->set.octets = set->len ? mem_dup(set->octets, set->len) : NULL;
     }

@@ -70,11 +70,11 @@ struct caches {
     struct keyring_ttl dnskey_ttl, zone_ttl;
     int64_t asked;                       /* all of the parent's servers answered last; < 0: never */
     int64_t watched;                     /* no DS set at the parent since then is unknown here; < 0: nothing is known */
-    unsigned nkeys, nsigners, nksk, nds;
-    struct caches_id ksk[CACHES_SIGNERS_MAX];      /* who signs the DNSKEY set that is served */
-    struct caches_key key[CACHES_KEYS_MAX];
-    struct caches_signer signer[CACHES_SIGNERS_MAX];
-    struct caches_ds ds[CACHES_DS_MAX];
+    unsigned nkeys, nsigners, nksk, nds; /* of up to CACHES_…_MAX: most of ten thousands of zones have nothing to remember */
+    struct caches_id *ksk;               /* who signs the DNSKEY set that is served */
+    struct caches_key *key;
+    struct caches_signer *signer;
+    struct caches_ds *ds;
 };
 struct caches *caches_new(void);
 struct caches *caches_copy(const struct caches *c);

@@ -5,6 +5,12 @@
 
 #include "pipeline/run/caches.h"
 
+/* One more of each, for the caller to fill in; it sees to the bounds. */
+struct caches_key *caches_key_room(struct caches *c);
+struct caches_signer *caches_signer_room(struct caches *c);
+struct caches_ds *caches_ds_room(struct caches *c);
+void caches_ksk_set(struct caches *c, const struct caches_id *ksk, unsigned n);
+
 bool caches_set_has(const struct rrset *set, const uint8_t *rdata, uint16_t len);
 bool caches_ids_have(const struct caches_id *ids, unsigned n, uint16_t tag, uint8_t algorithm);
 bool caches_own(const struct keyset *keys, const uint8_t *rdata, uint16_t len);

@@ -155,12 +155,13 @@ static void take_key(struct rbuf *in, struct caches *c)
     k.rdata = mem_dup(rdata, k.len);
     k.tag = dnssec_key_tag(rdata, k.len);
     k.algorithm = rdata[3];
-    c->key[c->nkeys++] = k;
+    *caches_key_room(c) = k;
 }
 
 static void take_signer(struct rbuf *in, struct caches *c)
 {
-    struct caches_signer *s = &c->signer[c->nsigners++];
+    struct caches_signer *s = caches_signer_room(c);
+    *s = (struct caches_signer){.tag = 0};
     s->tag = rbuf_u16(in);
     s->algorithm = rbuf_u8(in);
     unsigned flags = rbuf_u8(in);
@@ -195,7 +196,7 @@ static void take_ds(struct rbuf *in, struct caches *c)
         return;
     }
     d.set.octets = d.set.len ? mem_dup(octets, d.set.len) : NULL;
-    c->ds[c->nds++] = d;
+    *caches_ds_room(c) = d;
 }
 
 struct caches *caches_load(const uint8_t *octets, size_t len)
@@ -207,11 +208,13 @@ struct caches *caches_load(const uint8_t *octets, size_t len)
         take_key(&in, c);
     for (unsigned n = take_count(&in, CACHES_SIGNERS_MAX); n && !in.bad; n--)
         take_signer(&in, c);
-    c->nksk = take_count(&in, CACHES_SIGNERS_MAX);
-    for (unsigned i = 0; i < c->nksk; i++) {
-        c->ksk[i].tag = rbuf_u16(&in);
-        c->ksk[i].algorithm = rbuf_u8(&in);
+    struct caches_id ksk[CACHES_SIGNERS_MAX] = {{0}};
+    unsigned nksk = take_count(&in, CACHES_SIGNERS_MAX);
+    for (unsigned i = 0; i < nksk; i++) {
+        ksk[i].tag = rbuf_u16(&in);
+        ksk[i].algorithm = rbuf_u8(&in);
     }
+    caches_ksk_set(c, ksk, nksk);
     for (unsigned n = take_count(&in, CACHES_DS_MAX); n && !in.bad; n--)
         take_ds(&in, c);
     if (in.bad || rbuf_left(&in))

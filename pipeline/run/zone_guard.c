@@ -43,6 +43,15 @@ static const struct stage_type guard_stage = {.name = "transition",
                                               .findings = guard_findings};
 enum { ENDS_SOON_S = 86400 };
 
+/* Takes what f holds. NULL: nothing waits. */
+static void waiting_set(struct zone_guard *g, const struct facts *f)
+{
+    if (g->waiting)
+        guard_facts_clear(g->waiting);
+    mem_free(&g->waiting);
+    g->waiting = f ? mem_dup(f, sizeof *f) : NULL;
+}
+
 struct zone_guard *zone_guard_new(struct zone *z)
 {
     (void)z;
@@ -54,7 +63,7 @@ struct zone_guard *zone_guard_new(struct zone *z)
 
 void zone_guard_free(struct zone_guard **g)
 {
-    guard_facts_clear(&(*g)->waiting);
+    waiting_set(*g, NULL);
     caches_free(&(*g)->caches);
     pthread_mutex_destroy(&(*g)->lock);
     mem_free(g);
@@ -191,7 +200,7 @@ static bool parent_matters(const struct zone_guard *g, const struct guard_zone *
     for (unsigned i = 0; i < c->nkeys; i++)
         mixed |=
             c->key[i].in && !c->key[i].own && (c->world == WORLD_OURS || c->world == WORLD_SHARED);
-    return g->waits || mixed || caches_settled_in(c, conf->policy.delay_s) > 0;
+    return g->waiting || mixed || caches_settled_in(c, conf->policy.delay_s) > 0;
 }
 
 static void report(struct zone *z, const struct facts *f, const struct caches_plan *plan,
@@ -245,14 +254,11 @@ void zone_guard_judge(void *zone, const struct version *made, const struct snaps
     caches_judge(g->caches, &f.v, &conf.policy, false, &plan);
     if (!plan.allowed)
         report(z, &f, &plan, findings);
-    guard_facts_clear(&g->waiting);
-    g->waits = !plan.allowed;
-    if (g->waits)
-        g->waiting = f;
-    else
+    waiting_set(g, plan.allowed ? NULL : &f);
+    if (plan.allowed)
         guard_facts_clear(&f);
     bool want = parent_matters(g, &conf);
-    if (g->waits)
+    if (g->waiting)
         tell_end(z);
     pthread_mutex_unlock(&g->lock);
     keyset_unref(ds);
@@ -263,8 +269,7 @@ void zone_guard_turned(struct zone *z)
 {
     struct zone_guard *g = z->guard;
     pthread_mutex_lock(&g->lock);
-    guard_facts_clear(&g->waiting);
-    g->waits = false;
+    waiting_set(g, NULL);
     pthread_mutex_unlock(&g->lock);
 }
 
@@ -288,11 +293,11 @@ time_t zone_guard_due(struct zone *z)
     struct caches_plan plan = {.in = -1};
     pthread_mutex_lock(&g->lock);
     guard_advance(z, ds);
-    if (g->waits)
-        caches_judge(g->caches, &g->waiting.v, &conf.policy, false, &plan);
-    bool due = g->waits && (plan.allowed || plan.in >= 0);
+    if (g->waiting)
+        caches_judge(g->caches, &g->waiting->v, &conf.policy, false, &plan);
+    bool due = g->waiting && (plan.allowed || plan.in >= 0);
     time_t at = due ? time(NULL) + (plan.allowed ? 0 : plan.in) : 0;
-    struct version *v = g->waits ? zone_version(z) : NULL;
+    struct version *v = g->waiting ? zone_version(z) : NULL;
     /* The alarm comes with a run. */
     if (v && v->good_until && v->good_until != g->alarmed &&
         (!at || v->good_until - ENDS_SOON_S + 1 < at))
@@ -392,7 +397,7 @@ void zone_guard_parent(struct zone *z, const struct parent_view *view)
         return;
     pthread_mutex_lock(&g->lock);
     caches_parent(g->caches, view, &conf.policy, &now);
-    bool waits = g->waits;
+    bool waits = g->waiting != NULL;
     pthread_mutex_unlock(&g->lock);
     /* The timer looks when what waits is due now. */
     if (waits && shared->listen)

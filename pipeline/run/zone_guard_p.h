@@ -21,8 +21,7 @@ void guard_facts_of(const struct version *made, const struct snapshot *served, s
 struct zone_guard {
     pthread_mutex_t lock;
     struct caches *caches;
-    bool waits;
-    struct facts waiting;                /* … that is held */
+    struct facts *waiting;               /* … that is held; NULL: none */
     time_t alarmed;                      /* good_until of the version that is served meanwhile, when its end was told of */
 };
 

@@ -206,9 +206,9 @@ static bool plan_of(const struct told *t, enum caches_world to, struct caches_pl
 {
     const struct zone_guard *g = t->zone->guard;
     struct facts f;
-    *held = g->waits && g->waiting.v.world == to;
+    *held = g->waiting && g->waiting->v.world == to;
     if (*held) {
-        caches_judge(g->caches, &g->waiting.v, &t->conf.policy, true, plan);
+        caches_judge(g->caches, &g->waiting->v, &t->conf.policy, true, plan);
         return true;
     }
     if (g->caches->world == to || !facts_if(t->served, t->keys, to, &f))
@@ -357,7 +357,7 @@ char *zone_guard_text(struct zone *z, bool all)
         bool held;
         if (!plan_of(&t, (enum caches_world)to, &plan, &held))
             continue;
-        if (!held && !all && (z->guard->waits || !moves(&t) || to == WORLD_STRIPPED))
+        if (!held && !all && (z->guard->waiting || !moves(&t) || to == WORLD_STRIPPED))
             continue;
         fprintf(f, "from %s to %s: %s\n", caches_world_text(z->guard->caches->world),
                 caches_world_text((enum caches_world)to),
