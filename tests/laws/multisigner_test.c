@@ -34,7 +34,7 @@ static const struct variant {
 } variants[] = {
     {"", "", true, false, NO, 16},
     {"include=zsk ns=union csync=waiting", "denial=nsec3", false, true, WAITING, 16},
-    {"max_foreign_keys=4 ns=union csync=always", "serial=unixtime", true, true, ALWAYS, 4},
+    {"max_foreign_keys=6 ns=union csync=always", "serial=unixtime", true, true, ALWAYS, 6},
     {"include=zsk csync=always", "denial=nsec3 opt_out=true", false, false, ALWAYS, 16},
 };
 
