@@ -681,6 +681,9 @@ START_TEST(test_a_ksk_roll_outlives_the_anchor)
     set_put(&p.ds, forged);
     play_look(&p);
     ck_assert(play_alarmed(&p, "none of its"));
+    play_settle(&p); /* that it was seen before makes it no better */
+    ck_assert_msg(strstr(play_signer(&p, B)->error, "none of its"), "%s",
+                  play_signer(&p, B)->error);
     ck_assert(!play_publishes(&p, forged) && !play_asks_ds(&p, forged));
     ck_assert(play_publishes(&p, play_zsk(b)));
     play_close(&p);

@@ -583,6 +583,13 @@ static void mind_changes(struct world *w)
 
 /* ---- worlds */
 
+/* Some are much larger than others, so that each wait is the longest one somewhere. */
+static uint32_t any_ttl(struct random *r)
+{
+    static const uint32_t below[] = {10, 300, 3000};
+    return (uint32_t)random_below(r, below[random_below(r, 3)]);
+}
+
 static void world_open(struct world *w, struct random *random)
 {
     *w = (struct world){.random = random_fork(random), .t = 1000};
@@ -590,10 +597,10 @@ static void world_open(struct world *w, struct random *random)
     struct play *p = &w->play;
     play_open(p, 1 + (unsigned)random_below(r, 2));
     p->policy.propagation_delay_s = (int64_t)random_below(r, 20);
-    p->zone_ttl = 1 + (uint32_t)random_below(r, 300);
-    p->ds_ttl = (uint32_t)random_below(r, 300);
+    p->zone_ttl = 1 + any_ttl(r);
+    p->ds_ttl = any_ttl(r);
     p->policy.ds_ttl_s = p->ds_ttl;
-    p->parent_ns_ttl = (uint32_t)random_below(r, 300);
+    p->parent_ns_ttl = any_ttl(r);
     w->keys = (struct keyring_policy){.algorithm = ALG_ED25519,
                                       .propagation_delay_s = p->policy.propagation_delay_s,
                                       .ds_ttl_s = p->ds_ttl};
@@ -603,8 +610,8 @@ static void world_open(struct world *w, struct random *random)
             w->has_since[s][i] = w->gone_at[i] = w->zone[i] = -1;
     }
     for (unsigned s = 0; s <= p->n; s++) {
-        side_of(w, s)->dnskey_ttl = (uint32_t)random_below(r, 300);
-        side_of(w, s)->ns_ttl = (uint32_t)random_below(r, 300);
+        side_of(w, s)->dnskey_ttl = any_ttl(r);
+        side_of(w, s)->ns_ttl = any_ttl(r);
         if (s)
             serve_other(w, s);
     }
