@@ -126,6 +126,7 @@ soak: all $(B)/tests/unit/journal_crash_test $(FAULTS_BIN) ## long campaigns: hu
 	$(Q)WEIR=$(abspath $(B)/weir) WEIR_KILLS=150 tests/net/33-crash/run
 	$(Q)WEIR=$(abspath $(B)/weir) WEIR_ROLLS=all tests/net/37-rollovers/run
 	$(Q)WEIR=$(abspath $(B)/weir) WEIR_ROLLS=all tests/net/38-multisigner/run
+	$(Q)WEIR=$(abspath $(B)/weir) WEIR_ROLLS=all tests/net/42-three-signers/run
 	$(Q)WEIR=$(abspath $(B)/weir) WEIR_ROLLS=all tests/net/35-keys/run
 	$(Q)for t in $(SOAK_NET); do WEIR=$(abspath $(B)/weir) WEIR_UPDATES=200 tests/net/$$t/run || exit 1; done
 

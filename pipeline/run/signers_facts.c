@@ -130,6 +130,8 @@ struct answer {
     bool cdnskey, cds, ns;
 };
 
+/* Keys that the signer was proved to have: in its DNSKEY set, or, for a KSK whose DS goes first (RFC 7583 3.3.2), named by its CDS or CDNSKEY.
+ * When the parent has the DS of one, it proves the set. */
 static int proof_anchors(const struct book_turn *t, const struct book_signer *s,
                          struct trust_anchor *out)
 {
@@ -142,7 +144,8 @@ static int proof_anchors(const struct book_turn *t, const struct book_signer *s,
     }
     EACH_BOOK_KEY(t->book, k)
     {
-        bool known = book_owns(t->book, s, k) && k->member && at_parent, named = false;
+        bool had = k->member || k->cds & book_bit(t->book, s);
+        bool known = book_owns(t->book, s, k) && had && at_parent, named = false;
         struct rdata r;
         for (const uint8_t *p = known ? at_parent->rdata : NULL;
              known && rrset_next(at_parent, &p, &r);)

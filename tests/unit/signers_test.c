@@ -690,6 +690,31 @@ START_TEST(test_a_ksk_roll_outlives_the_anchor)
 }
 END_TEST
 
+/* Its DS goes first (RFC 7583 3.3.2): the DNSKEY that takes the old one's place was in no set before, but its signer's CDNSKEY named it. */
+START_TEST(test_a_double_ds_roll_outlives_the_anchor)
+{
+    struct play p;
+    unsigned index;
+    play_open(&p, 1);
+    play_reach(&p, B, JOINED);
+    struct play_side *b = &p.other[B].side;
+    struct rdata old = play_ksk(b), next = play_key_new(b, 257, &index);
+    set_put(&b->cds, next);
+    play_settle(&p);
+    ck_assert(play_asks_ds(&p, next) && play_asks_ds(&p, old) && !play_publishes(&p, next));
+    play_parent_ds(&p);
+    play_settle(&p);
+    b->ksk = index;
+    set_put(&b->dnskey, next);
+    set_drop(&b->dnskey, old);
+    set_drop(&b->cds, old);
+    play_settle(&p);
+    ck_assert_str_eq(play_signer(&p, B)->error, "");
+    ck_assert(play_asks_ds(&p, next) && !play_asks_ds(&p, old));
+    play_close(&p);
+}
+END_TEST
+
 /* The APNIC lesson, and its other end: a key leaves our set when its signer has neither it nor a signature by it for the largest TTL, as far as was
  * seen; not while the signer is silent. */
 START_TEST(test_a_key_leaves_when_it_is_out_of_use)
@@ -928,6 +953,7 @@ int main(void)
     suite_add(s, test_force_is_for_one_step_and_is_kept);
     suite_add(s, test_force_takes_a_signers_keys_as_they_are);
     suite_add(s, test_a_ksk_roll_outlives_the_anchor);
+    suite_add(s, test_a_double_ds_roll_outlives_the_anchor);
     suite_add(s, test_a_key_leaves_when_it_is_out_of_use);
     suite_add(s, test_a_signer_that_is_down_keeps_its_keys);
     suite_add(s, test_joined_is_an_alarm_and_no_step_back);

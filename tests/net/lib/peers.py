@@ -379,7 +379,8 @@ class Net:
         self.answers(knot, next(iter(zones), None) if zones else None)
         return knot
 
-    def bind(self, zones=None, notify=(), secondary_of=None, tsig=None, ixfr=False, history=False):
+    def bind(self, zones=None, notify=(), secondary_of=None, tsig=None, ixfr=False, history=False, head="", more=""):
+        """head, more: statements besides, and what each zone has."""
         tsig = tsig or {}
         what, port = self.name("bind"), self.port()
         folder = self.subfolder(what)
@@ -390,10 +391,10 @@ class Net:
                 f'{"also-notify { " + also + "};" if also else ""} notify-delay 0; check-integrity no; check-names primary ignore; '
                 f'check-names secondary ignore; {"ixfr-from-differences yes; max-ixfr-ratio unlimited" if history else "provide-ixfr no"}; request-ixfr {"yes" if ixfr else "no"}; empty-zones-enable no; dnssec-validation no; '
                 f'max-transfer-idle-in 1; min-refresh-time 2; }};\ncontrols {{ }};\n')
-        conf += "".join(f'key "{k[0]}" {{ algorithm {k[1]}; secret "{base64.b64encode(k[2]).decode()}"; }};\n' for k in tsig.values())
+        conf += head + "".join(f'key "{k[0]}" {{ algorithm {k[1]}; secret "{base64.b64encode(k[2]).decode()}"; }};\n' for k in tsig.values())
         for z, text in (zones or {}).items():
             write(os.path.join(folder, file_of(z)), text)
-            conf += f'zone "{z}" {{ type primary; file "{file_of(z)}"; '
+            conf += f'zone "{z}" {{ type primary; file "{file_of(z)}"; {more}'
             if z in keyed:
                 conf += f"allow-transfer {{ {keyed[z]}; }}; " + (f"also-notify {{ {also.replace(';', ' ' + keyed[z] + ';')} }}; " if also else "")
             conf += "};\n"
