@@ -866,6 +866,40 @@ START_TEST(test_configured_no_longer_is_to_leave)
 }
 END_TEST
 
+/* A key is seen first where it was imported, for its owner is silent: it is nobody's, in our set all the same, and does not leave with that one. */
+START_TEST(test_an_imported_key_is_not_the_importers)
+{
+    struct play p;
+    struct why why;
+    unsigned index;
+    time_t since;
+    play_open(&p, 2);
+    play_reach(&p, B, JOINED);
+    play_reach(&p, C, JOINED);
+    struct play_side *b = &p.other[B].side;
+    struct rdata key = play_key_new(b, 256, &index);
+    set_put(&b->dnskey, key);
+    set_put(&p.other[C].side.dnskey, key);
+    p.other[B].said = SIGNER_NO_ANSWER;
+    play_settle(&p);
+    ck_assert_ptr_null(signers_owner(p.book, key.data, key.len, &since));
+    ck_assert(play_publishes(&p, key));
+    ck_assert_int_eq(signers_leave(p.book, "c", p.now, &why), 0);
+    for (unsigned n = 0; n < 6 && play_step(&p, C) != LEFT; n++) {
+        ck_assert_int_eq(signers_force(p.book, &p.policy, "c", p.now, &why), 0);
+        play_settle(&p);
+        ck_assert(play_publishes(&p, key));
+    }
+    ck_assert_int_eq(play_step(&p, C), LEFT);
+    b->zsk = index;
+    p.other[B].said = SIGNER_ANSWERED;
+    play_settle(&p);
+    ck_assert_str_eq(signers_owner(p.book, key.data, key.len, &since), "b");
+    ck_assert(play_publishes(&p, key));
+    play_close(&p);
+}
+END_TEST
+
 /* Whose key it is; and what is kept for who serves a set that is made elsewhere. */
 START_TEST(test_owners_are_told)
 {
@@ -959,6 +993,7 @@ int main(void)
     suite_add(s, test_joined_is_an_alarm_and_no_step_back);
     suite_add(s, test_keys_are_bounded);
     suite_add(s, test_configured_no_longer_is_to_leave);
+    suite_add(s, test_an_imported_key_is_not_the_importers);
     suite_add(s, test_owners_are_told);
     suite_add(s, test_text_is_taken_whole_or_refused);
     return suite_run(s);
