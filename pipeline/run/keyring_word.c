@@ -147,6 +147,12 @@ int keyring_disable(struct keyring *ring, time_t now, struct why *why)
 {
     if (ring->wish != KEYRING_ENABLED)
         return why_set(why, -E_MISMATCH, "DNSSEC is disabled already");
+    if (ring->others)
+        return why_set(
+            why, -E_MISMATCH,
+            "other signers of the zone serve it signed, and the word to the parent "
+            "(CDS 0 0 0 00) would take their DS away, too: first they must have left (see "
+            "`weir multisigner`)");
     ring->wish = KEYRING_DISABLED;
     ring->wish_at = now;
     EACH_KEY(ring, k) if (is_in(&k->ds)) cell_set(&k->ds, CELL_GOING);
