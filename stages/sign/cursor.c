@@ -23,7 +23,7 @@ enum {
 
 int64_t cursor_period(const struct sign_conf *conf)
 {
-    int64_t slack = 2 * (conf->validity / (EXPIRY_SLOTS / 2)) + 2;
+    int64_t slack = 2 * (int64_t)expiries_width(conf) + 2;
     return conf->validity - conf->refresh - conf->jitter - slack;
 }
 

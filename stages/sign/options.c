@@ -119,7 +119,7 @@ const struct option sign_options[] = {
 
 uint32_t expiries_width(const struct sign_conf *conf)
 {
-    return (uint32_t)(conf->validity / (EXPIRY_SLOTS / 2));
+    return (uint32_t)((conf->validity + EXPIRY_SLOTS / 2 - 1) / (EXPIRY_SLOTS / 2));
 }
 
 static bool salt_read(struct sign_conf *c)

@@ -112,7 +112,8 @@ static bool cursor_step(struct signing *s, int64_t *apex_keep)
     uint64_t quota = cursor_quota(c, state->rrsets, now), passed;
     uint64_t most = quota > RRSETS_STEP ? RRSETS_LATE : RRSETS_STEP;
     bool end;
-    if (c->at_len == 0)
+    s->apex_passed = c->at_len == 0;
+    if (s->apex_passed)
         *apex_keep = keep_passed(s);
     s->passing = true;
     bool good = renew_walk(s, c->at, &c->at_len, quota < most ? quota : most, NAMES_STEP,
@@ -124,8 +125,6 @@ static bool cursor_step(struct signing *s, int64_t *apex_keep)
     if (!end || now - c->began < c->period)
         return true;
     cursor_turn(c, cursor_period(s->conf), now);
-    if (state->expiries.width != expiries_width(s->conf))
-        tally_expiries(s); /* validity was longer once */
     return true;
 }
 

@@ -38,7 +38,7 @@ static bool in_time(const struct signing *s, const struct wanted *want, const st
     uint32_t now = (uint32_t)s->run->now, last = (uint32_t)(s->run->now + s->conf->validity);
     return (int32_t)(now - sig->inception) >= 0 &&
            (int32_t)(sig->expiration - (uint32_t)want->keep) >= 0 &&
-           (!s->passing || (int32_t)(last - sig->expiration) >= 0);
+           (!s->passing || want->key_set || (int32_t)(last - sig->expiration) >= 0);
 }
 
 static bool rrsig_keep(struct worker *w, const struct rrset *set, struct rdata rdata)

@@ -73,8 +73,12 @@ static void output_clear(struct signing *s)
 /* The options that say when may be others than those that the output was made with (stage_sign.later): what there is stays. */
 static void options_follow(struct signing *s)
 {
-    if (s->state->expiries.width < expiries_width(s->conf))
+    struct expiries *e = &s->state->expiries;
+    bool comes_far = e->far_from != NEVER && s->run->now + s->conf->validity >= e->far_from;
+    if (e->width != expiries_width(s->conf) || (comes_far && e->far > 0))
         tally_expiries(s);
+    if (e->far == 0)
+        e->far_from = NEVER;
     cursor_pace(&s->state->cursor, s->state->rrsets, cursor_period(s->conf), s->run->now);
 }
 
@@ -127,6 +131,7 @@ static bool zone_sign(struct signing *s)
         return false;
     if (last && !renew_run(s, &apex_keep))
         return false;
+    s->passing = s->apex_passed;
     return apex_sign(s, apex_keep);
 }
 

@@ -76,10 +76,13 @@ extern const struct finding_type sign_findings[];
 /* --- state (state.c, tally.c) --- */
 
 /* Signatures by when they end, in slots of `width` seconds: good enough to say when the first one ends, a slot early at most, and
- * small enough to be saved. What lies further apart than all slots together is taken for something nearer. */
+ * small enough to be saved. Three quarters of the slots are for what has not ended. What ends later than those reach was made when validity
+ * was longer: it is counted together, from a moment on that stays while there is some, and is moved when new signatures would come to it. */
 enum { EXPIRY_SLOTS = 64, ALGORITHMS_MAX = 8, TALLY_KEYS_MAX = 2 * KEYSET_KEYS_MAX };
 struct expiries {
     uint32_t width;
+    int64_t far_from;              /* what does not end before is counted in `far`; NEVER: there is no such signature */
+    uint64_t far;
     uint64_t count[EXPIRY_SLOTS];
 };
 uint32_t expiries_width(const struct sign_conf *conf);
@@ -215,6 +218,7 @@ struct signing {
     bool empty;                    /* while the output is made in order from nothing: no name of it is put twice */
     bool changed;                  /* something of the output */
     bool passing;                  /* the cursor: what lasts longer than what is made now is made anew, too */
+    bool apex_passed;              /* by the cursor: the same holds when the apex is made */
     bool failed;                   /* a finding was made, and the run ends */
     unsigned workers;
     struct worker *worker;
@@ -321,8 +325,8 @@ uint32_t serial_next(enum sign_serial policy, uint32_t input, const uint32_t *se
 
 /* --- tally --- */
 void tally_node(struct signing *s, const struct node *node, int sign);
-/* Counts what the output has, by when it ends, in slots of the options' width; or leaves the count as it is, if some of it lasts longer than those
- * reach. */
+/* Counts what the output has, by when it ends, in slots of the options' width: after they changed, and while some of it is too far away for these,
+ * twice a validity. */
 void tally_expiries(struct signing *s);
 
 #endif

@@ -5,10 +5,16 @@
  */
 #include "stages/sign/sign.h"
 
-enum { STATE_FORMAT = 2, STATE_FORMAT_1 = 1, STATE_SIGNED = 1, STATE_SWEEPING = 2 };
 enum {
-    STATE_HEAD =
-        1 + 1 + 4 + 8 + 8 + 4 + 4 + 8 + 8 + 8 + 8 + 8 + 1 + 1 + 4 + 8 * EXPIRY_SLOTS + 1 + 1,
+    STATE_FORMAT = 3,
+    STATE_FORMAT_2 = 2,
+    STATE_FORMAT_1 = 1,
+    STATE_SIGNED = 1,
+    STATE_SWEEPING = 2
+};
+enum {
+    STATE_HEAD = 1 + 1 + 4 + 8 + 8 + 4 + 4 + 8 + 8 + 8 + 8 + 8 + 1 + 1 + 4 + 8 + 8 +
+                 8 * EXPIRY_SLOTS + 1 + 1,
     STATE_ALGORITHM = 1 + 8,
     STATE_KEY = 2 + 1 + 8 + 8 + 8
 };
@@ -19,6 +25,7 @@ struct sign_state *sign_state_new(const struct sign_conf *conf, int64_t now)
     state->seen = now;
     state->keys_end = NEVER;
     state->expiries.width = expiries_width(conf);
+    state->expiries.far_from = NEVER;
     cursor_begin(&state->cursor, cursor_period(conf), now);
     return state;
 }
@@ -54,6 +61,8 @@ uint8_t *sign_state_save(const void *state, size_t *len)
     wbuf_u8(&out, s->sweep_len);
     wbuf_put(&out, s->sweep, s->sweep_len);
     wbuf_u32(&out, s->expiries.width);
+    wbuf_u64(&out, (uint64_t)s->expiries.far_from);
+    wbuf_u64(&out, s->expiries.far);
     for (unsigned i = 0; i < EXPIRY_SLOTS; i++)
         wbuf_u64(&out, s->expiries.count[i]);
     wbuf_u8(&out, (uint8_t)s->nalgorithms);
@@ -100,7 +109,8 @@ static bool state_reasonable(const struct sign_state *s)
                 (s->keys_end == NEVER || within_reason(s->keys_end)) &&
                 within_reason(s->cursor.began) && within_reason(s->cursor.period) &&
                 within_reason(s->cursor.after) && within_reason((int64_t)s->rrsets) &&
-                within_reason((int64_t)s->cursor.behind);
+                within_reason((int64_t)s->cursor.behind) &&
+                (s->expiries.far_from == NEVER || within_reason(s->expiries.far_from));
     for (unsigned i = 0; good && i < s->nkeys; i++)
         good = within_reason(s->key[i].use.last_expiration);
     return good;
@@ -140,10 +150,12 @@ void *sign_state_load(const uint8_t *octets, size_t len)
         format == STATE_FORMAT_1 ? 0 : (int64_t)rbuf_u64(&in); /* as of the options */
     s->cursor.after = format == STATE_FORMAT_1 ? 0 : (int64_t)rbuf_u64(&in);
     s->cursor.behind = rbuf_u64(&in);
-    bool good = (format == STATE_FORMAT || format == STATE_FORMAT_1) &&
+    bool good = format >= STATE_FORMAT_1 && format <= STATE_FORMAT &&
                 take_name(&in, s->cursor.at, &s->cursor.at_len) &&
                 take_name(&in, s->sweep, &s->sweep_len);
     s->expiries.width = rbuf_u32(&in);
+    s->expiries.far_from = format <= STATE_FORMAT_2 ? NEVER : (int64_t)rbuf_u64(&in);
+    s->expiries.far = format <= STATE_FORMAT_2 ? 0 : rbuf_u64(&in);
     for (unsigned i = 0; i < EXPIRY_SLOTS; i++)
         s->expiries.count[i] = rbuf_u64(&in);
     s->nalgorithms = rbuf_u8(&in);

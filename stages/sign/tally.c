@@ -9,7 +9,8 @@ enum { RRSIG_ALGORITHM = 2, RRSIG_EXPIRATION = 8, RRSIG_TAG = 16 }; /* where the
 
 void expiries_add(struct expiries *e, int64_t end, int sign)
 {
-    uint64_t *count = &e->count[(uint64_t)end / e->width % EXPIRY_SLOTS];
+    uint64_t *count =
+        end >= e->far_from ? &e->far : &e->count[(uint64_t)end / e->width % EXPIRY_SLOTS];
     *count += (uint64_t)(int64_t)sign;
 }
 
@@ -19,7 +20,7 @@ int64_t expiries_first(const struct expiries *e, int64_t now)
     for (int i = 0; i < EXPIRY_SLOTS; i++, slot++)
         if (slot >= 0 && e->count[slot % EXPIRY_SLOTS] > 0)
             return slot * e->width;
-    return NEVER;
+    return e->far > 0 ? e->far_from : NEVER;
 }
 
 static void tally_algorithm(struct sign_state *state, uint8_t algorithm, int sign)
@@ -101,7 +102,7 @@ void tally_expiries(struct signing *s)
 {
     struct snapshot_iter it;
     struct expiries made = {.width = expiries_width(s->conf)};
-    int64_t last = s->run->now + (EXPIRY_SLOTS * 3 / 4 - 1) * (int64_t)made.width;
+    made.far_from = (s->run->now / made.width + EXPIRY_SLOTS * 3 / 4) * made.width;
     for (const struct node *node = snapshot_first(&it, edit_view(s->run->out)); node;
          node = snapshot_next(&it)) {
         s->run->visited++;
@@ -111,12 +112,8 @@ void tally_expiries(struct signing *s)
             node_rrset_at(node, i, &set);
             if (set.type != RR_RRSIG || is_key_set(s, node, set.covered))
                 continue;
-            for (const uint8_t *p = set.rdata; rrset_next(&set, &p, &rdata);) {
-                int64_t end = end_of(s, get_u32(rdata.data + RRSIG_EXPIRATION));
-                if (end > last)
-                    return;
-                expiries_add(&made, end, 1);
-            }
+            for (const uint8_t *p = set.rdata; rrset_next(&set, &p, &rdata);)
+                expiries_add(&made, end_of(s, get_u32(rdata.data + RRSIG_EXPIRATION)), 1);
         }
     }
     s->state->expiries = made;

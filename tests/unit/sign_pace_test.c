@@ -181,7 +181,7 @@ START_TEST(test_expiries)
     struct random random = random_open();
     enum { N = 1000, WIDTH = 37800, SPAN = 14 * DAY };
     static uint32_t end[N];
-    struct expiries e = {.width = WIDTH};
+    struct expiries e = {.width = WIDTH, .far_from = NEVER};
     for (unsigned i = 0; i < N; i++) {
         end[i] = BEGIN + (uint32_t)random_below(&random, SPAN);
         expiries_add(&e, end[i], 1);
@@ -193,6 +193,38 @@ START_TEST(test_expiries)
         ck_assert(said <= first && first < said + WIDTH);
         expiries_add(&e, end[left - 1], -1);
     }
+    ck_assert_int_eq(expiries_first(&e, BEGIN), NEVER);
+}
+END_TEST
+
+/* Whatever validity is, what is made now is within reach of the slots. */
+START_TEST(test_expiries_reach)
+{
+    for (int64_t validity = 32; validity < 2000; validity++) {
+        struct sign_conf conf = {.validity = validity};
+        struct expiries e = {.width = expiries_width(&conf), .far_from = NEVER};
+        int64_t end = BEGIN + validity;
+        expiries_add(&e, end, 1);
+        int64_t said = expiries_first(&e, BEGIN);
+        ck_assert_msg(said <= end && end < said + e.width, "of %ld s the end is said after %ld",
+                      (long)validity, (long)(said - BEGIN));
+    }
+}
+END_TEST
+
+/* What is too far away for the slots is known to be far, and leaves nothing when it goes. */
+START_TEST(test_expiries_far)
+{
+    struct expiries e = {.width = 1, .far_from = BEGIN + 48};
+    expiries_add(&e, BEGIN + 14 * DAY, 1);
+    expiries_add(&e, BEGIN + 48, 1);
+    ck_assert_int_eq(expiries_first(&e, BEGIN), BEGIN + 48);
+    expiries_add(&e, BEGIN + 32, 1);
+    ck_assert_int_eq(expiries_first(&e, BEGIN), BEGIN + 32);
+    expiries_add(&e, BEGIN + 48, -1);
+    expiries_add(&e, BEGIN + 14 * DAY, -1);
+    ck_assert_uint_eq(e.far, 0);
+    expiries_add(&e, BEGIN + 32, -1);
     ck_assert_int_eq(expiries_first(&e, BEGIN), NEVER);
 }
 END_TEST
@@ -283,6 +315,8 @@ int main(void)
     suite_add(s, test_serials);
     suite_add(s, test_serials_never_go_back);
     suite_add(s, test_expiries);
+    suite_add(s, test_expiries_reach);
+    suite_add(s, test_expiries_far);
     suite_add(s, test_options);
     suite_add(s, test_any_octets);
     return suite_run(s);

@@ -538,6 +538,7 @@ static int64_t first_end(struct world *w)
     return first;
 }
 
+/* Of the signatures that the options' validity is about. */
 static int64_t last_end(const struct world *w)
 {
     struct snapshot_iter it;
@@ -549,7 +550,9 @@ static int64_t last_end(const struct world *w)
             struct rdata rdata;
             struct rrsig sig;
             node_rrset_at(node, i, &set);
-            if (set.type == RR_RRSIG && rrset_first(&set, &rdata) &&
+            bool of_keys =
+                set.covered == RR_DNSKEY || set.covered == RR_CDS || set.covered == RR_CDNSKEY;
+            if (set.type == RR_RRSIG && !of_keys && rrset_first(&set, &rdata) &&
                 rrsig_parse(rdata.data, rdata.len, &sig) && sig.expiration > last)
                 last = sig.expiration;
         }
@@ -573,6 +576,34 @@ START_TEST(test_validity_changes)
     renew_until(&w, NOW + 70 * DAY, 5 * DAY, NAMES / 4);
     renew_until(&w, NOW + 90 * DAY, 5 * DAY, MOST);
     ck_assert_int_le(last_end(&w), w.now + 14 * DAY);
+    world_close(&w);
+}
+END_TEST
+
+/* Validity becomes so much shorter that all of it is less than a slot of the count by which ends were known before. What is new is not taken for
+ * late beside it, and within two rounds nothing lasts longer than signatures do now. */
+START_TEST(test_validity_becomes_far_shorter)
+{
+    static const struct {
+        const char *options;
+        int64_t validity, refresh, round;
+    } to[] = {
+        {"validity=32s refresh=16s jitter=1s dnskey_validity=32s dnskey_ttl=1", 32, 16, 11},
+        {"validity=63s refresh=16s jitter=1s dnskey_validity=63s dnskey_ttl=1", 63, 16, 40},
+        {"validity=2d refresh=1d jitter=1h", 2 * DAY, DAY, DAY},
+    };
+    enum { MOST = 6 };
+    struct world w;
+    world_open(&w, "validity=60d refresh=20d");
+    step(&w, false);
+    w.now += DAY;
+    options_set(&w, to[_i].options);
+    ck_assert_uint_le(step(&w, false), 1);
+    for (unsigned round = 0; round < 8; round++) {
+        renew_until(&w, w.now + to[_i].round, to[_i].refresh, MOST);
+        if (round >= 2)
+            ck_assert_int_le(last_end(&w), w.now + to[_i].validity);
+    }
     world_close(&w);
 }
 END_TEST
@@ -639,20 +670,29 @@ START_TEST(test_resign)
 }
 END_TEST
 
-/* What a weir kept that knew of no such word: it is good, until there is one. */
+static void octets_cut(uint8_t *octets, size_t *len, size_t at, size_t n)
+{
+    memmove(octets + at, octets + at + n, *len - at - n);
+    *len -= n;
+}
+
+/* What a weir kept that knew of no such word, or of no ends that are far away: it is good, until there is one. */
 START_TEST(test_state_of_an_older_weir)
 {
-    enum { FORMAT = 0, RESIGNS = 2, OCTETS = 4, PERIODS = 46, BOTH = 16 };
+    enum { FORMAT = 0, RESIGNS = 2, OCTETS = 4, PERIODS = 46, BOTH = 16, FAR = 76, FARS = 16 };
     struct world w;
     size_t len;
     world_open(&w, "");
     step(&w, false);
     uint8_t *octets = w.sign.type->state_save(w.sign.state, &len);
-    octets[FORMAT] = 1;
-    memmove(octets + PERIODS, octets + PERIODS + BOTH, len - PERIODS - BOTH);
-    memmove(octets + RESIGNS, octets + RESIGNS + OCTETS, len - RESIGNS - OCTETS);
+    octets[FORMAT] = (uint8_t)_i;
+    octets_cut(octets, &len, FAR, FARS);
+    if (_i == 1) {
+        octets_cut(octets, &len, PERIODS, BOTH);
+        octets_cut(octets, &len, RESIGNS, OCTETS);
+    }
     w.sign.type->state_free(w.sign.state);
-    w.sign.state = w.sign.type->state_load(octets, len - OCTETS - BOTH);
+    w.sign.state = w.sign.type->state_load(octets, len);
     mem_free(&octets);
     ck_assert_ptr_nonnull(w.sign.state);
     w.now += DAY / 24;
@@ -780,7 +820,8 @@ int main(void)
     tcase_add_loop_test(s.tcase, test_resign, 0, 2);
     suite_add(s, test_options_that_come_later);
     suite_add(s, test_validity_changes);
-    suite_add(s, test_state_of_an_older_weir);
+    tcase_add_loop_test(s.tcase, test_validity_becomes_far_shorter, 0, 3);
+    tcase_add_loop_test(s.tcase, test_state_of_an_older_weir, 1, 3);
     suite_add(s, test_unsigned);
     tcase_add_loop_test(s.tcase, test_years_that_wrap, 0, 2);
     suite_add(s, test_ksk_namesakes);
