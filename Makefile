@@ -87,6 +87,7 @@ $(B)/tests/cost/sign_nsec3_test: LDFLAGS += -Wl,--wrap=dnssec_nsec3_hash -Wl,--w
 $(B)/tests/unit/sign_nsec3_test: LDFLAGS += -Wl,--wrap=dnssec_nsec3_hash
 $(B)/tests/cost/ixfr_test: LDFLAGS += -Wl,--wrap=rdata_cmp -Wl,--wrap=snapshot_get
 $(B)/tests/cost/sign_change_test $(B)/tests/unit/sign_test: LDFLAGS += -Wl,--wrap=dnssec_sign
+$(B)/tests/unit/chain_test: LDFLAGS += -Wl,--wrap=changeset_between
 
 # The journal with small sizes, and a disk that fails where it is told to (tests/faults/faults.h): for a unit test, and as a weir for
 # scenarios. The objects come before the library's own.

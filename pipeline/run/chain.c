@@ -499,10 +499,11 @@ static bool stage_run_one(struct run *r, unsigned i, const struct chain_input *i
     if (fresh)
         call_from_nothing(r, &call, &all);
     bool passes = stage_passes(r, i, &call, &whole);
-    if (whole)
-        call_from_nothing(r, &call, &all);
-    if (!passes)
+    if (!passes) {
+        if (whole)
+            call_from_nothing(r, &call, &all);
         stage_call(r, i, &call, whole);
+    }
     changeset_unref(all);
     if (passes) {
         r->made->result[i].out = snapshot_ref(r->next);
